@@ -1,0 +1,167 @@
+"""What administrators do to users. Each takes the seat lock first: roles, emails, ids and seats are judged under it."""
+
+from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made, normalise_email, parse_user_id
+from service.accounts.lookup import find_by_email, find_by_id_claim, lock_by_id
+from service.accounts.models import User, UserOrigin, UserRole, UserStatus
+from service.accounts.provisioning import add_user, search_text
+from service.accounts.seats import count_user, lock_seats
+from service.audit.actions import Action
+from service.audit.log import Actor, record
+from service.clock import now
+from service.database import Statement, fetch_one, transaction
+from service.errors import BadUserInput, Conflict, SeatLimitReached
+from service.identity import new_id
+
+_OTHER_ADMINS = Statement("SELECT COUNT(*) AS others FROM users WHERE role = 'ADMIN' AND status = 'ACTIVE' AND serial <> $1")
+
+
+class Unchanged:
+    """Says of an argument that it was left out: None clears, this leaves as it is."""
+
+
+UNCHANGED = Unchanged()
+
+
+async def invite_user(email: str, role: UserRole, by: Actor) -> User:
+    """A new user who may sign in by this email; takes a seat at once. Raises `SeatLimitReached`, `Conflict`, `BadUserInput`."""
+    email = _email(email)
+    async with transaction():
+        count = await lock_seats()
+        if await find_by_email(email):
+            raise Conflict("A user with this email is here already.")
+        if count.is_full:
+            raise _no_seat()
+        user = User(
+            id=new_id(SERVICE_ID_PREFIX), email=email, origin=UserOrigin.INVITATION, role=role, created_at=now()
+        )
+        await add_user(user, Action.USER_INVITED, by)
+    return user
+
+
+async def update_user(
+    user_id: str, by: Actor, *, email: str | Unchanged | None = UNCHANGED, external_id: str | Unchanged | None = UNCHANGED
+) -> User:
+    """Set or clear the email and the external id. Raises `Conflict` where another user has it, `BadUserInput`, `NotFound`."""
+    if isinstance(email, str):
+        email = _email(email)
+    if isinstance(external_id, str):
+        external_id = _external_id(external_id)
+    async with transaction():
+        await lock_seats()
+        user = await lock_by_id(user_id)
+        changed = []
+        if not isinstance(email, Unchanged) and email != user.email:
+            await _set_email(user, email)
+            changed.append("email")
+        if not isinstance(external_id, Unchanged) and external_id != user.external_id:
+            await _set_external_id(user, external_id)
+            changed.append("externalId")
+        if changed:
+            user.search_text = search_text(user)
+            await user.save(update_fields=["email", "external_id", "search_text"])
+            await record(Action.USER_UPDATED, by, user_id=user.id, detail={"changed": changed})
+    return user
+
+
+async def set_role(user_id: str, role: UserRole, by: Actor) -> User:
+    """Make an admin or a member. Raises `Conflict` for the last active admin, `NotFound`."""
+    async with transaction():
+        await lock_seats()
+        user = await lock_by_id(user_id)
+        if user.role is not role:
+            await _keep_an_admin(user)
+            user.role = role
+            await user.save(update_fields=["role"])
+            await record(Action.USER_ROLE_SET, by, user_id=user.id, detail={"role": role})
+    return user
+
+
+async def deactivate_user(user_id: str, by: Actor) -> User:
+    """End the user's sessions and free the seat; can be undone. Raises `Conflict` for the last active admin, `NotFound`."""
+    async with transaction():
+        await lock_seats()
+        user = await lock_by_id(user_id)
+        if user.status is UserStatus.ACTIVE:
+            await _keep_an_admin(user)
+            await _set_status(user, UserStatus.DEACTIVATED)
+            await record(Action.USER_DEACTIVATED, by, user_id=user.id)
+    return user
+
+
+async def reactivate_user(user_id: str, by: Actor) -> User:
+    """Let the user in again, on a seat. Raises `SeatLimitReached` where none is free, `NotFound`."""
+    async with transaction():
+        count = await lock_seats()
+        user = await lock_by_id(user_id)
+        if user.status is UserStatus.DEACTIVATED:
+            if count.is_full:
+                raise _no_seat()
+            await _set_status(user, UserStatus.ACTIVE)
+            await record(Action.USER_REACTIVATED, by, user_id=user.id)
+    return user
+
+
+async def delete_user(user_id: str, by: Actor) -> str:
+    """Forget the user and free seat and ids: a live code makes the user anew. The id; raises `Conflict`, `NotFound`."""
+    async with transaction():
+        await lock_seats()
+        user = await lock_by_id(user_id)
+        await _keep_an_admin(user)
+        await user.delete()
+        await count_user(user.origin, user.status, -1)
+        await record(Action.USER_DELETED, by, user_id=user.id, detail={"externalId": user.external_id, "origin": user.origin})
+    return user_id
+
+
+async def _set_email(user: User, email: str | None) -> None:
+    if email is None and user.role is UserRole.ADMIN:
+        raise Conflict("An admin needs an email to sign in. Make this user a member first.")
+    if email is not None and await find_by_email(email):
+        raise Conflict("Another user has this email.")
+    user.email = email
+
+
+async def _set_external_id(user: User, external_id: str | None) -> None:
+    holder = await find_by_id_claim(external_id) if external_id is not None else None
+    if holder is not None and holder.serial != user.serial:
+        raise Conflict("Another user has this id.")
+    user.external_id = external_id
+
+
+async def _set_status(user: User, status: UserStatus) -> None:
+    """Raising the epoch with it keeps old sessions from coming alive again with the user."""
+    await count_user(user.origin, user.status, -1)
+    user.status = status
+    user.session_epoch += 1
+    await user.save(update_fields=["status", "session_epoch"])
+    await count_user(user.origin, user.status, 1)
+
+
+async def _keep_an_admin(user: User) -> None:
+    """Somebody must be able to undo things."""
+    if user.role is not UserRole.ADMIN or user.status is not UserStatus.ACTIVE:
+        return
+    row = await fetch_one(_OTHER_ADMINS, user.serial)
+    if row is None or not row["others"]:
+        raise Conflict("This is the last active admin. Make another user an admin first.")
+
+
+def _email(text: str) -> str:
+    try:
+        return normalise_email(text)
+    except ValueError as problem:
+        raise BadUserInput(f"`email` {problem}.") from None
+
+
+def _external_id(text: str) -> str:
+    try:
+        external_id = parse_user_id(text)
+    except ValueError as problem:
+        raise BadUserInput(f"`externalId` {problem}.") from None
+    if is_service_made(external_id):
+        raise BadUserInput(f"`externalId` begins with {SERVICE_ID_PREFIX}, which only this service's own ids do.")
+    return external_id
+
+
+def _no_seat() -> SeatLimitReached:
+    return SeatLimitReached("All seats are taken. Free one, or raise the limit.")

@@ -1,0 +1,95 @@
+"""The list of users: filtered, ordered, in pages; and how many there are without counting a million rows."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from service.accounts.identifiers import normalise_email
+from service.accounts.models import UserOrigin, UserRole, UserStatus
+from service.accounts.seats import count_seats
+from service.errors import BadUserInput
+from service.paging import Conditions, Listing, Order
+
+SHORTEST_INNER_SEARCH = 3  # characters; fewer are looked for at the start only
+LONGEST_SEARCH = 255
+
+
+class UserOrder(StrEnum):
+    """How users are ordered: nulls last, ties by id."""
+
+    CREATED_AT_DESC = "CREATED_AT_DESC"
+    CREATED_AT_ASC = "CREATED_AT_ASC"
+    LAST_SEEN_AT_DESC = "LAST_SEEN_AT_DESC"
+    EMAIL_ASC = "EMAIL_ASC"
+
+
+_ORDERS = {
+    UserOrder.CREATED_AT_DESC: Order("created-", "created_at", descending=True, is_time=True),
+    UserOrder.CREATED_AT_ASC: Order("created+", "created_at", is_time=True),
+    UserOrder.LAST_SEEN_AT_DESC: Order("seen-", "last_seen_at", descending=True, nullable=True, is_time=True),
+    UserOrder.EMAIL_ASC: Order("email+", "email", nullable=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which users; what is None does not matter."""
+
+    origin: UserOrigin | None = None
+    status: UserStatus | None = None
+    role: UserRole | None = None
+    email: str | None = None
+    external_id: str | None = None
+    search: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the seat counters know the answer: they go by origin and status alone."""
+        others = (self.role, self.email, self.external_id, self.search, self.created_after, self.created_before)
+        return all(other is None for other in others)
+
+
+def list_users(wanted: UserFilter, order: UserOrder) -> Listing:
+    """The users that the filter lets through, in that order. Raises `BadUserInput`."""
+    conditions = Conditions()
+    for column in ("origin", "status", "role", "external_id"):
+        if (value := getattr(wanted, column)) is not None:
+            conditions.add(f"{column} = {{}}", value)
+    if wanted.email is not None:
+        conditions.add("email = {}", _normalised(wanted.email))
+    if wanted.created_after is not None:
+        conditions.add("created_at > {}", wanted.created_after.astimezone(UTC))
+    if wanted.created_before is not None:
+        conditions.add("created_at < {}", wanted.created_before.astimezone(UTC))
+    if wanted.search:
+        conditions.add("search_text LIKE {} ESCAPE '!'", _pattern(wanted.search))
+    return Listing("users", _ORDERS[order], conditions)
+
+
+async def count_users(wanted: UserFilter, listing: Listing) -> int:
+    """How many users the filter lets through; from the counters where they know."""
+    if not wanted.is_counted:
+        return await listing.count()
+    counts = (await count_seats()).users
+    return sum(
+        number
+        for (origin, status), number in counts.items()
+        if wanted.origin in (None, origin) and wanted.status in (None, status)
+    )
+
+
+def _normalised(email: str) -> str:
+    try:
+        return normalise_email(email)
+    except ValueError as problem:
+        raise BadUserInput(f"`filter.email` {problem}.") from None
+
+
+def _pattern(search: str) -> str:
+    """Anywhere in a line of the search text; a short one at the start of a line, where an answer would else be everybody."""
+    if len(search) > LONGEST_SEARCH:
+        raise BadUserInput(f"`filter.search` is longer than {LONGEST_SEARCH} characters.")
+    escaped = search.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return f"%{escaped}%" if len(search) >= SHORTEST_INNER_SEARCH else f"%\n{escaped}%"

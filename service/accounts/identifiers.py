@@ -1,0 +1,146 @@
+"""Who "the same person" is: user ids compared exactly, emails compared in one normal form (contract §1).
+
+Every error here is a `ValueError` whose text is a public reason ("is empty", "is a float") to be put behind the name of
+the claim or field. No reason ever repeats the value: it may be read by somebody who must not see it.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+import email_validator
+
+SERVICE_ID_PREFIX: Final = "usr_"
+MAX_ID_CHARACTERS: Final = 255
+MAX_EMAIL_CHARACTERS: Final = 254  # RFC 3696, erratum 1690: in bytes of UTF-8, so in characters too
+
+_TOO_LONG_AN_ID = f"is longer than {MAX_ID_CHARACTERS} characters"
+_TOO_LONG_AN_EMAIL = f"is longer than {MAX_EMAIL_CHARACTERS} characters"
+_NOT_WELL_FORMED = "is not a well-formed email address"
+
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode's Cc, all of it
+_LONE_SURROGATES = re.compile(r"[\ud800-\udfff]")  # Unicode's Cs; no database and no UTF-8 text can hold one
+
+# What a signing program writes where its own user has no id: a bug over there that would make strangers share a user.
+_WORDS_FOR_NOTHING = frozenset({"undefined", "null", "none", "nil", "nan", "[object object]"})
+
+_SMALLEST_INTEGER_ID = -(10 ** (MAX_ID_CHARACTERS - 1))  # exclusive: the minus sign is a character too
+_LARGEST_INTEGER_ID = 10**MAX_ID_CHARACTERS  # exclusive
+
+# Normalising may shorten a text (a letter and its accents become one), but never from here to `MAX_EMAIL_CHARACTERS`.
+# The bound keeps the work, and the keys of the cache, small.
+_MAX_UNNORMALISED_EMAIL = 4 * MAX_EMAIL_CHARACTERS
+_EMAILS_REMEMBERED = 4096
+
+# RFC 1035 §2.3.4. Checked before the library is asked, because its work is quadratic in the length of a label.
+_MAX_LABEL_CHARACTERS = 63
+_LABEL_SEPARATORS = re.compile("[.\u3002\uff0e\uff61]")  # all that IDNA reads as a period (RFC 3490 §3.1)
+
+# These names (.local, .test, .localhost, .invalid …) are refused whatever `validate_email` is told, and emptying this
+# list is the library's documented way to take them. Companies do use them inside, and nothing is looked up in DNS.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+
+
+def is_service_made(user_id: str) -> bool:
+    """Whether the id is one that this service gives (`usr_…`), rather than one of another system."""
+    return user_id.startswith(SERVICE_ID_PREFIX)
+
+
+def parse_user_id(value: object) -> str:
+    """The id that a claim or an argument holds: a string exactly as it is, an integer as its decimal digits.
+
+    1 to 255 characters (code points). Nothing is trimmed or normalised. Raises `ValueError` with the reason.
+    """
+    user_id = _digits(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(user_id, str):
+        raise ValueError(f"is {name_type(value)}, and must be a string or an integer")
+    if not user_id:
+        raise ValueError("is empty")
+    if user_id.isspace():
+        raise ValueError("is only white space")
+    if len(user_id) > MAX_ID_CHARACTERS:
+        raise ValueError(_TOO_LONG_AN_ID)
+    if problem := find_unsafe_characters(user_id):
+        raise ValueError(problem)
+    if user_id.lower() in _WORDS_FOR_NOTHING:
+        raise ValueError("is a word for no value (such as undefined or null): the signing program had no id to put in")
+    return user_id
+
+
+def _digits(number: int) -> str:
+    # Compared first, because Python refuses to write out integers of thousands of digits.
+    if not _SMALLEST_INTEGER_ID < number < _LARGEST_INTEGER_ID:
+        raise ValueError(_TOO_LONG_AN_ID)
+    return str(number)
+
+
+def normalise_email(value: object) -> str:
+    """The one form in which an email is stored and compared; normalising it again changes nothing.
+
+    Trimmed, Unicode NFC, lower case, the domain in IDNA A-form (RFC 5890) and with a period. At most 254 characters.
+    Raises `ValueError` with the reason, and nothing else, for any value whatever.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"is {name_type(value)}, and must be a string")
+    text = value.strip()
+    if not text:
+        raise ValueError("is empty")
+    if len(text) > _MAX_UNNORMALISED_EMAIL:
+        raise ValueError(_TOO_LONG_AN_EMAIL)
+    return _normalise_trimmed_email(text)
+
+
+@lru_cache(maxsize=_EMAILS_REMEMBERED)
+def _normalise_trimmed_email(text: str) -> str:
+    if problem := find_unsafe_characters(text):
+        raise ValueError(problem)
+    # Lower case may leave NFC (and NFC is what makes two spellings of one letter equal), hence both sides.
+    text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
+    if len(text) > MAX_EMAIL_CHARACTERS:
+        raise ValueError(_TOO_LONG_AN_EMAIL)
+    local_part, domain = _split_well_formed(text)
+    if "." not in domain:
+        raise ValueError("has a domain without a period")
+    return f"{local_part}@{domain}"
+
+
+def _split_well_formed(text: str) -> tuple[str, str]:
+    """The local part, and the domain in A-form. What the library says is not passed on: it quotes the address."""
+    if any(len(label) > _MAX_LABEL_CHARACTERS for label in _LABEL_SEPARATORS.split(text.rpartition("@")[2])):
+        raise ValueError(_NOT_WELL_FORMED)
+    try:
+        parts = email_validator.validate_email(text, check_deliverability=False, globally_deliverable=False)
+    except ValueError:
+        raise ValueError(_NOT_WELL_FORMED) from None
+    return parts.local_part, parts.ascii_domain.lower()
+
+
+def find_unsafe_characters(text: str) -> str | None:
+    """Says what no identifier may hold and this text does; None where it is clean."""
+    if _CONTROL_CHARACTERS.search(text):
+        return "has control characters"
+    if has_lone_surrogates(text):
+        return "has a lone surrogate, which is half a character"
+    return None
+
+
+def has_lone_surrogates(text: str) -> bool:
+    """Whether the text has half characters, which JSON can spell (`"\\ud800"`) and UTF-8 cannot."""
+    return _LONE_SURROGATES.search(text) is not None
+
+
+def name_type(value: object) -> str:
+    """What JSON calls the type of a decoded value, with its article: for reasons that must not show the value."""
+    return _TYPE_NAMES.get(type(value), "of another type")
+
+
+_TYPE_NAMES: dict[type, str] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a float",
+    str: "a string",
+    list: "an array",
+    dict: "an object",
+}

@@ -1,0 +1,78 @@
+"""Who has a place here, and how many places there are."""
+
+from enum import StrEnum
+
+from tortoise import fields
+from tortoise.models import Model
+
+from service.accounts.metadata import EMPTY
+
+
+class UserOrigin(StrEnum):
+    """How a user came to be."""
+
+    EMAIL = "EMAIL"
+    INVITATION = "INVITATION"
+    EXTERNAL_JWT = "EXTERNAL_JWT"
+
+
+class UserRole(StrEnum):
+    """What a user may do here: an ADMIN who signed in by email administers the service."""
+
+    MEMBER = "MEMBER"
+    ADMIN = "ADMIN"
+
+
+class UserStatus(StrEnum):
+    """ACTIVE users take a seat; DEACTIVATED ones take none and cannot sign in."""
+
+    ACTIVE = "ACTIVE"
+    DEACTIVATED = "DEACTIVATED"
+
+
+class User(Model):
+    """A person with a place here."""
+
+    serial = fields.BigIntField(primary_key=True, description="never used twice, so a session outlives no user whose id is made anew")
+    id = fields.CharField(max_length=255, unique=True)
+    external_id = fields.CharField(max_length=255, unique=True, null=True)
+    email = fields.CharField(max_length=320, unique=True, null=True, description="normalised, so that two users never share one")
+    metadata = fields.TextField(default=EMPTY, description="JSON text: jsonb would refuse a NUL, which JSON allows")
+    origin = fields.CharEnumField(UserOrigin, max_length=16)
+    role = fields.CharEnumField(UserRole, max_length=16, default=UserRole.MEMBER)
+    status = fields.CharEnumField(UserStatus, max_length=16, default=UserStatus.ACTIVE)
+    session_epoch = fields.IntField(default=0, description="raised to end every session that was opened under the one before")
+    search_text = fields.TextField(default="", description="id, external id and email, each on a line of its own, in lower case")
+    created_at = fields.DatetimeField()
+    last_seen_at = fields.DatetimeField(null=True, description="to the hour")
+
+    class Meta:
+        table = "users"
+        indexes = (("created_at", "id"), ("last_seen_at", "id"))
+
+
+class Seats(Model):
+    """One row: the limit, and how many users of each origin and status there are. Locking it is taking a number in the queue."""
+
+    id = fields.IntField(primary_key=True, generated=False)
+    seat_limit = fields.IntField(null=True, description="null: no limit")
+    active_email = fields.BigIntField(default=0)
+    active_invitation = fields.BigIntField(default=0)
+    active_external_jwt = fields.BigIntField(default=0)
+    deactivated_email = fields.BigIntField(default=0)
+    deactivated_invitation = fields.BigIntField(default=0)
+    deactivated_external_jwt = fields.BigIntField(default=0)
+
+    class Meta:
+        table = "seats"
+
+
+class SeatSample(Model):
+    """How many seats were used, and the limit, at the end of a day (UTC) on which either changed."""
+
+    day = fields.DateField(primary_key=True)
+    used = fields.BigIntField()
+    seat_limit = fields.IntField(null=True)
+
+    class Meta:
+        table = "seat_samples"

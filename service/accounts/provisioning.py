@@ -1,0 +1,207 @@
+"""Known user, or newcomer: who a genuine code signs in, and what it changes on the way.
+
+What to do is decided as a value, so that the exchange, which does it, and the inspection, which only tells, agree.
+"""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made
+from service.accounts.lookup import find_by_email, find_by_id_claim
+from service.accounts.metadata import dump_metadata
+from service.accounts.models import User, UserOrigin, UserRole, UserStatus
+from service.accounts.seats import count_user, lock_seats
+from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
+from service.audit.actions import Action
+from service.audit.log import Actor, record, record_hourly
+from service.clock import HOUR, floor, now
+from service.database import Statement, write
+from service.errors import SignInErrorCode, SignInRefused
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A known user, and what the code brings up to date."""
+
+    user: User
+    new_email: str | None = None
+    new_metadata: str | None = None
+    email_taken: bool = False
+    """The code's email belongs to another user: it is left as it was, and the audit log says so."""
+    profile_protected: bool = False
+    """The user is an admin, whose profile no code changes; the audit log says that it tried."""
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the user is already as the code says."""
+        return not (self.new_email or self.new_metadata or self.email_taken or self.profile_protected)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A user who had this email before; the code's id becomes its external id."""
+
+    user: User
+    claim: UserClaim
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """A newcomer, who takes a seat."""
+
+    claim: UserClaim
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Nobody."""
+
+    code: SignInErrorCode
+    reason: str | None = None
+    user: User | None = None
+    """Whom it would have been, or who is in the way."""
+
+
+Decision = SignIn | Link | Create | Refuse
+
+
+async def decide(subject: Subject, *, link_by_email: bool) -> Decision:
+    """What signing in this subject means now. One read for a known user who is up to date; nothing is changed."""
+    match subject:
+        case IdClaim(id=user_id):
+            return _known(await find_by_id_claim(user_id), "no user has this id")
+        case EmailClaim(email=email):
+            return _known(await find_by_email(email), "no user has this email")
+        case UserClaim():
+            known = await find_by_id_claim(subject.id)
+            return await (_newcomer(subject, link_by_email) if known is None else decide_for(known, subject))
+
+
+async def decide_for(user: User, claim: UserClaim) -> SignIn | Refuse:
+    """The same for a known user: does the code bring anything new?"""
+    if user.status is UserStatus.DEACTIVATED:
+        return Refuse(SignInErrorCode.USER_DEACTIVATED, user=user)
+    new_email = claim.email if claim.email and claim.email != user.email else None
+    new_metadata = dump_metadata(claim.metadata) if claim.metadata is not None else None
+    if new_metadata == user.metadata:
+        new_metadata = None
+    if user.role is UserRole.ADMIN:
+        return SignIn(user, profile_protected=bool(new_email or new_metadata))
+    if new_email and await find_by_email(new_email):
+        return SignIn(user, new_metadata=new_metadata, email_taken=True)
+    return SignIn(user, new_email=new_email, new_metadata=new_metadata)
+
+
+async def provision(subject: Subject, *, link_by_email: bool, by: Actor) -> tuple[User, bool]:
+    """Act on the decision, in the caller's transaction: the user, and whether it is new. Raises `SignInRefused`.
+
+    The lock comes first and the decision after it, so no one else can take the seat, the id or the email in between.
+    """
+    count = await lock_seats()
+    decision = await decide(subject, link_by_email=link_by_email)
+    match decision:
+        case SignIn():
+            await _bring_up_to_date(decision, by)
+            return decision.user, False
+        case Link():
+            await _link(decision, by)
+            return decision.user, False
+        case Create():
+            if count.is_full:
+                raise SignInRefused(SignInErrorCode.SEAT_LIMIT_REACHED)
+            return await _create(decision.claim, by), True
+        case Refuse():
+            raise refusal(decision)
+        case _:
+            assert_never(decision)
+
+
+def refusal(decision: Refuse) -> SignInRefused:
+    """The decision as the exception that rolls back."""
+    return SignInRefused(decision.code, reason=decision.reason)
+
+
+def search_text(user: User) -> str:
+    """What a search looks through. Lower case is made here, because SQLite's own knows ASCII alone."""
+    return "\n" + "\n".join(part.lower() for part in (user.id, user.external_id, user.email) if part)
+
+
+def _known(user: User | None, missing: str) -> SignIn | Refuse:
+    if user is None:
+        return Refuse(SignInErrorCode.UNKNOWN_USER, missing)
+    if user.status is UserStatus.DEACTIVATED:
+        return Refuse(SignInErrorCode.USER_DEACTIVATED, user=user)
+    return SignIn(user)
+
+
+async def _newcomer(claim: UserClaim, link_by_email: bool) -> Link | Create | Refuse:
+    if is_service_made(claim.id):
+        return Refuse(SignInErrorCode.INVALID_CLAIMS, f"user.id begins with {SERVICE_ID_PREFIX}, which only this service's own ids do")
+    holder = await find_by_email(claim.email) if claim.email else None
+    if holder is None:
+        return Create(claim)
+    if not link_by_email or holder.role is UserRole.ADMIN or holder.external_id is not None:
+        return Refuse(SignInErrorCode.EMAIL_TAKEN, user=holder)
+    if holder.status is UserStatus.DEACTIVATED:
+        return Refuse(SignInErrorCode.USER_DEACTIVATED, user=holder)
+    return Link(holder, claim)
+
+
+async def _bring_up_to_date(plan: SignIn, by: Actor) -> None:
+    user = plan.user
+    changed = {"email": plan.new_email, "metadata": plan.new_metadata}
+    if plan.new_email or plan.new_metadata:
+        user.email = plan.new_email or user.email
+        user.metadata = plan.new_metadata or user.metadata
+        user.search_text = search_text(user)
+        await user.save(update_fields=["email", "metadata", "search_text"])
+    if plan.new_email:
+        await record(Action.USER_UPDATED, by, user_id=user.id, detail={"changed": [name for name, value in changed.items() if value]})
+    if plan.email_taken:
+        await record_hourly(Action.USER_EMAIL_KEPT, by, person=user.id, reason="email taken", user_id=user.id)
+    if plan.profile_protected:
+        await record_hourly(Action.ADMIN_PROFILE_KEPT, by, person=user.id, reason="profile of an admin", user_id=user.id)
+
+
+async def _link(plan: Link, by: Actor) -> None:
+    user, claim = plan.user, plan.claim
+    user.external_id = claim.id
+    if claim.metadata is not None:
+        user.metadata = dump_metadata(claim.metadata)
+    user.search_text = search_text(user)
+    await user.save(update_fields=["external_id", "metadata", "search_text"])
+    await record(Action.USER_LINKED, by, user_id=user.id, detail={"externalId": claim.id})
+
+
+async def _create(claim: UserClaim, by: Actor) -> User:
+    moment = now()
+    user = User(
+        id=claim.id,
+        external_id=claim.id,
+        email=claim.email,
+        metadata=dump_metadata(claim.metadata or {}),
+        origin=UserOrigin.EXTERNAL_JWT,
+        created_at=moment,
+        last_seen_at=floor(moment, HOUR),
+    )
+    await add_user(user, Action.USER_CREATED, by)
+    return user
+
+
+async def add_user(user: User, action: Action, by: Actor) -> None:
+    """Insert an active user and count it, in the caller's transaction, under the seat lock that the caller holds."""
+    user.search_text = search_text(user)
+    await user.save(force_create=True)
+    await count_user(user.origin, user.status, 1)
+    await record(action, by, user_id=user.id, detail={"origin": user.origin})
+
+
+_SEEN = Statement("UPDATE users SET last_seen_at = $1 WHERE serial = $2 AND (last_seen_at IS NULL OR last_seen_at < $1)")
+
+
+async def note_seen(user: User) -> None:
+    """Note that the user was here: to the hour, so one write an hour at most."""
+    hour = floor(now(), HOUR)
+    if user.last_seen_at is None or user.last_seen_at < hour:
+        await write(_SEEN, hour, user.serial)
+        user.last_seen_at = hour

@@ -1,0 +1,32 @@
+"""Whom a genuine code speaks of: the three payloads of the contract (§1), verified and normalised."""
+
+from dataclasses import dataclass
+
+from service.accounts.metadata import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class UserClaim:
+    """`{"user": {…}}`: sign this person in, creating the user the first time."""
+
+    id: str
+    email: str | None
+    metadata: JsonObject | None
+    """None where the object carries nothing but id and email."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdClaim:
+    """`{"id": …}`: sign in an existing user by id."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmailClaim:
+    """`{"email": …}`: sign in an existing user by email."""
+
+    email: str
+
+
+Subject = UserClaim | IdClaim | EmailClaim

@@ -1,0 +1,76 @@
+"""API keys: making, finding and revoking them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.accounts.identifiers import find_unsafe_characters
+from service.api_keys.models import ApiKey, ApiKeyScope
+from service.audit.actions import Action
+from service.audit.log import Actor, record
+from service.clock import MINUTE, floor, now
+from service.database import Statement, transaction, write
+from service.errors import BadUserInput, NotFound
+from service.identity import new_id
+from service.tokens import API_KEY_PREFIX, hash_token, new_token
+
+HINT_CHARACTERS = 4
+LONGEST_NAME = 100
+
+_USED = Statement("UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)")
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """A key's token, which is shown this once, and its row."""
+
+    token: str
+    row: ApiKey
+
+
+async def create_api_key(name: str, scope: ApiKeyScope, expires_at: datetime | None, by: Actor) -> NewApiKey:
+    """A new key; without `expires_at` it is good until it is revoked. Raises `BadUserInput`."""
+    name = name.strip()
+    if not 1 <= len(name) <= LONGEST_NAME or find_unsafe_characters(name):
+        raise BadUserInput(f"The name must have 1 to {LONGEST_NAME} characters, and no control characters.")
+    if expires_at is not None and expires_at <= now():
+        raise BadUserInput("`expiresAt` must be in the future.")
+    token = new_token(API_KEY_PREFIX)
+    async with transaction():
+        row = await ApiKey.create(
+            id=new_id("key_"),
+            name=name,
+            hint=token.removeprefix(API_KEY_PREFIX)[:HINT_CHARACTERS],
+            token_hash=hash_token(token),
+            scope=scope,
+            created_at=now(),
+            expires_at=expires_at,
+        )
+        await record(Action.API_KEY_CREATED, by, detail={"apiKeyId": row.id, "name": name, "scope": scope})
+    return NewApiKey(token, row)
+
+
+async def revoke_api_key(key_id: str, by: Actor) -> ApiKey:
+    """Let the key do nothing any more. Revoking twice is no error. Raises `NotFound`."""
+    async with transaction():
+        key = await ApiKey.get_or_none(id=key_id)
+        if key is None:
+            raise NotFound("There is no API key with this id.")
+        if key.revoked_at is None:
+            key.revoked_at = now()
+            await key.save(update_fields=["revoked_at"])
+            await record(Action.API_KEY_REVOKED, by, detail={"apiKeyId": key.id, "name": key.name})
+    return key
+
+
+async def find_api_key(token: str) -> ApiKey | None:
+    """The key of this token, where it is good; its use is noted to the minute."""
+    if not token.startswith(API_KEY_PREFIX):
+        return None
+    key = await ApiKey.get_or_none(token_hash=hash_token(token), revoked_at__isnull=True)
+    moment = now()
+    if key is None or (key.expires_at is not None and key.expires_at <= moment):
+        return None
+    minute = floor(moment, MINUTE)
+    if key.last_used_at is None or key.last_used_at < minute:
+        await write(_USED, minute, key.id)
+    return key

@@ -1,0 +1,24 @@
+"""What happened, for whoever has to find out later."""
+
+from tortoise import fields
+from tortoise.models import Model
+
+
+class AuditEvent(Model):
+    """Who did what to which user or secret, from where. Never holds a code, a token or a secret."""
+
+    id = fields.CharField(max_length=36, primary_key=True, description="UUIDv7")
+    action = fields.CharField(max_length=64)
+    actor = fields.CharField(max_length=300)
+    user_id = fields.CharField(max_length=255, null=True, description="as text: it outlives the user")
+    secret_id = fields.CharField(max_length=36, null=True)
+    detail = fields.TextField(default="{}", description="JSON")
+    count = fields.IntField(default=1, description="how often it happened within the hour, where events are folded")
+    fold_key = fields.CharField(max_length=64, unique=True, null=True, description="hash of person, reason and hour")
+    ip_address = fields.CharField(max_length=45, null=True)
+    reference = fields.CharField(max_length=16, null=True)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "audit_events"
+        indexes = (("created_at", "id"), ("user_id", "created_at"), ("action", "created_at"))

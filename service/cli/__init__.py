@@ -1,0 +1,23 @@
+"""The command line (contract §6): one file a noun. Results alone go to stdout; what is for people goes to stderr."""
+
+import typer
+
+from service.cli import api_keys, codes, jwt, schema, seats, serving, signing_keys, users
+
+app = typer.Typer(
+    name="doorcode", help="Self-hosted sign-in by signed codes.", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+)
+app.command("serve")(serving.serve)
+app.command("migrate")(serving.migrate)
+app.command("schema")(schema.print_schema)
+app.command("seats")(seats.seats)
+app.add_typer(api_keys.app, name="api-key")
+app.add_typer(jwt.app, name="jwt")
+app.add_typer(codes.app, name="code")
+app.add_typer(users.app, name="users")
+app.add_typer(signing_keys.app, name="signing-key")
+
+
+def main() -> None:
+    """The entry point of `doorcode`."""
+    app()

@@ -1,0 +1,61 @@
+"""How a command runs: on an open instance, with its refusals as one line on stderr and exit status 1."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+
+from service.errors import Refusal
+from service.instance import Instance, open_instance
+from service.logs import configure_logs
+from service.settings import Settings, SettingsError, load_settings
+
+Result = TypeVar("Result")
+
+people = Console(stderr=True, highlight=False, soft_wrap=True)
+"""For what a person reads; never for a result."""
+
+
+def run(command: Callable[[Instance], Awaitable[Result]]) -> Result:
+    """Run a command on this machine's Doorcode, beside a running server or without one."""
+    settings = read_settings()
+    configure_logs(settings)
+
+    async def on_instance() -> Result:
+        async with open_instance(settings) as instance:
+            return await command(instance)
+
+    return finish(on_instance())
+
+
+def finish(work: Awaitable[Result]) -> Result:
+    """Wait for the work; a refusal ends the process with its message."""
+
+    async def main() -> Result:
+        return await work
+
+    try:
+        return asyncio.run(main())
+    except (Refusal, SettingsError) as error:
+        fail(str(error))
+
+
+def read_settings(host: str | None = None, port: int | None = None) -> Settings:
+    """The settings, or exit status 1 with the line that says what is wrong."""
+    try:
+        return load_settings() if host is None or port is None else load_settings(host=host, port=port)
+    except SettingsError as error:
+        fail(str(error))
+
+
+def fail(message: str) -> NoReturn:
+    """Say why, and end with exit status 1: the answer is no."""
+    people.print(message, style="red", markup=False)
+    raise typer.Exit(1)
+
+
+def print_result(text: str) -> None:
+    """A result, alone on stdout, so that `$(doorcode …)` works in a shell."""
+    typer.echo(text)

@@ -1,0 +1,78 @@
+"""`doorcode serve` and `doorcode migrate`."""
+
+import os
+import tempfile
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from service import database
+from service.cli.running import finish, people, read_settings
+from service.external_auth.models import ExternalAuth
+from service.instance import open_instance
+from service.logs import configure_logs
+from service.metrics import share_metrics_between_workers
+from service.settings import DEFAULT_HOST, DEFAULT_PORT, PREFIX, Settings, unknown_settings
+
+SHUTDOWN_GRACE = 30  # seconds that requests in flight have to finish after SIGTERM
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = DEFAULT_HOST,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = DEFAULT_PORT,
+    workers: Annotated[int, typer.Option(help="Processes; more than one needs PostgreSQL.", min=1, max=64)] = 1,
+    dev: Annotated[bool, typer.Option("--dev", help="Serve GraphiQL at /graphql to browsers.")] = False,
+) -> None:
+    """Serve. On SQLite, migrates by itself."""
+    settings = read_settings(host, port)
+    if workers > 1 and settings.uses_sqlite:
+        raise typer.BadParameter("SQLite takes one worker; set DOORCODE_DATABASE_URL to a PostgreSQL database for more.", param_hint="--workers")
+    if workers > 1 and dev:
+        raise typer.BadParameter("--dev takes one worker.", param_hint="--workers")
+    configure_logs(settings)
+    finish(_prepare(settings))
+    options = {
+        "host": host,
+        "port": port,
+        "log_config": None,
+        "access_log": False,  # it prints query strings, and those may hold codes
+        "proxy_headers": False,  # the application believes DOORCODE_TRUSTED_PROXIES alone
+        "server_header": False,
+        "ws": "none",
+        "lifespan": "on",
+        "timeout_graceful_shutdown": SHUTDOWN_GRACE,
+    }
+    if workers == 1:
+        from service.app import create_app  # noqa: PLC0415  # other commands start quicker without it
+
+        uvicorn.run(create_app(settings, dev=dev), **options)  # type: ignore[arg-type]
+    else:
+        _serve_in_processes(settings, workers, options)
+
+
+def migrate() -> None:
+    """Bring the database up to date."""
+    settings = read_settings()
+    configure_logs(settings)
+    finish(database.migrate(settings))
+    people.print("The database is up to date.")
+
+
+async def _prepare(settings: Settings) -> None:
+    """Everything that can be wrong is found before the port is opened; then what to do next."""
+    for name in unknown_settings(os.environ):
+        people.print(f"{name} is not a setting, and is ignored. Is it misspelt?", style="yellow")
+    async with open_instance(settings):
+        auth = await ExternalAuth.get(id=1)
+    people.print(f"Doorcode is at {settings.public_url}", style="bold")
+    if not auth.enabled:
+        people.print("Next: let your backend sign people in. This prints the secret that it signs codes with:\n\n    doorcode jwt enable\n")
+
+
+def _serve_in_processes(settings: Settings, workers: int, options: dict[str, object]) -> None:
+    """Workers are processes of their own: what they need to know of this one they read from the environment."""
+    os.environ.setdefault(f"{PREFIX}PUBLIC_URL", settings.public_url)
+    with tempfile.TemporaryDirectory(prefix="doorcode-metrics-") as directory:
+        share_metrics_between_workers(directory)
+        uvicorn.run("service.app:create_app_from_environment", factory=True, workers=workers, **options)  # type: ignore[arg-type]

@@ -1,0 +1,19 @@
+"""Tables on stdout: as wide as the terminal, or as they need where there is none."""
+
+import sys
+from datetime import datetime
+
+from rich.console import Console
+from rich.table import Table
+
+_WIDE = 400  # columns; a file or a pipe has no width, and nothing may be cut off in it
+
+
+def print_table(table: Table) -> None:
+    """Print a table as a result."""
+    Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(table)
+
+
+def written(moment: datetime | None) -> str:
+    """A time for people, in UTC; nothing for None."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC") if moment else ""

@@ -1,0 +1,16 @@
+"""The time, in UTC, and how coarsely it is noted."""
+
+from datetime import UTC, datetime, timedelta
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+def now() -> datetime:
+    """Now, in UTC: other zones compare wrongly as text on SQLite."""
+    return datetime.now(UTC)
+
+
+def floor(moment: datetime, step: timedelta) -> datetime:
+    """The moment rounded down: a use noted to the minute or the hour makes no hot row."""
+    return moment - (moment - datetime.min.replace(tzinfo=UTC)) % step

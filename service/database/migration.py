@@ -1,0 +1,85 @@
+"""Bringing the database up to date, safely also when several processes start at once."""
+
+import asyncio
+import fcntl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import asyncpg
+from tortoise.context import TortoiseContext
+from tortoise.exceptions import OperationalError
+from tortoise.migrations.api import migrate as run_migrations
+
+import service.migrations
+from service.database.connection import APP, configuration, postgres_credentials, refuse_unreachable
+from service.database.statements import Statement, fetch
+from service.encryption import make_data_dir
+from service.settings import Settings
+
+_ADVISORY_LOCK = 0x446F6F72636F6465  # "Doorcode" in ASCII: a number that no other program is likely to take
+_APPLIED = Statement("SELECT name FROM tortoise_migrations WHERE app = $1")
+
+
+async def migrate(settings: Settings) -> None:
+    """Apply what is missing; raises `SettingsError` where the database cannot be opened."""
+    try:
+        if settings.uses_sqlite:
+            await _migrate_sqlite(settings)
+        else:
+            await _migrate_postgres(settings)
+    except (OSError, asyncpg.PostgresError, OperationalError) as error:
+        raise refuse_unreachable(settings, error) from error
+
+
+async def is_migrated() -> bool:
+    """Whether the open database has had every migration of this version."""
+    try:
+        applied = {row["name"] for row in await fetch(_APPLIED, APP)}
+    except (OperationalError, asyncpg.UndefinedTableError):
+        return False
+    return applied >= _packaged()
+
+
+def _packaged() -> set[str]:
+    return {path.stem for path in Path(service.migrations.__path__[0]).glob("[0-9]*.py")}
+
+
+async def _migrate_sqlite(settings: Settings) -> None:
+    """With foreign keys off: altering a table remakes it on SQLite, and dropping the old one would cascade."""
+    if settings.sqlite_path.parent == settings.data_dir:
+        make_data_dir(settings.data_dir)
+    with _file_lock(settings.sqlite_path.with_name(settings.sqlite_path.name + ".migrating")):
+        await _run(settings, engine="tortoise.backends.sqlite", foreign_keys="OFF")
+
+
+async def _migrate_postgres(settings: Settings) -> None:
+    async with _advisory_lock(settings):
+        await _run(settings, engine="tortoise.backends.asyncpg")
+
+
+async def _run(settings: Settings, *, engine: str, **overrides: object) -> None:
+    async with TortoiseContext():
+        await run_migrations(config=configuration(settings, engine=engine, **overrides), direction="forward")
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    """Two processes that migrate an empty file at once would both create its tables."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@asynccontextmanager
+async def _advisory_lock(settings: Settings) -> AsyncIterator[None]:
+    """The same on PostgreSQL; the lock ends with its connection, however that ends."""
+    credentials = postgres_credentials(settings.database_url)
+    for pool_option in ("minsize", "maxsize", "application_name", "command_timeout"):
+        credentials.pop(pool_option, None)
+    connection = await asyncio.wait_for(asyncpg.connect(**credentials), 30)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK)
+        yield
+    finally:
+        await connection.close()

@@ -1,0 +1,78 @@
+"""Encryption at rest: secrets and private keys are Fernet tokens in the database, under the operator's keys."""
+
+import os
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from service.settings import PREFIX, Settings, SettingsError
+
+KEY_FILE = "encryption.key"
+
+
+class Cipher:
+    """Encrypts with the first key, decrypts with any: so keys are rotated by putting a new one in front."""
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self._first = Fernet(keys[0])
+        self._all = MultiFernet([Fernet(key) for key in keys])
+
+    def encrypt(self, plaintext: str) -> str:
+        """A Fernet token for the database."""
+        return self._all.encrypt(plaintext.encode()).decode()
+
+    def decrypt(self, token: str) -> str:
+        """The plaintext; raises `SettingsError` where no key fits, which is the operator's to mend."""
+        try:
+            return self._all.decrypt(token.encode()).decode()
+        except InvalidToken as error:
+            raise SettingsError(
+                f"{PREFIX}ENCRYPTION_KEYS: none of the keys fits what the database holds; "
+                f"add the key that was used before (without {PREFIX}ENCRYPTION_KEYS it is the file {KEY_FILE} in the data directory)"
+            ) from error
+
+    def renewed(self, token: str) -> str | None:
+        """The token under the first key, or None where it is already: lets an old key be dropped after one start."""
+        try:
+            self._first.decrypt(token.encode())
+        except InvalidToken:
+            return self.encrypt(self.decrypt(token))
+        return None
+
+
+def open_cipher(settings: Settings) -> Cipher:
+    """The operator's keys, else the one in the data directory, which is made where there is none."""
+    return Cipher(settings.encryption_keys or (_key_of(settings.data_dir),))
+
+
+def _key_of(data_dir: Path) -> str:
+    path = data_dir / KEY_FILE
+    try:
+        make_data_dir(data_dir)
+        if not path.exists():
+            _write_once(path, Fernet.generate_key())
+        key = path.read_text().strip()
+        Fernet(key)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{PREFIX}DATA_DIR: the encryption key {path} cannot be used: {error}") from error
+    return key
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """The data directory, which nobody else may read (mode 0700)."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Linking a finished file is atomic: of several processes that start at once, one makes the key and all read it."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            os.fsync(file.fileno())
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass  # another process was first: its key is the one
+    finally:
+        draft.unlink()

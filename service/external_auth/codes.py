@@ -1,0 +1,209 @@
+"""An externalAuthCode: unverified text in, a `VerifiedClaims` value out; nothing else ever sees its claims.
+
+A code is a compact JWS (RFC 7515, read by `jws.py`) whose payload is a JWT claims set (RFC 7519, read by `claims.py`),
+signed with HS256 and nothing else: the algorithm is this service's choice, never the code's (RFC 8725 §3.1).
+
+`CHECKS` is the one list of what is asked of a code, in the contract's order (§1). `verify` stops at the first that
+fails; an inspection goes through the same list and on past failures, so the two cannot disagree.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import jwt
+
+from service.accounts.metadata import JsonObject
+from service.accounts.subjects import Subject
+from service.errors import SignInErrorCode, SignInRefused
+from service.external_auth import jws
+from service.external_auth.claims import Times, check_policy, check_times, read_jti, read_subject, read_times
+from service.external_auth.policy import Policy
+
+ALGORITHM: Final = "HS256"
+
+_KEY_BYTES_AT_LEAST = 32  # RFC 7518 §3.2
+_SIGNATURE_BYTES = 32
+_PYJWS = jwt.PyJWS(algorithms=[ALGORITHM])
+_HS256 = _PYJWS.get_algorithm_by_name(ALGORITHM)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningSecret:
+    """A secret that this service made, live or not. `key` is the UTF-8 text of the secret as it was shown."""
+
+    id: str
+    key: bytes = field(repr=False)
+    live: bool
+
+    def __post_init__(self) -> None:
+        # With an empty key anybody could sign. It could only be a mistake of ours, so it is not a refusal.
+        if len(self.key) < _KEY_BYTES_AT_LEAST:
+            raise ValueError(f"a signing key has at least {_KEY_BYTES_AT_LEAST} bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedClaims:
+    """What a code says, once every check has passed."""
+
+    subject: Subject
+    secret_id: str
+    expires_at: float | None
+    """`exp`, in seconds since 1970: any finite number, so perhaps far past what a date can hold."""
+    jti: str | None
+    """Never None where the policy asks for single use."""
+
+
+@dataclass(slots=True, eq=False, repr=False)  # a repr would show the code, which no log may hold
+class Draft:
+    """A code on its way through the checks. Nothing in it is to be believed before all of them have passed.
+
+    Each check adds what it found. What no check has reached is not set, and reading it raises `AttributeError`.
+    """
+
+    text: str
+    secrets: Sequence[SigningSecret]
+    """All that are known, newest first, those no longer live included."""
+    policy: Policy
+    now: float
+    """Seconds since 1970."""
+
+    segments: list[str] = field(init=False)
+    header: JsonObject = field(init=False)
+    payload_bytes: bytes = field(init=False)
+    signer: SigningSecret = field(init=False)
+    payload: JsonObject = field(init=False)
+    times: Times = field(init=False)
+    subject: Subject = field(init=False)
+
+    @property
+    def is_genuine(self) -> bool:
+        """Whether the signature held: what is wrong then is known to be the signer's doing, and no stranger's."""
+        return hasattr(self, "signer")
+
+
+class Check(NamedTuple):
+    """One question asked of a code. `run` raises `SignInRefused` where the answer is no."""
+
+    name: str
+    run: Callable[[Draft], None]
+    needs: tuple[str, ...] = ()
+    """The attributes of the draft that it reads and an earlier check sets."""
+
+    def can_run(self, draft: Draft) -> bool:
+        """Whether the draft has what this check needs; always so where all checks before it have passed."""
+        return all(hasattr(draft, name) for name in self.needs)
+
+
+def verify(code: str, secrets: Sequence[SigningSecret], policy: Policy, now: float) -> VerifiedClaims:
+    """The claims of a code that passes every check; raises `SignInRefused` at the first that it does not pass.
+
+    `secrets` are all that are known, newest first, those no longer live included; `now` is in seconds since 1970.
+    """
+    return run_checks(Draft(code, secrets, policy, now))
+
+
+def run_checks(draft: Draft) -> VerifiedClaims:
+    """The same for a draft that the caller keeps, to see from it how far a refused code came."""
+    for check in CHECKS:
+        check.run(draft)
+    return VerifiedClaims(draft.subject, draft.signer.id, draft.times.exp, read_jti(draft.payload))
+
+
+def _check_form(draft: Draft) -> None:
+    draft.segments = jws.split_code(draft.text)
+    header, payload, signature = draft.segments
+    header_bytes = jws.decode_segment("header", header)
+    draft.payload_bytes = jws.decode_segment("payload", payload)
+    draft.header = jws.parse_object("header", header_bytes)
+    jws.check_header(draft.header)
+    jws.check_signature_alphabet(signature)
+
+
+def _check_signature(draft: Draft) -> None:
+    """`kid` only picks among our own secrets; `jwk`, `jku`, `x5u`, `x5c` offer foreign keys and are not read."""
+    if draft.header.get("alg") != ALGORITHM:
+        raise _bad_signature(f"alg must be {ALGORITHM}, and nothing else is accepted here")
+    named = [secret for secret in draft.secrets if secret.id == draft.header.get("kid")]
+    if any(not secret.live for secret in named):
+        raise _bad_signature("kid names a secret that is no longer accepted")
+    signer = find_signer(draft, named or [secret for secret in draft.secrets if secret.live])
+    if signer is None:
+        raise _bad_signature(_describe_signature_fault(draft.segments[2], kid_is_known=bool(named)))
+    draft.signer = signer
+
+
+def find_signer(draft: Draft, secrets: Sequence[SigningSecret]) -> SigningSecret | None:
+    """The first of these secrets, live or not, that made the signature. The draft must have its `header`."""
+    header, payload, signature = draft.segments
+    signature_bytes = jws.decode_base64url(signature)
+    if signature_bytes is None or not has_whole_signature(draft):
+        return None
+    signing_input = f"{header}.{payload}".encode()
+    return next((secret for secret in secrets if _HS256.verify(signing_input, secret.key, signature_bytes)), None)
+
+
+def has_whole_signature(draft: Draft) -> bool:
+    """Whether the third segment can be an HS256 signature at all, whoever made it."""
+    return len(jws.decode_base64url(draft.segments[2]) or b"") == _SIGNATURE_BYTES
+
+
+def _describe_signature_fault(segment: str, *, kid_is_known: bool) -> str:
+    decoded = jws.decode_base64url(segment)
+    if not decoded:
+        return f"the signature {jws.describe_base64url_fault(segment)}"
+    if len(decoded) != _SIGNATURE_BYTES:
+        return f"the signature must be {_SIGNATURE_BYTES} bytes long: was the code cut off?"
+    if kid_is_known:
+        return "the signature was not made with the secret that kid names"
+    return "the signature was not made with any secret in use here"
+
+
+def _bad_signature(reason: str) -> SignInRefused:
+    return SignInRefused(SignInErrorCode.INVALID_SIGNATURE, reason=reason)
+
+
+def _check_payload(draft: Draft) -> None:
+    draft.payload = jws.parse_object("payload", draft.payload_bytes)
+
+
+def _check_times(draft: Draft) -> None:
+    draft.times = read_times(draft.payload)
+    check_times(draft.times, draft.now, draft.policy.clock_skew_seconds)
+
+
+def _check_claims(draft: Draft) -> None:
+    draft.subject = read_subject(draft.payload)
+
+
+def _check_policy(draft: Draft) -> None:
+    check_policy(draft.payload, draft.times, draft.policy)
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    Check("form", _check_form),
+    Check("signature", _check_signature, needs=("header",)),
+    Check("payload", _check_payload, needs=("payload_bytes",)),
+    Check("times", _check_times, needs=("payload",)),
+    Check("claims", _check_claims, needs=("payload",)),
+    Check("policy", _check_policy, needs=("payload", "times")),
+)
+
+
+def read_named_subject(draft: Draft) -> Subject | None:
+    """Whom a refused but genuine code speaks of, where it says so properly."""
+    try:
+        return read_subject(draft.payload)
+    except (AttributeError, SignInRefused):
+        return None
+
+
+def read_jti_of(draft: Draft) -> str | None:
+    """The `jti` of a code that was read so far, where it has one that can be kept."""
+    return read_jti(draft.payload) if hasattr(draft, "payload") else None
+
+
+def sign(claims: JsonObject, key_text: str, kid: str) -> str:
+    """A code with these claims, as any JWT library makes it from the secret's text. Nothing in them is checked."""
+    return _PYJWS.encode(json.dumps(claims).encode(), key_text, ALGORITHM, {"kid": kid})

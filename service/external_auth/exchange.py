@@ -1,0 +1,189 @@
+"""The exchange: a code becomes a session. The use case, told as the contract tells it, and its only transaction."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from service.accounts.models import User
+from service.accounts.provisioning import Decision, SignIn, decide, decide_for, note_seen, provision
+from service.accounts.subjects import EmailClaim, Subject, UserClaim
+from service.audit.actions import Action
+from service.audit.log import Actor, record_hourly
+from service.clock import now
+from service.database import Statement, transaction, write
+from service.errors import BadUserInput, SignInErrorCode, SignInRefused
+from service.external_auth.codes import Draft, VerifiedClaims, read_named_subject, run_checks
+from service.external_auth.front_door import FrontDoor, FrontDoorKeeper
+from service.external_auth.policy import EmailLinking
+from service.metrics import SIGN_IN_REFUSALS, SIGN_INS
+from service.rate_limit import FailedSignIns
+from service.sessions.lifecycle import Client, LiveSession, Opening, can_continue, note_session_seen, open_session
+from service.sessions.models import Carrier, SignInMethod
+
+_log = structlog.get_logger()
+
+_USE_UP = Statement("INSERT INTO used_codes (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+_PURGE = Statement("DELETE FROM used_codes WHERE id IN (SELECT id FROM used_codes WHERE expires_at < $1 LIMIT $2)")
+_END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """How a code came: from where, what carries the session it opens, and which session its request carries already."""
+
+    client: Client
+    carrier: Carrier
+    session: LiveSession | None = None
+    session_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Somebody is signed in."""
+
+    token: str
+    session: LiveSession
+    new_user: bool
+    continued: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeDesk:
+    """What every exchange of this process shares. Lifetimes are in seconds."""
+
+    front_door: FrontDoorKeeper
+    failed_sign_ins: FailedSignIns
+    session_lifetime: int
+
+
+async def exchange(code: str, visit: Visit, desk: ExchangeDesk, *, lifetime: int | None = None) -> Grant:
+    """Sign in whom the code speaks of, for `lifetime` seconds or less; raises `SignInRefused`.
+
+    By a known user it costs two reads and one write. A refused code leaves nothing behind, save that the audit log
+    counts the refusals of genuine ones.
+    """
+    if lifetime is not None and lifetime < 1:
+        raise BadUserInput("`lifetimeSeconds` must be 1 or more.")
+    try:
+        grant = await _exchange(code, visit, desk, min(lifetime or desk.session_lifetime, desk.session_lifetime))
+    except SignInRefused as refusal:
+        SIGN_IN_REFUSALS.labels(refusal.code).inc()
+        _log.info("sign-in refused", code=refusal.code, cause=refusal.cause, reference=refusal.reference, ip=visit.client.ip_address)
+        raise
+    SIGN_INS.labels(SignInMethod.EXTERNAL_JWT, "new" if grant.new_user else "continued" if grant.continued else "known").inc()
+    return grant
+
+
+async def _exchange(code: str, visit: Visit, desk: ExchangeDesk, lifetime: int) -> Grant:
+    door = await desk.front_door.current()
+    if not door.enabled:
+        raise SignInRefused(SignInErrorCode.EXTERNAL_AUTH_DISABLED)
+    draft = Draft(code, door.secrets, door.policy, now().timestamp())
+    try:
+        return await _sign_in(run_checks(draft), visit, door, lifetime)
+    except SignInRefused as refusal:
+        if draft.is_genuine:
+            await _note_refusal(refusal, draft, visit)
+        elif refusal.code is SignInErrorCode.INVALID_SIGNATURE:
+            await _count_failure(visit, desk, refusal)
+        raise
+
+
+async def _sign_in(claims: VerifiedClaims, visit: Visit, door: FrontDoor, lifetime: int) -> Grant:
+    by = Actor(f"code:{claims.secret_id}", visit.client.ip_address)
+    linking = door.policy.email_linking is EmailLinking.LINK
+    decision = await _decide(claims.subject, visit.session, linking)
+    until = _session_end(claims, door, lifetime)
+    if isinstance(decision, SignIn) and decision.changes_nothing and not door.policy.single_use:
+        grant = await _open_or_continue(decision.user, False, claims, visit, door, until)
+    else:
+        async with transaction():
+            if door.policy.single_use:
+                await _use_up(claims, door)
+            user, is_new = await provision(claims.subject, link_by_email=linking, by=by)
+            grant = await _open_or_continue(user, is_new, claims, visit, door, until)
+    await note_seen(grant.session.user)
+    await door.note_used(claims.secret_id)
+    return grant
+
+
+async def _decide(subject: Subject, session: LiveSession | None, linking: bool) -> Decision:
+    """The session's own user is known already: where the code speaks of the same one, that saves the read."""
+    user = session.user if session else None
+    if user is not None and isinstance(subject, UserClaim) and user.external_id == subject.id:
+        return await decide_for(user, subject)
+    return await decide(subject, link_by_email=linking)
+
+
+async def _open_or_continue(
+    user: User, is_new: bool, claims: VerifiedClaims, visit: Visit, door: FrontDoor, until: datetime
+) -> Grant:
+    if visit.session and visit.session_token and can_continue(visit.session, user, visit.carrier, until):
+        await note_session_seen(visit.session)
+        return Grant(visit.session_token, visit.session, new_user=False, continued=True)
+    opening = Opening(SignInMethod.EXTERNAL_JWT, visit.carrier, visit.client, door.session_epoch, claims.secret_id)
+    opened = await open_session(user, opening, until)
+    return Grant(opened.token, opened.session, new_user=is_new, continued=False)
+
+
+def _session_end(claims: VerifiedClaims, door: FrontDoor, lifetime: int) -> datetime:
+    """When a session that opens now ends: with its lifetime, or with the code where the policy says so.
+
+    A code that is let in within the grace after its `exp` opens a session until the end of that grace.
+    """
+    moment = now()
+    end = moment + timedelta(seconds=lifetime)
+    if door.policy.session_ends_with_code and claims.expires_at is not None:
+        past = claims.expires_at <= moment.timestamp()
+        end = min(end, _moment(claims.expires_at + (door.policy.clock_skew_seconds if past else 0)))
+    return end
+
+
+async def _use_up(claims: VerifiedClaims, door: FrontDoor) -> None:
+    """Remember the code for as long as it would be accepted. In the transaction: a code refused later is not used up."""
+    assert claims.jti is not None and claims.expires_at is not None, "the policy check asks for both"
+    if not await write(_USE_UP, used_code_id(claims.secret_id, claims.jti), _moment(claims.expires_at + door.policy.clock_skew_seconds)):
+        raise SignInRefused(SignInErrorCode.CODE_ALREADY_USED)
+
+
+def used_code_id(secret_id: str, jti: str) -> str:
+    """What is remembered of a used code: a `jti` is unique for one secret only."""
+    return hashlib.sha256(f"{secret_id}\n{jti}".encode()).hexdigest()
+
+
+def _moment(seconds: float) -> datetime:
+    """Any finite number of seconds as a date; what lies beyond all dates is the last one."""
+    return datetime.fromtimestamp(seconds, UTC) if seconds < _END_OF_TIME.timestamp() else _END_OF_TIME
+
+
+async def purge_used_codes(batch: int) -> int:
+    """Forget so many codes at most that have expired; how many there were."""
+    return await write(_PURGE, now(), batch)
+
+
+async def _count_failure(visit: Visit, desk: ExchangeDesk, refusal: SignInRefused) -> None:
+    """Guessing signatures is bounded by address. Only here: a code whose signature holds is never held up."""
+    retry_after = await desk.failed_sign_ins.count(visit.client.ip_address)
+    if retry_after is not None:
+        raise SignInRefused(SignInErrorCode.TOO_MANY_ATTEMPTS, retry_after=retry_after) from refusal
+
+
+async def _note_refusal(refusal: SignInRefused, draft: Draft, visit: Visit) -> None:
+    """After the rollback, in a transaction of its own."""
+    subject = read_named_subject(draft)
+    await record_hourly(
+        Action.SIGN_IN_REFUSED,
+        Actor(f"code:{draft.signer.id}", visit.client.ip_address),
+        person=_person(subject) if subject else "",
+        reason=refusal.code,
+        user_id=None if subject is None or isinstance(subject, EmailClaim) else subject.id,
+        secret_id=draft.signer.id,
+        detail={"code": refusal.code, "reason": refusal.reason},
+        reference=refusal.reference,
+    )
+
+
+def _person(subject: Subject) -> str:
+    return subject.email if isinstance(subject, EmailClaim) else subject.id

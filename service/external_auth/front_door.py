@@ -1,0 +1,90 @@
+"""What every exchange must know first: is the method on, under which policy, and which secrets verify.
+
+One short read a request asks for the version alone; the rest, decrypted, is kept for as long as the version stands. So a
+change made through any process holds for the next request of every process (contract §2).
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from service.clock import MINUTE, floor, now
+from service.database import Statement, fetch_one
+from service.encryption import Cipher
+from service.external_auth.codes import SigningSecret
+from service.external_auth.models import ExternalAuth, JwtSecret
+from service.external_auth.policy import Policy
+from service.external_auth.secrets import JwtSecretStatus, list_secrets, note_used, status_of
+
+_VERSION = Statement("SELECT version FROM external_auth WHERE id = 1")
+
+_FOR_EVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class FrontDoor:
+    """The method as it is at one version."""
+
+    version: int
+    enabled: bool
+    session_epoch: int
+    policy: Policy
+    secrets: tuple[SigningSecret, ...]
+    """Every secret there ever was, newest first: a code signed with one that is retired or revoked is told so."""
+    holds_until: datetime
+    """When the next secret retires."""
+    _uses_noted: dict[str, datetime] = field(default_factory=dict)
+
+    async def note_used(self, secret_id: str) -> None:
+        """Note that a code of this secret was let in: to the minute, so one write a minute and process."""
+        minute = floor(now(), MINUTE)
+        if self._uses_noted.get(secret_id) != minute:
+            self._uses_noted[secret_id] = minute
+            await note_used(secret_id, minute)
+
+
+class FrontDoorKeeper:
+    """Keeps the front door's state in this process, for as long as its version stands in the database."""
+
+    def __init__(self, cipher: Cipher) -> None:
+        self._cipher = cipher
+        self._known: FrontDoor | None = None
+
+    async def current(self) -> FrontDoor:
+        """The state that holds now; one read where nothing has changed."""
+        row = await fetch_one(_VERSION)
+        assert row is not None, "the first migration makes this row"
+        known, moment = self._known, now()
+        if known is None or known.version != row["version"] or moment >= known.holds_until:
+            known = self._known = await self._read(moment)
+        return known
+
+    async def _read(self, moment: datetime) -> FrontDoor:
+        # The version is read before the secrets: a change in between is read twice, and never missed.
+        auth = await ExternalAuth.get(id=1)
+        secrets = await list_secrets()
+        return FrontDoor(
+            version=auth.version,
+            enabled=auth.enabled,
+            session_epoch=auth.session_epoch,
+            policy=policy_of(auth),
+            secrets=tuple(self._signing_secret(secret, moment) for secret in secrets),
+            holds_until=min((s.retires_at for s in secrets if s.retires_at and s.retires_at > moment), default=_FOR_EVER),
+        )
+
+    def _signing_secret(self, secret: JwtSecret, moment: datetime) -> SigningSecret:
+        live = status_of(secret, moment) in (JwtSecretStatus.CURRENT, JwtSecretStatus.RETIRING)
+        return SigningSecret(secret.id, self._cipher.decrypt(secret.encrypted_secret).encode(), live)
+
+
+def policy_of(auth: ExternalAuth) -> Policy:
+    """The policy's columns as a value."""
+    return Policy(
+        require_expiry=auth.require_expiry,
+        max_lifetime_seconds=auth.max_lifetime_seconds,
+        single_use=auth.single_use,
+        session_ends_with_code=auth.session_ends_with_code,
+        clock_skew_seconds=auth.clock_skew_seconds,
+        issuer=auth.issuer,
+        audience=auth.audience,
+        email_linking=auth.email_linking,
+    )

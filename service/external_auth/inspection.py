@@ -1,0 +1,241 @@
+"""Why was my code refused? Every check of an exchange, in order, each with what was found; nothing is changed.
+
+It runs the very checks and the very decision that the exchange does (`codes.CHECKS`, `provisioning.decide`), so the two
+cannot disagree.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from service.accounts.metadata import JsonObject
+from service.accounts.models import User
+from service.accounts.provisioning import Create, Decision, Link, Refuse, SignIn, decide, refusal
+from service.accounts.seats import count_seats
+from service.accounts.subjects import EmailClaim, IdClaim, UserClaim
+from service.clock import now
+from service.errors import SignInErrorCode, SignInRefused
+from service.external_auth.codes import CHECKS, Check, Draft, read_jti_of
+from service.external_auth.exchange import ExchangeDesk, used_code_id
+from service.external_auth.likely_causes import describe_secret, explain_claims, explain_signature, explain_times, find_any_signer
+from service.external_auth.models import JwtSecret, UsedCode
+from service.external_auth.policy import EmailLinking, Policy
+from service.external_auth.secrets import list_secrets, status_of
+
+_NOT_REACHED = "Not checked, because an earlier check failed."
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check, and what it found; where it failed, the likely cause."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass(slots=True)
+class Inspection:
+    """What an exchange of the code would do."""
+
+    checks: list[CheckResult] = field(default_factory=list)
+    refusal: SignInRefused | None = None
+    """The first check's that failed, which is what the exchange would answer."""
+    header: JsonObject | None = None
+    claims: JsonObject | None = None
+    secret: JwtSecret | None = None
+    """The one whose signature matched, retired and revoked ones included."""
+    user: User | None = None
+    creates_user: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the exchange would succeed."""
+        return self.refusal is None
+
+    def add_pass(self, name: str, detail: str) -> None:
+        """A check that passed."""
+        self.checks.append(CheckResult(name, True, detail))
+
+    def add_failure(self, name: str, refused: SignInRefused, hint: str | None = None) -> None:
+        """A check that failed; the first one is the answer."""
+        detail = _sentence(refused.reason or refused.message)
+        self.checks.append(CheckResult(name, False, f"{detail} {hint}" if hint else detail))
+        self.refusal = self.refusal or refused
+
+    def add_unreached(self, name: str) -> None:
+        """A check that could not be made."""
+        self.checks.append(CheckResult(name, False, _NOT_REACHED))
+
+
+async def inspect(code: str, desk: ExchangeDesk) -> Inspection:
+    """Go through every check, past failures as far as the code can be read."""
+    door = await desk.front_door.current()
+    rows = {row.id: row for row in await list_secrets()}
+    draft = Draft(code, door.secrets, door.policy, now().timestamp())
+    result = Inspection()
+    _check_enabled(result, door.enabled)
+    for check in CHECKS:
+        _run(check, draft, result, rows)
+    signer = find_any_signer(draft)
+    result.secret = rows.get(signer.id) if signer else None
+    result.header = getattr(draft, "header", None)
+    result.claims = getattr(draft, "payload", None)
+    if door.policy.single_use:
+        await _check_unused(draft, result)
+    await _check_user_and_seat(draft, result)
+    return result
+
+
+def _check_enabled(result: Inspection, enabled: bool) -> None:
+    if enabled:
+        result.add_pass("enabled", "JWT sign-in is enabled.")
+    else:
+        refused = SignInRefused(SignInErrorCode.EXTERNAL_AUTH_DISABLED, reason="JWT sign-in is disabled")
+        result.add_failure("enabled", refused, "Enable it under User Authentication, or with: doorcode jwt enable")
+
+
+def _run(check: Check, draft: Draft, result: Inspection, rows: dict[str, JwtSecret]) -> None:
+    if not check.can_run(draft):
+        result.add_unreached(check.name)
+        return
+    try:
+        check.run(draft)
+    except SignInRefused as refused:
+        result.add_failure(check.name, refused, _hint(check.name, draft, rows))
+    else:
+        result.add_pass(check.name, _describe(check.name, draft, rows))
+
+
+def _hint(name: str, draft: Draft, rows: dict[str, JwtSecret]) -> str | None:
+    match name:
+        case "signature":
+            return explain_signature(draft, rows, now())
+        case "times":
+            return explain_times(draft)
+        case "claims":
+            return explain_claims(draft)
+        case _:
+            return None
+
+
+def _describe(name: str, draft: Draft, rows: dict[str, JwtSecret]) -> str:
+    match name:
+        case "form":
+            return f"A compact JWS of {len(draft.text.encode())} bytes, alg {draft.header['alg']}."
+        case "signature":
+            row = rows[draft.signer.id]
+            return f"Made with the secret {describe_secret(row)}, which is {status_of(row, now())}."
+        case "payload":
+            return f"A JSON object with the members: {', '.join(draft.payload) or 'none'}."
+        case "times":
+            return _describe_times(draft)
+        case "claims":
+            return _describe_subject(draft)
+        case _:
+            return _describe_policy(draft.policy)
+
+
+def _describe_times(draft: Draft) -> str:
+    parts = [f"{name} {_relative(value - draft.now)}" for name, value in draft.times._asdict().items() if value is not None]
+    found = f"{', '.join(parts)}." if parts else "Neither exp, nbf nor iat."
+    without_end = "" if draft.times.exp is not None else " Without exp the code is good until its secret is replaced."
+    hint = explain_times(draft)
+    return found + without_end + (f" {hint}" if hint else "")
+
+
+def _relative(seconds: float) -> str:
+    if abs(seconds) > 10**9:
+        return "is decades away"
+    moment = datetime.fromtimestamp(now().timestamp() + seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"in {seconds:.0f} s ({moment})" if seconds >= 0 else f"{-seconds:.0f} s ago ({moment})"
+
+
+def _describe_subject(draft: Draft) -> str:
+    match draft.subject:
+        case UserClaim(id=user_id, email=email, metadata=metadata):
+            return f"user with the id {user_id!r}, email {email or 'none'}, {len(metadata or {})} members of metadata."
+        case IdClaim(id=user_id):
+            return f"id {user_id!r}: an existing user by user ID."
+        case EmailClaim(email=email):
+            return f"email {email!r}: an existing user by email."
+
+
+def _describe_policy(policy: Policy) -> str:
+    asked = {
+        "exp": policy.require_expiry,
+        f"a life of {policy.max_lifetime_seconds} s at most": policy.max_lifetime_seconds is not None,
+        "single use": policy.single_use,
+        f"the issuer {policy.issuer!r}": policy.issuer is not None,
+        f"the audience {policy.audience!r}": policy.audience is not None,
+    }
+    required = [name for name, is_asked in asked.items() if is_asked]
+    return f"Has what the policy requires: {', '.join(required)}." if required else "The policy requires nothing more."
+
+
+async def _check_unused(draft: Draft, result: Inspection) -> None:
+    jti = read_jti_of(draft)
+    if not draft.is_genuine or jti is None:
+        result.add_unreached("single use")
+    elif await UsedCode.exists(id=used_code_id(draft.signer.id, jti)):
+        result.add_failure("single use", SignInRefused(SignInErrorCode.CODE_ALREADY_USED, reason="a code with this jti has been used already"))
+    else:
+        result.add_pass("single use", "Not used yet.")
+
+
+async def _check_user_and_seat(draft: Draft, result: Inspection) -> None:
+    if not hasattr(draft, "subject"):
+        result.add_unreached("user")
+        result.add_unreached("seat")
+        return
+    decision = await decide(draft.subject, link_by_email=draft.policy.email_linking is EmailLinking.LINK)
+    if isinstance(decision, Refuse):
+        result.add_failure("user", refusal(decision), _in_the_way(decision))
+        result.add_unreached("seat")
+        return
+    result.add_pass("user", _describe_decision(decision))
+    await _check_seat(decision, result)
+    if result.accepted:
+        result.creates_user = isinstance(decision, Create)
+        result.user = None if isinstance(decision, Create) else decision.user
+
+
+def _in_the_way(decision: Refuse) -> str | None:
+    if decision.user is None:
+        return None
+    who = f"the user {decision.user.id!r}"
+    return f"The email is taken by {who}." if decision.code is SignInErrorCode.EMAIL_TAKEN else f"It is {who}."
+
+
+def _describe_decision(decision: Decision) -> str:
+    match decision:
+        case Create(claim=claim):
+            return f"Unknown: creates the user {claim.id!r}."
+        case Link(user=user):
+            return f"Unknown id, known email: signs in the user {user.id!r} and gives it this external id."
+        case SignIn(user=user, email_taken=True):
+            return f"Known: the user {user.id!r}. Another user has the email in the code, so the email stays as it is."
+        case SignIn(user=user, profile_protected=True):
+            return f"Known: the user {user.id!r}, an admin, whose email and metadata no code changes."
+        case SignIn(user=user, changes_nothing=False):
+            return f"Known: the user {user.id!r}, whose profile is brought up to date."
+        case SignIn(user=user):
+            return f"Known: the user {user.id!r}."
+        case Refuse():
+            return decision.code
+
+
+async def _check_seat(decision: Decision, result: Inspection) -> None:
+    if not isinstance(decision, Create):
+        result.add_pass("seat", "Has a seat already.")
+        return
+    count = await count_seats()
+    of = "without a limit" if count.limit is None else f"of {count.limit}"
+    if count.is_full:
+        refused = SignInRefused(SignInErrorCode.SEAT_LIMIT_REACHED, reason=f"{count.used} {of} seats are used")
+        result.add_failure("seat", refused, "Free a seat, or raise the limit.")
+    else:
+        result.add_pass("seat", f"Takes seat {count.used + 1} {of}.")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")

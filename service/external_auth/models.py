@@ -1,0 +1,51 @@
+"""The front door: whether it is open, who may sign for it, and which codes have been used up."""
+
+from tortoise import fields
+from tortoise.models import Model
+
+from service.external_auth.policy import EmailLinking
+
+
+class ExternalAuth(Model):
+    """One row: the switch and the policy. `version` is raised by every change of it or of a secret, so that one read tells all."""
+
+    id = fields.IntField(primary_key=True, generated=False)
+    version = fields.BigIntField(default=0)
+    enabled = fields.BooleanField(default=False)
+    session_epoch = fields.IntField(default=0, description="raised to end every session that a code opened")
+    require_expiry = fields.BooleanField(default=False)
+    max_lifetime_seconds = fields.IntField(null=True)
+    single_use = fields.BooleanField(default=False)
+    session_ends_with_code = fields.BooleanField(default=False)
+    clock_skew_seconds = fields.IntField(default=60)
+    issuer = fields.CharField(max_length=255, null=True)
+    audience = fields.CharField(max_length=255, null=True)
+    email_linking = fields.CharEnumField(EmailLinking, max_length=16, default=EmailLinking.REFUSE)
+
+    class Meta:
+        table = "external_auth"
+
+
+class JwtSecret(Model):
+    """A secret that signs codes. The current one has neither `retires_at` nor `revoked_at`, and there is one at most."""
+
+    id = fields.CharField(max_length=36, primary_key=True, description="also the `kid` that a code may name")
+    encrypted_secret = fields.TextField()
+    hint = fields.CharField(max_length=4)
+    created_at = fields.DatetimeField()
+    retires_at = fields.DatetimeField(null=True, description="until when it still verifies, once replaced")
+    revoked_at = fields.DatetimeField(null=True)
+    last_used_at = fields.DatetimeField(null=True, description="to the minute")
+
+    class Meta:
+        table = "jwt_secrets"
+
+
+class UsedCode(Model):
+    """A code that must not work twice, remembered until it would expire anyway."""
+
+    id = fields.CharField(max_length=64, primary_key=True, description="SHA-256 of the secret's id and the jti")
+    expires_at = fields.DatetimeField(db_index=True)
+
+    class Meta:
+        table = "used_codes"

@@ -1,0 +1,165 @@
+"""The secrets that sign codes: which verify, until when; enabling, rotating, revoking (contract §2).
+
+Every change raises the front door's version first. That locks its row, so changes happen one after the other, and the
+next request of every process reads them.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from secrets import token_urlsafe
+
+from service.audit.actions import Action
+from service.audit.log import Actor, record
+from service.clock import now
+from service.database import Statement, transaction, write
+from service.encryption import Cipher
+from service.errors import BadUserInput, Conflict, NotFound
+from service.external_auth.models import ExternalAuth, JwtSecret
+from service.identity import new_id
+from service.sessions.lifecycle import end_sessions_of_method, end_sessions_of_secret
+from service.sessions.models import SignInMethod
+
+SECRET_BYTES = 32  # RFC 7518 §3.2: an HS256 key has at least 256 bits
+HINT_CHARACTERS = 4
+DEFAULT_GRACE_PERIOD = 86_400  # seconds
+LONGEST_GRACE_PERIOD = 30 * 86_400  # seconds
+MOST_LIVE_SECRETS = 5
+
+_CHANGED = Statement("UPDATE external_auth SET version = version + 1 WHERE id = 1")
+_USED = Statement("UPDATE jwt_secrets SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)")
+
+
+class JwtSecretStatus(StrEnum):
+    """CURRENT and RETIRING secrets verify codes, RETIRED and REVOKED ones do not."""
+
+    CURRENT = "CURRENT"
+    RETIRING = "RETIRING"
+    RETIRED = "RETIRED"
+    REVOKED = "REVOKED"
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """A secret's text, which is shown this once, and its row."""
+
+    text: str
+    row: JwtSecret
+
+
+def status_of(secret: JwtSecret, at: datetime) -> JwtSecretStatus:
+    """What a secret is good for at that time."""
+    if secret.revoked_at is not None:
+        return JwtSecretStatus.REVOKED
+    if secret.retires_at is None:
+        return JwtSecretStatus.CURRENT
+    return JwtSecretStatus.RETIRING if at < secret.retires_at else JwtSecretStatus.RETIRED
+
+
+async def list_secrets() -> list[JwtSecret]:
+    """Every secret there ever was, newest first."""
+    return await JwtSecret.all().order_by("-created_at", "-id")
+
+
+async def enable(cipher: Cipher, by: Actor) -> NewSecret | None:
+    """Switch the method on. Makes a secret where there is no current one, else answers None: it has the secrets it had."""
+    async with transaction():
+        await mark_changed()
+        await ExternalAuth.filter(id=1).update(enabled=True)
+        secret = None if await _current() else await _make(cipher)
+        await record(Action.JWT_ENABLED, by, secret_id=secret.row.id if secret else None)
+    return secret
+
+
+async def disable(by: Actor, *, end_sessions: bool = False) -> None:
+    """Switch the method off, and with `end_sessions` end every session that a code opened. The secrets stay."""
+    async with transaction():
+        await mark_changed()
+        auth = await ExternalAuth.get(id=1)
+        auth.enabled = False
+        if end_sessions:
+            auth.session_epoch += 1
+            await end_sessions_of_method(SignInMethod.EXTERNAL_JWT, auth.session_epoch)
+        await auth.save(update_fields=["enabled", "session_epoch"])
+        await record(Action.JWT_DISABLED, by, detail={"endSessions": end_sessions})
+
+
+async def rotate(cipher: Cipher, by: Actor, *, grace_period: int = DEFAULT_GRACE_PERIOD) -> NewSecret:
+    """Make a new current secret; the one before verifies for `grace_period` seconds more (0: not at all). Ends no session.
+
+    Raises `BadUserInput` for a period below 0 or over 30 days, and `Conflict` where more than 5 would be live.
+    """
+    if not 0 <= grace_period <= LONGEST_GRACE_PERIOD:
+        raise BadUserInput(f"The grace period must be between 0 and {LONGEST_GRACE_PERIOD} seconds (30 days).")
+    async with transaction():
+        await mark_changed()
+        before = await _current()
+        if before is not None:
+            before.retires_at = now() + timedelta(seconds=grace_period)
+            await before.save(update_fields=["retires_at"])
+        secret = await _make(cipher)
+        await record(
+            Action.JWT_SECRET_ROTATED,
+            by,
+            secret_id=secret.row.id,
+            detail={"gracePeriodSeconds": grace_period, "replaces": before.id if before else None},
+        )
+    return secret
+
+
+async def revoke(secret_id: str, by: Actor, *, end_sessions: bool = True) -> None:
+    """Let no code signed with it in any more, and with `end_sessions` end every session that it opened.
+
+    Revoking twice is no error, so that sessions can still be ended later. Raises `NotFound`.
+    """
+    async with transaction():
+        await mark_changed()
+        secret = await JwtSecret.get_or_none(id=secret_id)
+        if secret is None:
+            raise NotFound("There is no JWT secret with this id.")
+        if secret.revoked_at is None:
+            secret.revoked_at = now()
+            await secret.save(update_fields=["revoked_at"])
+        if end_sessions:
+            await end_sessions_of_secret(secret.id)
+        await record(Action.JWT_SECRET_REVOKED, by, secret_id=secret.id, detail={"endSessions": end_sessions})
+
+
+async def current_secret(cipher: Cipher) -> NewSecret | None:
+    """The current secret with its text, for signing a code on this machine."""
+    row = await _current()
+    return None if row is None else NewSecret(cipher.decrypt(row.encrypted_secret), row)
+
+
+async def note_used(secret_id: str, minute: datetime) -> None:
+    """Note that a code of this secret was let in during that minute."""
+    await write(_USED, minute, secret_id)
+
+
+async def mark_changed() -> None:
+    """Raise the front door's version, as every change to it and to the secrets does first."""
+    await write(_CHANGED)
+
+
+async def renew_secret_encryption(cipher: Cipher) -> None:
+    """Check that every secret can be read, and put it under the first encryption key, so that older ones can be dropped."""
+    for row in await JwtSecret.all():
+        renewed = cipher.renewed(row.encrypted_secret)
+        if renewed is not None:
+            async with transaction():
+                await JwtSecret.filter(id=row.id).update(encrypted_secret=renewed)
+
+
+async def _current() -> JwtSecret | None:
+    return await JwtSecret.get_or_none(retires_at__isnull=True, revoked_at__isnull=True)
+
+
+async def _make(cipher: Cipher) -> NewSecret:
+    moment = now()
+    if await JwtSecret.filter(revoked_at__isnull=True, retires_at__gt=moment).count() >= MOST_LIVE_SECRETS:
+        raise Conflict(f"{MOST_LIVE_SECRETS} secrets are live already. Revoke one, or wait until one retires.")
+    text = token_urlsafe(SECRET_BYTES)
+    row = await JwtSecret.create(
+        id=new_id("jws_"), encrypted_secret=cipher.encrypt(text), hint=text[:HINT_CHARACTERS], created_at=moment
+    )
+    return NewSecret(text, row)

@@ -1,0 +1,46 @@
+"""`/graphql`, wired: the schema behind the HTTP endpoint, and what it tells the log."""
+
+from collections.abc import Callable
+
+import structlog
+from starlette.requests import Request
+
+from service.database import is_unreachable
+from service.errors import RequestRefused
+from service.graphql.context import Context, context_for
+from service.graphql.documents import Documents
+from service.graphql.http import GraphQLEndpoint
+from service.graphql.schema import schema
+from service.instance import Instance
+from service.metrics import INTERNAL_ERRORS
+from service.settings import Settings
+
+_log = structlog.get_logger()
+
+
+def graphql_endpoint(instance_of: Callable[[Request], Instance], settings: Settings, *, dev: bool = False) -> GraphQLEndpoint[Context]:
+    """The ASGI application of the route `/graphql`; with `dev` it serves GraphiQL to browsers."""
+
+    async def make_context(request: Request) -> Context:
+        return await context_for(request, instance_of(request))
+
+    return GraphQLEndpoint(
+        schema,
+        Documents(schema, introspection=settings.introspection),
+        context_for=make_context,
+        on_internal_error=_log_internal_error,
+        on_refusal=_log_refusal,
+        graphiql=dev,
+    )
+
+
+def _log_internal_error(error: BaseException, reference: str) -> None:
+    INTERNAL_ERRORS.inc()
+    if is_unreachable(error):
+        _log.error("the database cannot be reached", reference=reference, error=type(error).__name__)
+    else:
+        _log.error("internal error", reference=reference, exc_info=error)
+
+
+def _log_refusal(refusal: RequestRefused) -> None:
+    _log.info("request refused", code=refusal.code, cause=refusal.cause or refusal.message, reference=refusal.reference)

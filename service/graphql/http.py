@@ -1,0 +1,175 @@
+"""The endpoint of `/graphql`: HTTP in, HTTP out (contract §4). A route of its own, `Route("/graphql", endpoint)`.
+
+Never mount it: a mounted application redirects to a trailing slash, and a redirect fails every CORS preflight.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+import orjson
+import strawberry
+from graphql import OperationType
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope, Send
+from strawberry.http.ides import get_graphql_ide_html
+
+from service.errors import RequestRefused
+from service.graphql.documents import Document, DocumentRefused, Documents
+from service.graphql.errors import ErrorBoundary, bad_user_input
+from service.graphql.execution import Operations, Payload
+from service.graphql.requests import (
+    GraphQLRequest,
+    HttpRefusal,
+    MediaType,
+    preferred_media_type,
+    read_get,
+    read_post,
+)
+
+
+class HasResponseHeaders(Protocol):
+    """A context through which resolvers add headers to the response, `Retry-After` say."""
+
+    @property
+    def response_headers(self) -> Mapping[str, str]:
+        """By name, ASCII throughout."""
+
+
+ContextT = TypeVar("ContextT", bound=HasResponseHeaders)
+
+
+class Answer(NamedTuple):
+    """A response, written."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+def _not_logged(_refusal: RequestRefused) -> None: ...
+
+
+class GraphQLEndpoint(Generic[ContextT]):
+    """An ASGI application for GET and POST."""
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        documents: Documents,
+        *,
+        context_for: Callable[[Request], Awaitable[ContextT]],
+        on_internal_error: Callable[[BaseException, str], None],
+        on_refusal: Callable[[RequestRefused], None] = _not_logged,
+        graphiql: bool = False,
+    ) -> None:
+        """`graphiql` serves an IDE whose scripts come from a public CDN: for development only."""
+        self._boundary = ErrorBoundary(on_internal_error, on_refusal)
+        self._context_for = context_for
+        self._graphiql = get_graphql_ide_html("graphiql").encode() if graphiql else None
+        self.operations = Operations(schema, documents, self._boundary)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; whatever happens inside, the answer is JSON."""
+        try:
+            answer = await self._answer(scope, receive)
+        except ClientDisconnect:
+            return
+        except asyncio.CancelledError as error:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            answer = self._crashed(error)  # a task that a resolver waited for was cancelled, not this request
+        except Exception as error:
+            answer = self._crashed(error)
+        with suppress(OSError):  # the client has gone
+            await _send(answer, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        accept = headers.get(b"accept", b"*/*")
+        if self._graphiql and b"text/html" in accept and _asks_nothing(scope):
+            return _answer(200, self._graphiql, "text/html")
+        media_type = MediaType.JSON
+        try:
+            media_type = preferred_media_type(accept)
+            request = await _read(scope, headers, receive)
+            document = self.operations.prepare(request)
+            if scope["method"] == "GET":
+                _check_only_queries(document, request)
+        except HttpRefusal as refusal:
+            return _refused(refusal, media_type)
+        except DocumentRefused as refused:
+            return _written({"errors": list(refused.errors)}, media_type, {})
+        return await self._run(document, request, Request(scope, receive), media_type)
+
+    async def _run(self, document: Document, request: GraphQLRequest, http: Request, media_type: MediaType) -> Answer:
+        try:
+            context = await self._context_for(http)
+        except RequestRefused as refusal:
+            return _written({"errors": [self._boundary.raised(refusal)]}, media_type, {})
+        payload = await self.operations.execute(document, request, context)
+        return _written(payload, media_type, context.response_headers)
+
+    def _crashed(self, error: BaseException) -> Answer:
+        return _answer(500, _encoded({"errors": [self._boundary.raised(error)]}), MediaType.JSON)
+
+
+def _asks_nothing(scope: Scope) -> bool:
+    return scope["method"] == "GET" and b"query=" not in scope["query_string"]
+
+
+async def _read(scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> GraphQLRequest:
+    if scope["method"] == "POST":
+        return await read_post(headers, receive)
+    if scope["method"] == "GET":
+        return read_get(scope["query_string"])
+    raise HttpRefusal(405, "Ask with POST, or with GET for a query.", {"Allow": "GET, POST"})
+
+
+def _check_only_queries(document: Document, request: GraphQLRequest) -> None:
+    operation = document.operation(request.operation_name)
+    if operation and operation.type is not OperationType.QUERY:
+        raise HttpRefusal(405, "A GET may only query. Send this operation with POST.", {"Allow": "POST"})
+
+
+def _refused(refusal: HttpRefusal, media_type: MediaType) -> Answer:
+    body = _encoded({"errors": [bad_user_input(refusal.message)]})
+    return _answer(refusal.status, body, media_type, refusal.headers)
+
+
+def _written(payload: Payload, media_type: MediaType, headers: Mapping[str, str]) -> Answer:
+    """Plain JSON is always 200, as clients that know no other media type expect of an answer that is GraphQL."""
+    status = 400 if media_type is MediaType.GRAPHQL_RESPONSE and "data" not in payload else 200
+    return _answer(status, _encoded(payload), media_type, {**_retry_after(payload), **headers})
+
+
+def _retry_after(payload: Payload) -> dict[str, str]:
+    waits = [error["extensions"].get("retryAfterSeconds", 0) for error in payload.get("errors", ())]
+    return {"Retry-After": str(max(waits))} if any(waits) else {}
+
+
+def _encoded(payload: Payload) -> bytes:
+    """Metadata is whatever JSON a customer signed: orjson writes no integer of more than 64 bits, `json` writes any."""
+    try:
+        return orjson.dumps(payload)
+    except TypeError:
+        return json.dumps(payload, separators=(",", ":")).encode()
+
+
+def _answer(status: int, body: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Answer:
+    written = [
+        (b"content-type", f"{content_type}; charset=utf-8".encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    for name, value in (headers or {}).items():
+        written.append((name.lower().encode("ascii"), value.encode("ascii")))
+    return Answer(status, written, body)
+
+
+async def _send(answer: Answer, send: Send) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -1,0 +1,211 @@
+"""How many nodes an operation may answer: its connections' pages, each as large as it was asked to be.
+
+`users(first:50){nodes{sessions(first:20){nodes{id}}}}` may answer 50 users and 50 times 20 sessions, 1,050 nodes. The
+sizes can be variables, so the sum is put up once with the document and worked out for each request. A fragment's part
+is worked out once, however often it is spread.
+
+The lists of the introspection count too, at their average length in this schema: they refer to one another, and a
+document of 1 KiB could otherwise ask for 5 MB and two seconds of computing, without signing in.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+    get_named_type,
+    is_enum_type,
+    is_input_object_type,
+    is_interface_type,
+    is_introspection_type,
+    is_object_type,
+    is_union_type,
+)
+
+from service.graphql.limits import fragments_of
+
+DEFAULT_PAGE = 50
+"""Nodes of a page where neither the request nor the schema says how many."""
+
+_LARGEST_SIZE = 1_000_000
+"""Beyond any limit, and small enough that no product of sizes overflows."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageSize:
+    """The size of one connection's page: what the arguments say, as a number or as the name of a variable."""
+
+    asked: tuple[int | str, ...]
+    otherwise: float
+
+    def of(self, variables: Mapping[str, object]) -> float:
+        """Nodes. A variable that is no number counts as left out: coercing it refuses the request anyway."""
+        values = [variables.get(value) if isinstance(value, str) else value for value in self.asked]
+        sizes = [min(max(value, 0), _LARGEST_SIZE) for value in values if isinstance(value, int | float)]
+        return max(sizes, default=self.otherwise)
+
+
+@dataclass(eq=False, slots=True)
+class Selected:
+    """All pages of one selection set; false where there are none."""
+
+    nested: list[tuple[PageSize, "Selected"]] = field(default_factory=list)
+    """Each page, with what is selected of each of its nodes."""
+
+    spread: list["Selected"] = field(default_factory=list)
+    """Those of fragments that have any. A fragment's are shared by all that spread it."""
+
+    def __bool__(self) -> bool:
+        return bool(self.nested or self.spread)
+
+    def count(self, variables: Mapping[str, object], known: dict["Selected", float]) -> float:
+        """Nodes in all; `known` keeps what was worked out already."""
+        if self not in known:
+            total = 0.0
+            for page, inner in self.nested:
+                total += page.of(variables) * (1 + inner.count(variables, known))
+            for fragment in self.spread:
+                total += fragment.count(variables, known)
+            known[self] = total
+        return known[self]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationNodes:
+    """All pages of one operation."""
+
+    selected: Selected
+    defaults: Mapping[str, object]
+    """What the operation says its variables are where the request does not."""
+
+    def count(self, variables: Mapping[str, object]) -> int:
+        """Nodes that this operation may answer with these variables."""
+        return int(self.selected.count({**self.defaults, **variables}, {}))
+
+
+class ConnectionReader:
+    """Reads the pages of documents that were validated against this schema."""
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self._schema = schema
+        self._introspection = _lengths_of_introspection_lists(schema)
+
+    def read(self, document: DocumentNode) -> dict[str | None, OperationNodes]:
+        """The pages of each operation that has any, by its name."""
+        reading = _Reading(self._schema, self._introspection, fragments_of(document))
+        return {
+            operation.name.value if operation.name else None: OperationNodes(selected, dict(_defaults(operation)))
+            for operation in document.definitions
+            if isinstance(operation, OperationDefinitionNode) and (selected := reading.operation(operation))
+        }
+
+
+class _Reading:
+    """One document, as far as it has been read."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        introspection: Mapping[str, float],
+        fragments: Mapping[str, FragmentDefinitionNode],
+    ) -> None:
+        self._schema = schema
+        self._introspection = introspection
+        self._fragments = fragments
+        self._known: dict[str, Selected] = {}
+
+    def operation(self, operation: OperationDefinitionNode) -> Selected:
+        pages = Selected()
+        self._add(pages, operation.selection_set, self._schema.get_root_type(operation.operation))
+        return pages
+
+    def _add(self, pages: Selected, selected: SelectionSetNode, parent: GraphQLNamedType | None) -> None:
+        for selection in selected.selections:
+            if isinstance(selection, FieldNode):
+                self._add_field(pages, selection, parent)
+            elif isinstance(selection, InlineFragmentNode):
+                condition = selection.type_condition
+                self._add(
+                    pages,
+                    selection.selection_set,
+                    self._schema.get_type(condition.name.value) if condition else parent,
+                )
+            elif isinstance(selection, FragmentSpreadNode) and (fragment := self._fragment(selection.name.value)):
+                pages.spread.append(fragment)
+
+    def _add_field(self, pages: Selected, node: FieldNode, parent: GraphQLNamedType | None) -> None:
+        if node.selection_set is None or not (is_object_type(parent) or is_interface_type(parent)):
+            return
+        definition = self._schema.get_field(parent, node.name.value)
+        if definition is None:
+            return
+        answered = get_named_type(definition.type)
+        page = self._page(node, definition, parent)
+        if page is None:
+            self._add(pages, node.selection_set, answered)
+            return
+        inner = Selected()
+        self._add(inner, node.selection_set, answered)
+        pages.nested.append((page, inner))
+
+    def _page(self, node: FieldNode, definition: GraphQLField, parent: GraphQLNamedType) -> PageSize | None:
+        if is_introspection_type(parent):
+            length = self._introspection.get(node.name.value)
+            return None if length is None else PageSize(asked=(), otherwise=length)
+        if get_named_type(definition.type).name.endswith("Connection"):
+            return PageSize(asked=tuple(_sizes_asked(node)), otherwise=_default_size(definition))
+        return None
+
+    def _fragment(self, name: str) -> Selected:
+        if name not in self._known:
+            fragment = self._fragments[name]
+            self._known[name] = pages = Selected()
+            self._add(pages, fragment.selection_set, self._schema.get_type(fragment.type_condition.name.value))
+        return self._known[name]
+
+
+def _sizes_asked(node: FieldNode) -> Iterator[int | str]:
+    for argument in node.arguments or ():
+        if argument.name.value in {"first", "last"}:
+            if isinstance(argument.value, IntValueNode):
+                yield int(argument.value.value)
+            elif isinstance(argument.value, VariableNode):
+                yield argument.value.name.value
+
+
+def _defaults(operation: OperationDefinitionNode) -> Iterator[tuple[str, object]]:
+    for variable in operation.variable_definitions or ():
+        if isinstance(variable.default_value, IntValueNode):
+            yield variable.variable.name.value, int(variable.default_value.value)
+
+
+def _default_size(definition: GraphQLField) -> int:
+    first = definition.args.get("first")
+    return first.default_value if first and isinstance(first.default_value, int) else DEFAULT_PAGE
+
+
+def _lengths_of_introspection_lists(schema: GraphQLSchema) -> dict[str, float]:
+    """Average lengths: with them the whole schema, written out once, counts as many nodes as it has."""
+    types = list(schema.type_map.values())
+    fields = [f for type_ in types if is_object_type(type_) or is_interface_type(type_) for f in type_.fields.values()]
+    return {
+        "types": len(types),
+        "directives": len(schema.directives),
+        "fields": len(fields) / len(types),
+        "args": sum(len(f.args) for f in fields) / len(fields),
+        "inputFields": sum(len(type_.fields) for type_ in types if is_input_object_type(type_)) / len(types),
+        "enumValues": sum(len(type_.values) for type_ in types if is_enum_type(type_)) / len(types),
+        "possibleTypes": sum(len(type_.types) for type_ in types if is_union_type(type_)) / len(types),
+        "interfaces": sum(len(type_.interfaces) for type_ in types if is_object_type(type_)) / len(types),
+    }

@@ -1,0 +1,35 @@
+"""The schema, put together from one file a feature."""
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from service.graphql.accounts import AccountMutations, AccountQueries
+from service.graphql.api_keys import ApiKeyMutations, ApiKeyQueries
+from service.graphql.audit import AuditQueries
+from service.graphql.email_login import EmailLoginMutations, EmailLoginQueries
+from service.graphql.external_auth import ExternalAuthMutations, ExternalAuthQueries
+from service.graphql.scalars import SCALAR_MAP
+from service.graphql.seats import SeatMutations, SeatQueries
+from service.graphql.sessions import SessionMutations, SessionQueries
+from service.graphql.signing_in import SignInMutations, SignInQueries
+
+
+@strawberry.type(description="Reading. Anyone may ask the first three; the others are for admins and API keys.")
+class Query(SignInQueries, SessionQueries, AccountQueries, SeatQueries, EmailLoginQueries, ExternalAuthQueries, ApiKeyQueries, AuditQueries):
+    pass
+
+
+@strawberry.type(description="Signing in and out, and administering.")
+class Mutation(
+    SignInMutations,
+    EmailLoginMutations,
+    SessionMutations,
+    ExternalAuthMutations,
+    SeatMutations,
+    AccountMutations,
+    ApiKeyMutations,
+):
+    pass
+
+
+schema = strawberry.Schema(query=Query, mutation=Mutation, config=StrawberryConfig(scalar_map=dict(SCALAR_MAP)))

@@ -1,0 +1,57 @@
+"""One running Doorcode: its settings, its database, and what this process keeps. The edges are handed it whole."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from tortoise.exceptions import OperationalError
+
+from service.database import is_migrated, is_unreachable, migrate, open_database
+from service.database.connection import refuse_unreachable
+from service.encryption import Cipher, open_cipher
+from service.external_auth.exchange import ExchangeDesk
+from service.external_auth.front_door import FrontDoorKeeper
+from service.external_auth.secrets import renew_secret_encryption
+from service.rate_limit import FailedSignIns
+from service.sessions.access_tokens import ensure_signing_keys, renew_key_encryption
+from service.settings import Settings, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What lives as long as the process."""
+
+    settings: Settings
+    cipher: Cipher
+    desk: ExchangeDesk
+
+
+@asynccontextmanager
+async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
+    """Open everything, checked; raises `SettingsError` with one line for the operator.
+
+    SQLite is migrated on the way. On PostgreSQL that is the operator's own step, `doorcode migrate`.
+    """
+    cipher = open_cipher(settings)
+    if settings.uses_sqlite:
+        await migrate(settings)
+    async with open_database(settings):
+        await _check_database(settings)
+        await renew_secret_encryption(cipher)
+        await renew_key_encryption(cipher)
+        await ensure_signing_keys(cipher)
+        desk = ExchangeDesk(FrontDoorKeeper(cipher), FailedSignIns(settings), settings.session_lifetime)
+        yield Instance(settings, cipher, desk)
+
+
+async def _check_database(settings: Settings) -> None:
+    try:
+        migrated = await is_migrated()
+    except OperationalError as error:
+        raise refuse_unreachable(settings, error) from error
+    except Exception as error:
+        if not is_unreachable(error):
+            raise
+        raise refuse_unreachable(settings, error) from error
+    if not migrated:
+        raise SettingsError("DOORCODE_DATABASE_URL: this database is not up to date; run: doorcode migrate")

@@ -1,0 +1,65 @@
+"""How many failed sign-ins one address has: wrong signatures and wrong email codes, counted together (contract §4)."""
+
+import ipaddress
+import time
+
+import structlog
+from limits import RateLimitItem, parse
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+
+from service.settings import Settings
+
+_log = structlog.get_logger()
+
+IPV6_NETWORK = 64  # bits: what one household or host has; it may use any address in it
+
+
+class FailedSignIns:
+    """Counts failures by address; in this process, or in Redis for all machines."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._rate: RateLimitItem | None = None if settings.failed_sign_ins == "off" else parse(settings.failed_sign_ins)
+        url = settings.rate_limit_url
+        storage = MemoryStorage() if url == "memory://" else RedisStorage(f"async+{url}", implementation="redispy")
+        self._limiter = FixedWindowRateLimiter(storage)
+
+    async def count(self, ip_address: str | None) -> int | None:
+        """Count one failure. None while the address has tries left, else the seconds until it has some again.
+
+        Where the counts cannot be reached nobody is held up: the tries of a 256-bit signature need no limit to be safe.
+        """
+        if self._rate is None or ip_address is None:
+            return None
+        network = _network(ip_address)
+        try:
+            if await self._limiter.hit(self._rate, network):
+                return None
+            window = await self._limiter.get_window_stats(self._rate, network)
+        except Exception as error:  # whatever the storage's driver raises
+            _log.warning("rate limit storage unreachable", error=type(error).__name__)
+            return None
+        return max(1, round(window.reset_time - time.time()))
+
+    async def is_exhausted(self, ip_address: str | None) -> int | None:
+        """The seconds to wait where the address has no tries left, without counting one; else None."""
+        if self._rate is None or ip_address is None:
+            return None
+        network = _network(ip_address)
+        try:
+            if await self._limiter.test(self._rate, network):
+                return None
+            window = await self._limiter.get_window_stats(self._rate, network)
+        except Exception as error:
+            _log.warning("rate limit storage unreachable", error=type(error).__name__)
+            return None
+        return max(1, round(window.reset_time - time.time()))
+
+
+def _network(ip_address: str) -> str:
+    address = ipaddress.ip_address(ip_address)
+    if address.version == 4:
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, IPV6_NETWORK), strict=False))

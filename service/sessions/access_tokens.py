@@ -1,0 +1,138 @@
+"""Access tokens: short-lived ES256 JWTs that any other service verifies by itself, and the keys that sign them.
+
+A key is published (`NEXT`) long before it signs anything, so a verifier with a cached key set knows it already when
+`rotate_signing_key` puts it to use; the one before stays published until its last token has expired.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from jwt.algorithms import ECAlgorithm
+
+from service.accounts.models import UserRole
+from service.audit.actions import Action
+from service.audit.log import Actor, record
+from service.clock import now
+from service.database import Statement, fetch, fetch_one, transaction, write
+from service.encryption import Cipher
+from service.identity import new_id
+from service.sessions.lifecycle import LiveSession
+from service.sessions.models import SigningKey, SigningKeyState
+from service.settings import Settings
+
+ALGORITHM = "ES256"  # RFC 7518, 3.4
+JWKS_MAX_AGE = 300  # seconds that a verifier may keep the key set
+_OVERLAP = timedelta(seconds=2 * JWKS_MAX_AGE)  # for clocks that differ, beyond the lifetime of the tokens themselves
+
+_CURRENT = Statement("SELECT kid, encrypted_private_key FROM signing_keys WHERE state = 'CURRENT'")
+_PUBLISHED = Statement("SELECT public_jwk FROM signing_keys WHERE state <> 'RETIRED' OR retired_at > $1 ORDER BY created_at DESC")
+_ADD = Statement(
+    "INSERT INTO signing_keys (kid, state, encrypted_private_key, public_jwk, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"
+)
+_LOCK = Statement("SELECT kid FROM signing_keys WHERE state <> 'RETIRED' FOR UPDATE")
+_RETIRE = Statement("UPDATE signing_keys SET state = 'RETIRED', retired_at = $1 WHERE state = 'CURRENT'")
+_PROMOTE = Statement("UPDATE signing_keys SET state = 'CURRENT' WHERE state = 'NEXT'")
+_PURGE = Statement("DELETE FROM signing_keys WHERE state = 'RETIRED' AND retired_at < $1")
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A signed JWT, and when it expires."""
+
+    token: str
+    expires_at: datetime
+
+
+async def issue_access_token(session: LiveSession, settings: Settings, cipher: Cipher) -> AccessToken:
+    """Sign what other services may know of this session (contract §3; claims of RFC 7519 §4.1). One read.
+
+    It lives as long as the settings say, also beyond a session that ends sooner: ending a session recalls no token.
+    """
+    row = await fetch_one(_CURRENT)
+    assert row is not None, "ensure_signing_keys runs at the start"
+    issued_at = int(now().timestamp())
+    expires_at = issued_at + settings.access_token_lifetime
+    user = session.user
+    claims = {
+        "iss": settings.public_url,
+        "aud": settings.access_token_audience,
+        "sub": user.id,
+        "sid": session.id,
+        "iat": issued_at,
+        "exp": expires_at,
+        "jti": new_id(),
+        "email": user.email,
+        "origin": user.origin,
+        "role": UserRole.ADMIN if session.has_admin_rights else UserRole.MEMBER,
+    }
+    key = _private_key(cipher, row["encrypted_private_key"])
+    token = jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": row["kid"]})
+    return AccessToken(token, datetime.fromtimestamp(expires_at, tz=now().tzinfo))
+
+
+async def published_keys(settings: Settings) -> list[dict[str, str]]:
+    """The JSON Web Key Set's `keys` (RFC 7517 §5): the next, the current, and those whose tokens may still live."""
+    return [json.loads(row["public_jwk"]) for row in await fetch(_PUBLISHED, _forgotten_before(settings))]
+
+
+async def ensure_signing_keys(cipher: Cipher) -> None:
+    """Make what is missing of the current and the next key; several processes may do so at once."""
+    for state in (SigningKeyState.CURRENT, SigningKeyState.NEXT):
+        if not await SigningKey.filter(state=state).exists():
+            await _add_key(state, cipher)
+
+
+async def rotate_signing_key(cipher: Cipher, by: Actor) -> str:
+    """Sign with the next key from now on, and publish another one to follow it. The `kid` that signs now.
+
+    Where a key has leaked, the next one may have too: rotate twice.
+    """
+    await ensure_signing_keys(cipher)
+    async with transaction():
+        await fetch(_LOCK)  # two rotations at once would promote one key twice
+        await write(_RETIRE, now())
+        await write(_PROMOTE)
+        await _add_key(SigningKeyState.NEXT, cipher)
+        row = await fetch_one(_CURRENT)
+        assert row is not None
+        await record(Action.SIGNING_KEY_ROTATED, by, detail={"kid": row["kid"]})
+    return str(row["kid"])
+
+
+async def renew_key_encryption(cipher: Cipher) -> None:
+    """Check that every key can be read, and put it under the first encryption key, so that older ones can be dropped."""
+    for key in await SigningKey.all():
+        renewed = cipher.renewed(key.encrypted_private_key)
+        if renewed is not None:
+            async with transaction():
+                await SigningKey.filter(kid=key.kid).update(encrypted_private_key=renewed)
+
+
+async def purge_signing_keys(settings: Settings) -> int:
+    """Delete keys whose last token has expired; how many there were."""
+    return await write(_PURGE, _forgotten_before(settings))
+
+
+def _forgotten_before(settings: Settings) -> datetime:
+    return now() - timedelta(seconds=settings.access_token_lifetime) - _OVERLAP
+
+
+async def _add_key(state: SigningKeyState, cipher: Cipher) -> None:
+    private_key = ec.generate_private_key(ec.SECP256R1())
+    pem = private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    kid = new_id("sk_")
+    public_jwk = ECAlgorithm.to_jwk(private_key.public_key(), as_dict=True) | {"kid": kid, "use": "sig", "alg": ALGORITHM}
+    await write(_ADD, kid, state, cipher.encrypt(pem), json.dumps(public_jwk), now())
+
+
+@lru_cache(maxsize=4)
+def _private_key(cipher: Cipher, encrypted: str) -> ec.EllipticCurvePrivateKey:
+    """Decrypting and parsing costs more than signing, so it is done once a key."""
+    key = load_pem_private_key(cipher.decrypt(encrypted).encode(), password=None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key

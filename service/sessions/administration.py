@@ -1,0 +1,38 @@
+"""Ending sessions by hand, with a line in the audit log."""
+
+from service.accounts.lookup import lock_by_id
+from service.accounts.models import User
+from service.audit.actions import Action
+from service.audit.log import Actor, record
+from service.clock import now
+from service.database import Statement, fetch_one, transaction
+from service.errors import NotFound
+from service.sessions.lifecycle import LIVE, count_live_sessions, end_session, end_sessions_of_user
+
+_OWNER = Statement(
+    "SELECT u.id AS user_id, u.serial FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE s.id = $2 AND " + LIVE
+)
+
+
+async def end_user_sessions(user_id: str, by: Actor) -> int:
+    """End every session of a user; how many were live. Raises `NotFound`."""
+    async with transaction():
+        user = await lock_by_id(user_id)
+        live = await count_live_sessions(user)
+        await end_sessions_of_user(user)
+        await record(Action.USER_SESSIONS_ENDED, by, user_id=user.id, detail={"live": live})
+    return live
+
+
+async def end_one_session(session_id: str, by: Actor, *, owner: User | None) -> bool:
+    """End a live session, of this owner or (None) of anybody; false where none was live. Raises `NotFound` for somebody else's."""
+    row = await fetch_one(_OWNER, now(), session_id)
+    if row is None:
+        return False
+    if owner is not None and row["serial"] != owner.serial:
+        raise NotFound("You have no session with this id.")
+    async with transaction():
+        ended = await end_session(session_id)
+        if ended and by.name != f"user:{row['user_id']}":
+            await record(Action.SESSION_ENDED, by, user_id=row["user_id"])
+    return ended

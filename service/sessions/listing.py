@@ -1,0 +1,51 @@
+"""The live sessions of users, newest first; of many users in one query."""
+
+from collections.abc import Sequence
+
+from service.accounts.models import User
+from service.clock import now
+from service.database import Row, Statement, fetch
+from service.paging import Conditions, Listing, Order, Page, Slice
+from service.sessions.lifecycle import LIVE, SESSION_COLUMNS
+
+# UUIDv7: ordering by id is ordering by age.
+_NEWEST_FIRST = Order("opened-", "session_id", descending=True, id_column="session_id", id_descending=True)
+_LIVE_SESSIONS = f"(SELECT {SESSION_COLUMNS}, s.user_serial FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE {LIVE}) live"
+
+
+def list_sessions(user: User) -> Listing:
+    """One user's live sessions."""
+    conditions = Conditions(values=[now()])  # $1 of `LIVE`
+    conditions.add("user_serial = {}", user.serial)
+    return Listing(_LIVE_SESSIONS, _NEWEST_FIRST, conditions)
+
+
+async def first_pages(users: Sequence[User], size: int) -> list[Page]:
+    """The first page of each user's sessions, in one query for all of them."""
+    listings = {user.serial: list_sessions(user) for user in users}
+    ranked = (
+        f"SELECT *, ROW_NUMBER() OVER (PARTITION BY user_serial ORDER BY session_id DESC) AS place"
+        f" FROM {_LIVE_SESSIONS} WHERE user_serial IN ({_placeholders(len(listings))})"
+    )
+    statement = Statement(f"SELECT * FROM ({ranked}) ranked WHERE place <= {size + 1} ORDER BY session_id DESC")
+    rows: dict[int, list[Row]] = {serial: [] for serial in listings}
+    for row in await fetch(statement, now(), *listings):
+        rows[row["user_serial"]].append(row)
+    return [
+        Page(listings[user.serial], rows[user.serial][:size], len(rows[user.serial]) > size, Slice(first=size)) for user in users
+    ]
+
+
+async def count_live(users: Sequence[User]) -> list[int]:
+    """How many live sessions each of the users has, in one query for all of them."""
+    serials = {user.serial for user in users}
+    statement = Statement(
+        f"SELECT user_serial, COUNT(*) AS live FROM {_LIVE_SESSIONS}"
+        f" WHERE user_serial IN ({_placeholders(len(serials))}) GROUP BY user_serial"
+    )
+    counts = {row["user_serial"]: int(row["live"]) for row in await fetch(statement, now(), *serials)}
+    return [counts.get(user.serial, 0) for user in users]
+
+
+def _placeholders(number: int) -> str:
+    return ", ".join(f"${n}" for n in range(2, number + 2))

@@ -1,0 +1,79 @@
+"""Who is signed in, and the keys that say so elsewhere."""
+
+from enum import StrEnum
+
+from tortoise import fields
+from tortoise.models import Model
+
+
+class SignInMethod(StrEnum):
+    """The two ways in."""
+
+    EMAIL = "EMAIL"
+    EXTERNAL_JWT = "EXTERNAL_JWT"
+
+
+class Carrier(StrEnum):
+    """What carries a session's token: a header that a program sets, the members' cookie, or the admin panel's."""
+
+    BEARER = "BEARER"
+    COOKIE = "COOKIE"
+    ADMIN_COOKIE = "ADMIN_COOKIE"
+
+
+class Session(Model):
+    """A sign-in that lasts. Live while it has not expired and nothing that opened it has been ended since.
+
+    There is no foreign key to the user: ending the sessions of a user, a secret or a method, and deleting a user, cost
+    the same however many sessions there are. A dead row is nobody's, and is purged when it expires.
+    """
+
+    id = fields.CharField(max_length=36, primary_key=True, description="UUIDv7: in the order of opening")
+    user_serial = fields.BigIntField()
+    user_epoch = fields.IntField(description="the user's session_epoch when it opened")
+    method = fields.CharEnumField(SignInMethod, max_length=16)
+    method_epoch = fields.IntField(default=0, description="the method's epoch when the sign-in was verified")
+    carrier = fields.CharEnumField(Carrier, max_length=16)
+    secret_id = fields.CharField(max_length=36, null=True, description="the JWT secret whose code opened it")
+    token_hash = fields.CharField(max_length=64, unique=True)
+    created_at = fields.DatetimeField()
+    expires_at = fields.DatetimeField(db_index=True)
+    last_seen_at = fields.DatetimeField(description="to 5 minutes")
+    ip_address = fields.CharField(max_length=45, null=True)
+    user_agent = fields.CharField(max_length=256, null=True)
+
+    class Meta:
+        table = "sessions"
+        indexes = (("user_serial", "id"),)
+
+
+class SessionCutoff(Model):
+    """Ends the sessions of a whole method (those of an older epoch) or of a secret (all of them) at one stroke."""
+
+    scope = fields.CharField(max_length=36, primary_key=True, description="a SignInMethod, or the id of a JWT secret")
+    epoch = fields.IntField()
+
+    class Meta:
+        table = "session_cutoffs"
+
+
+class SigningKeyState(StrEnum):
+    """NEXT is published but signs nothing yet, CURRENT signs, RETIRED is published until its last token has expired."""
+
+    NEXT = "NEXT"
+    CURRENT = "CURRENT"
+    RETIRED = "RETIRED"
+
+
+class SigningKey(Model):
+    """An ES256 key for access tokens (RFC 7518, 3.4)."""
+
+    kid = fields.CharField(max_length=36, primary_key=True)
+    state = fields.CharEnumField(SigningKeyState, max_length=16)
+    encrypted_private_key = fields.TextField(description="PEM under the operator's encryption key")
+    public_jwk = fields.TextField(description="JSON (RFC 7517)")
+    created_at = fields.DatetimeField()
+    retired_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "signing_keys"

@@ -1,0 +1,61 @@
+"""Static files, kept in memory. Pages name them with a hash of their content, so browsers may keep them for ever."""
+
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+_DIRECTORY = Path(__file__).parent / "static"
+_FOR_EVER = "public, max-age=31536000, immutable"
+_ASK_AGAIN = "no-cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file as it is served."""
+
+    body: bytes
+    media_type: str
+    version: str
+
+
+def _read(path: Path) -> Asset:
+    body = path.read_bytes()
+    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return Asset(body, media_type, hashlib.sha256(body).hexdigest()[:16])
+
+
+# Only what stands in this table is ever served: no path of a request reaches the file system.
+_ASSETS = {path.relative_to(_DIRECTORY).as_posix(): _read(path) for path in _DIRECTORY.rglob("*") if path.is_file()}
+
+
+def asset_url(name: str) -> str:
+    """The address of a file in `static/`, which changes with its content. Raises `KeyError` for one that is not there."""
+    return f"/static/{name}?v={_ASSETS[name].version}"
+
+
+async def serve_asset(request: Request) -> Response:
+    """`/static/…`: for ever under its versioned address, else with an ETag to ask again with."""
+    asset = _ASSETS.get(request.path_params["name"])
+    if asset is None:
+        raise HTTPException(404)
+    etag = f'"{asset.version}"'
+    is_versioned = request.query_params.get("v") == asset.version
+    headers = {
+        "Cache-Control": _FOR_EVER if is_versioned else _ASK_AGAIN,
+        "ETag": etag,
+        "X-Content-Type-Options": "nosniff",
+    }
+    if is_unchanged(request, etag):
+        return Response(status_code=304, headers=headers)
+    return Response(asset.body, media_type=asset.media_type, headers=headers)
+
+
+def is_unchanged(request: Request, etag: str) -> bool:
+    """Whether the client has this version already (RFC 9110, 13.1.2: compared weakly, as proxies may weaken it)."""
+    known = (tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(","))
+    return any(tag in (etag, "*") for tag in known)

@@ -1,0 +1,86 @@
+"""The outermost layer: measures every request, and answers where an exception has got past everything below."""
+
+import sys
+import time
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.database import is_unreachable
+from service.errors import new_reference
+from service.metrics import INTERNAL_ERRORS, REQUEST_SECONDS
+from service.settings import Settings, SettingsError
+from service.web.failures import internal_error, unavailable
+
+_NO_ROUTE = "none"
+_log = structlog.get_logger()
+
+
+class Boundary:
+    """ASGI middleware. No exception goes past it to the server, which would print what it does not know to be secret."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        else:
+            await self._app(scope, receive, _in_one_line(send))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started, response_started = time.perf_counter(), False
+
+        async def noting_send(message: Message) -> None:
+            nonlocal response_started
+            response_started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting_send)
+        except ClientDisconnect:
+            pass  # nobody is left to answer
+        except Exception as error:
+            reference = _report(error, scope)
+            if not response_started:  # else the server sees that the answer has no end, and closes the connection
+                await self._fail(error, reference)(scope, receive, send)
+        finally:
+            REQUEST_SECONDS.labels(_route_of(scope)).observe(time.perf_counter() - started)
+
+    def _fail(self, error: Exception, reference: str) -> ASGIApp:
+        async def failure(scope: Scope, receive: Receive, send: Send) -> None:
+            answer = unavailable if is_unreachable(error) else internal_error
+            await answer(Request(scope), self._settings, reference)(scope, receive, send)
+
+        return failure
+
+
+def _report(error: Exception, scope: Scope) -> str:
+    """Log it under a new reference. Of the request only its route and method: all else of it may hold a code or token."""
+    reference = new_reference()
+    INTERNAL_ERRORS.inc()
+    where = {"route": _route_of(scope), "method": scope["method"], "reference": reference}
+    if is_unreachable(error):
+        _log.error("the database is out of reach", error=type(error).__name__, **where)
+    else:
+        _log.error("a request failed", exc_info=error, **where)
+    return reference
+
+
+def _route_of(scope: Scope) -> str:
+    """The route's pattern, of which there are as many as routes, whatever strangers ask for."""
+    return getattr(scope.get("route"), "path", _NO_ROUTE)
+
+
+def _in_one_line(send: Send) -> Send:
+    """At the start, a setting that is wrong is told in its one line for the operator, and not as a traceback."""
+
+    async def telling_send(message: Message) -> None:
+        error = sys.exception()
+        if message["type"] == "lifespan.startup.failed" and isinstance(error, SettingsError):
+            message = {**message, "message": str(error)}
+        await send(message)
+
+    return telling_send

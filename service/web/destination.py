@@ -1,0 +1,57 @@
+"""Where a person goes next: to the application, at the path that the link asks for, and nowhere else."""
+
+import unicodedata
+from urllib.parse import quote, unquote, urlsplit
+
+from service.settings import Settings
+
+HERE = "/"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def after_sign_in(settings: Settings, return_to: str | None) -> str:
+    """The address of the application, at `returnTo` where that was given; without an application, this service's own page."""
+    if settings.app_url is None:
+        return HERE
+    return settings.app_url if return_to is None else origin_of(settings.app_url) + safe_path(return_to)
+
+
+def application_elsewhere(settings: Settings) -> str | None:
+    """The application's address, unless it is this service's own front page: a redirect to that would never end."""
+    if settings.app_url is None:
+        return None
+    is_here = origin_of(settings.app_url) == origin_of(settings.public_url) and urlsplit(settings.app_url).path in ("", HERE)
+    return None if is_here else settings.app_url
+
+
+def safe_path(return_to: str) -> str:
+    """`returnTo` where it can only be a path on the application's own origin, else `/` (contract §5).
+
+    Browsers read a backslash as a slash, drop tabs and line breaks, and take what follows two slashes for a host (WHATWG
+    URL, "relative slash state"). The path is looked at decoded once too, as a proxy on the way may decode it. After `?`
+    or `#` percent-encoded characters are the application's own business.
+    """
+    path = _path_of(return_to)
+    is_safe = _is_plain(return_to) and _is_rooted(path) and _is_plain(unquote(path)) and _is_rooted(_path_of(unquote(path)))
+    return return_to if is_safe else "/"
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port as browsers write an origin: in lower case, without the scheme's default port."""
+    parts = urlsplit(url)
+    host = parts.netloc.lower()
+    if parts.port == _DEFAULT_PORTS[parts.scheme]:
+        host = host.removesuffix(f":{parts.port}")
+    return f"{parts.scheme}://{quote(host, safe='[]:')}"
+
+
+def _path_of(reference: str) -> str:
+    return reference.partition("#")[0].partition("?")[0]
+
+
+def _is_plain(text: str) -> bool:
+    return "\\" not in text and not any(unicodedata.category(character) == "Cc" for character in text)
+
+
+def _is_rooted(path: str) -> bool:
+    return path.startswith("/") and "//" not in path

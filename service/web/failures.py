@@ -1,0 +1,68 @@
+"""Answers of the kind that was asked for, where there is no page to show: nothing here, not in this way, out of order."""
+
+from collections.abc import Mapping
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from service.errors import ErrorCode
+from service.settings import Settings
+from service.web.pages import page
+
+RETRY_AFTER = 5  # seconds; a database that restarts is back soon
+
+_HEADLINES = {
+    400: "This request cannot be read",
+    404: "There is nothing here",
+    405: "This address is not asked in this way",
+    413: "This request is too large",
+    415: "This kind of request is not understood here",
+}
+_ANY_OTHER = "This request was refused"
+_INTERNAL = ("Something went wrong on our side", "Try again. If it happens again, tell your administrator the reference.")
+_UNAVAILABLE = ("The service is not available right now", "Wait a few seconds, then try again.")
+
+
+def http_exception(request: Request, error: Exception, settings: Settings) -> Response:
+    """What Starlette or a route raised to say that there is no such thing, or not in this way. Nothing of it is repeated."""
+    assert isinstance(error, HTTPException)
+    headline = _HEADLINES.get(error.status_code, _ANY_OTHER)
+    return _answer(request, settings, error.status_code, headline, headers=error.headers)
+
+
+def internal_error(request: Request, settings: Settings, reference: str) -> Response:
+    """A bug, or something of the machine's that is broken."""
+    return _answer(request, settings, 500, *_INTERNAL, reference)
+
+
+def unavailable(request: Request, settings: Settings, reference: str) -> Response:
+    """The database is out of reach."""
+    return _answer(request, settings, 503, *_UNAVAILABLE, reference, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def _answer(
+    request: Request,
+    settings: Settings,
+    status: int,
+    headline: str,
+    advice: str | None = None,
+    reference: str | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    if "text/html" in request.headers.get("accept", ""):
+        return page(
+            settings, "failure.html", status=status, headers=headers, headline=headline, advice=advice, reference=reference
+        )
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})}
+    if request.url.path == "/graphql":
+        return _as_graphql(status, ". ".join(filter(None, (headline, advice))), reference, headers)
+    lines = [headline, advice, reference and f"Reference: {reference}"]
+    return PlainTextResponse("\n".join(filter(None, lines)) + "\n", status, headers)
+
+
+def _as_graphql(status: int, message: str, reference: str | None, headers: Mapping[str, str]) -> Response:
+    code = ErrorCode.INTERNAL_SERVER_ERROR if status >= 500 else ErrorCode.BAD_USER_INPUT
+    extensions = {"code": code, **({"reference": reference} if reference else {})}
+    return JSONResponse({"errors": [{"message": message, "extensions": extensions}]}, status, headers)

@@ -1,0 +1,92 @@
+"""Link login: whoever opens a link with a code in it, or sends a form with one, is signed in in this browser (contract §5).
+
+The code never stays in the address: every answer is a redirect, save for the page with the Continue button.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+from starlette.datastructures import FormData, QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.errors import SignInRefused
+from service.external_auth.exchange import Grant, Visit, exchange
+from service.instance import Instance
+from service.sessions.lifecycle import LiveSession, end_session
+from service.sessions.models import Carrier
+from service.settings import Settings
+from service.web.destination import after_sign_in
+from service.web.forms import given_once, read_form
+from service.web.front_page import show_front_page
+from service.web.pages import page
+from service.web.refusals import redirect_to_refusal
+from service.web.requests import instance_of, is_speculative, member_of
+from service.web.security import see_other, set_session_cookie
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a link or a form asks for. Without a code there is none to sign in with; it may still be asked for."""
+
+    code: str | None
+    return_to: str | None
+
+    @classmethod
+    def of(cls, fields: FormData | QueryParams) -> Self:
+        """From parameters or fields, which have the same names."""
+        return cls(given_once(fields, "externalAuthCode"), given_once(fields, "returnTo"))
+
+
+async def enter(request: Request) -> Response:
+    """`/` and `/login`, with a code or without. In the query of a POST nothing is looked for."""
+    if request.method == "POST":
+        return await _enter_with(request, Link.of(await read_form(request)))
+    link = Link.of(request.query_params)
+    return await (show_front_page(request) if link.code is None else _enter_with(request, link))
+
+
+async def _enter_with(request: Request, link: Link) -> Response:
+    instance = instance_of(request)
+    if is_speculative(request):
+        return _not_ahead_of_time()
+    if request.method == "HEAD":
+        return Response(headers={"Cache-Control": "no-store"})
+    if request.method == "GET" and await _codes_work_once(instance):
+        # Mail scanners open links; they press no buttons.
+        return page(instance.settings, "continue.html", action=request.url.path, link=link)
+    return await _sign_in(request, link, instance)
+
+
+async def _sign_in(request: Request, link: Link, instance: Instance) -> Response:
+    """The session of the cookie is continued where it can be, replaced by another user's, and left alone by a refusal."""
+    before = await member_of(request)
+    visit = Visit(before.client, Carrier.COOKIE, before.session, before.session_token)
+    try:
+        grant = await exchange(link.code or "", visit, instance.desk)
+    except SignInRefused as refusal:
+        return redirect_to_refusal(instance.settings, refusal)
+    await _end_replaced(before.session, grant)
+    return _welcome(grant, link, instance.settings)
+
+
+async def _codes_work_once(instance: Instance) -> bool:
+    door = await instance.desk.front_door.current()
+    return door.enabled and door.policy.single_use
+
+
+async def _end_replaced(before: LiveSession | None, grant: Grant) -> None:
+    """Once somebody else is signed in here, nobody is left who could end the session that was."""
+    if before is not None and before.user.serial != grant.session.user.serial:
+        await end_session(before.id)
+
+
+def _welcome(grant: Grant, link: Link, settings: Settings) -> Response:
+    response = see_other(settings, after_sign_in(settings, link.return_to))
+    set_session_cookie(response, settings, Carrier.COOKIE, grant.token, grant.session.expires_at)
+    return response
+
+
+def _not_ahead_of_time() -> Response:
+    """Nobody has followed the link yet. It has to be an error: a browser would keep a 204 for the click, and go nowhere."""
+    return Response(status_code=503, headers={"Cache-Control": "no-store", "Vary": "Sec-Purpose, Purpose"})

@@ -1,0 +1,43 @@
+"""HTML pages: Jinja2 with autoescape, no scripts, the strict headers. Every page works with what a browser has always had."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from service.settings import Settings
+from service.web.assets import asset_url
+from service.web.security import page_headers
+
+
+def _date_time(moment: datetime) -> str:
+    """For people, in UTC: without a script the server does not know their zone."""
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+)
+_TEMPLATES.globals["asset"] = asset_url
+_TEMPLATES.filters["date_time"] = _date_time
+
+
+def page(
+    settings: Settings,
+    template: str,
+    *,
+    status: int = 200,
+    checks_origin: bool = False,
+    headers: Mapping[str, str] | None = None,
+    **values: object,
+) -> Response:
+    """A page of `templates/`, filled in. `checks_origin`: it has a form that only works when sent from this origin."""
+    body = _TEMPLATES.get_template(template).render(values)
+    return HTMLResponse(body, status, {**page_headers(settings, checks_origin=checks_origin), **(headers or {})})

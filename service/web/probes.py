@@ -1,0 +1,88 @@
+"""What machines ask: alive, ready, measured, and the public keys of the access tokens (contract §5)."""
+
+import asyncio
+import hashlib
+import hmac
+
+import orjson
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from service.accounts.seats import count_seats
+from service.database import is_migrated
+from service.metrics import SEATS_LIMIT, SEATS_USED, exposition
+from service.sessions.access_tokens import JWKS_MAX_AGE, published_keys
+from service.settings import Settings
+from service.web.assets import is_unchanged
+from service.web.requests import instance_of
+
+PATIENCE = 2.0  # seconds that the database has to answer a probe
+EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus's text format
+
+_NEVER_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_log = structlog.get_logger()
+
+
+async def healthz(_request: Request) -> Response:
+    """Alive. Nothing is asked of the database: a restart would not mend that one."""
+    return PlainTextResponse("ok\n", headers=_NEVER_KEPT)
+
+
+async def readyz(_request: Request) -> Response:
+    """Whether requests can be answered; 503 with one word of why not."""
+    trouble = await _trouble()
+    return PlainTextResponse(f"{trouble or 'ok'}\n", 503 if trouble else 200, _NEVER_KEPT)
+
+
+async def metrics(request: Request) -> Response:
+    """Prometheus's text; 404 for whoever may not read it, as if it were not there."""
+    if not _may_read_metrics(request, instance_of(request).settings):
+        raise HTTPException(404)
+    await _measure_seats()
+    return Response(exposition(), headers={**_NEVER_KEPT, "Content-Type": EXPOSITION})
+
+
+async def jwks(request: Request) -> Response:
+    """The JSON Web Key Set (RFC 7517 §5), for anyone, from any page."""
+    body = orjson.dumps({"keys": await published_keys(instance_of(request).settings)})
+    etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+    headers = {
+        "Cache-Control": f"public, max-age={JWKS_MAX_AGE}",
+        "ETag": etag,
+        "Access-Control-Allow-Origin": "*",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if is_unchanged(request, etag):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+async def _trouble() -> str | None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return None if await is_migrated() else "unmigrated"
+    except Exception as error:  # whatever a driver raises, the answer is the same
+        _log.warning("the database did not answer a probe", error=type(error).__name__)
+        return "unreachable"
+
+
+def _may_read_metrics(request: Request, settings: Settings) -> bool:
+    if settings.is_on_loopback:
+        return True
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    expected = settings.metrics_token
+    return expected is not None and scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), expected.encode())
+
+
+async def _measure_seats() -> None:
+    """Without the database the rest is still worth reading, then more than ever."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            count = await count_seats()
+    except Exception as error:
+        _log.warning("the seats could not be counted for the metrics", error=type(error).__name__)
+        return
+    SEATS_USED.set(count.used)
+    SEATS_LIMIT.set(float("nan") if count.limit is None else count.limit)

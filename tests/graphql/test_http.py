@@ -1,0 +1,655 @@
+"""The endpoint of `/graphql`, over HTTP."""
+
+import asyncio
+import gzip
+import json
+import logging
+import socket
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import pytest
+import strawberry
+import uvicorn
+from graphql import GraphQLError
+from starlette.requests import Request
+from strawberry.extensions import MaskErrors
+
+from service.errors import Unauthenticated
+from service.graphql import http
+from service.graphql.documents import Documents
+from service.graphql.http import GraphQLEndpoint
+from service.graphql.requests import GraphQLRequest
+from tests.graphql.toy import MUTATED, SLOW, Query, Toy, ToyContext, codes, messages
+
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+EXCHANGE = "mutation($code:String!){exchange(code:$code){... on Grant{token user{id}} ... on SignInError{code}}}"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_ran_before() -> None:
+    MUTATED.clear()
+    SLOW.started, SLOW.release = asyncio.Event(), asyncio.Event()
+
+
+# ---------------------------------------------------------------- answers
+
+
+async def test_a_mutation_is_answered() -> None:
+    response = await Toy().send({"query": EXCHANGE, "variables": {"code": "good"}})
+    assert response.status_code == 200
+    assert response.json() == {"data": {"exchange": {"token": "dcs_x", "user": {"id": "u1"}}}}
+    assert MUTATED == ["good"]
+
+
+async def test_an_answer_is_plain_json_that_nothing_keeps_or_sniffs() -> None:
+    headers = (await Toy().send({"query": "{methods}"})).headers
+    assert headers["content-type"] == "application/json; charset=utf-8"
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_context_adds_headers() -> None:
+    response = await Toy().send({"query": EXCHANGE, "variables": {"code": "bad"}})
+    assert response.json() == {"data": {"exchange": {"code": "TOO_MANY_ATTEMPTS"}}}
+    assert response.headers["retry-after"] == "3"
+
+
+async def test_integers_of_any_size_are_written() -> None:
+    assert (await Toy().ask("{metadata}"))["data"]["metadata"] == {"big": 2**80, "small": [1, None, "ü"]}
+
+
+async def test_the_operation_is_chosen_by_its_name() -> None:
+    both = {"query": 'query A{methods} query B{echo(text:"b")}'}
+    assert (await Toy().send({**both, "operationName": "B"})).json() == {"data": {"echo": "b"}}
+    unsaid = (await Toy().send(both)).json()
+    assert messages(unsaid) == ["Must provide operation name if query contains multiple operations."]
+    unknown = (await Toy().send({**both, "operationName": "C"})).json()
+    assert messages(unknown) == ["Unknown operation named 'C'."]
+    assert codes(unsaid) == codes(unknown) == ["BAD_USER_INPUT"]
+
+
+async def test_null_and_extensions_are_taken() -> None:
+    body = {"query": "{methods}", "variables": None, "operationName": None, "extensions": {"a": 1}, "id": 7}
+    assert (await Toy().send(body)).json() == {"data": {"methods": ["EMAIL"]}}
+
+
+async def test_callers_in_this_process_need_no_http() -> None:
+    operations = Toy().endpoint.operations
+    answer = await operations.answer(GraphQLRequest(EXCHANGE, {"code": "good"}), ToyContext())
+    assert answer == {"data": {"exchange": {"token": "dcs_x", "user": {"id": "u1"}}}}
+    assert codes(dict(await operations.answer(GraphQLRequest("{nothing}"), ToyContext()))) == ["BAD_USER_INPUT"]
+
+
+def test_a_schema_with_extensions_is_refused() -> None:
+    schema = strawberry.Schema(Query, extensions=[MaskErrors])
+    documents = Documents(schema, introspection=True)
+    with pytest.raises(ValueError, match="extensions"):
+        GraphQLEndpoint(schema, documents, context_for=_nobody, on_internal_error=_unexpected)
+
+
+async def _nobody(_request: Request) -> ToyContext:
+    raise Unauthenticated("Sign in first.")
+
+
+def _unexpected(error: BaseException, _reference: str) -> None:
+    raise error
+
+
+# ---------------------------------------------------------------- refusals before GraphQL
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/graphql",
+        "application/json-patch+json",
+        "application/jsonx",
+        "text/plain; application/json",
+        "application/json; charset=latin-1",
+        "application/json; charset=utf-16",
+        'application/json; charset="utf-7"',
+    ],
+)
+async def test_other_content_types_are_415_and_run_nothing(content_type: str) -> None:
+    body = json.dumps({"query": EXCHANGE, "variables": {"code": "good"}}).encode()
+    response = await Toy().send(body, content_type=content_type)
+    assert response.status_code == 415
+    assert codes(response.json()) == ["BAD_USER_INPUT"]
+    assert MUTATED == []
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8",
+        'APPLICATION/JSON; charset="utf-8"',
+        "application/json; charset=utf8",
+        "application/json; profile=x",
+    ],
+)
+async def test_json_in_utf_8_is_taken(content_type: str) -> None:
+    assert (await Toy().send(b'{"query":"{methods}"}', content_type=content_type)).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"])
+async def test_other_methods_are_405(method: str) -> None:
+    async with Toy().client() as client:
+        response = await client.request(method, "/graphql", json={"query": "{methods}"})
+    assert response.status_code == 405
+    assert response.headers["allow"] == "GET, POST"
+
+
+async def test_the_path_is_never_redirected() -> None:
+    async with Toy().client() as client:
+        assert (await client.post("/graphql", json={"query": "{methods}"})).status_code == 200
+        assert (await client.options("/graphql")).status_code == 405
+
+
+def padded(size: int) -> bytes:
+    """A request of so many bytes."""
+    return b'{"query":"{methods}"' + b" " * (size - 21) + b"}"
+
+
+async def test_64_kib_are_read_and_one_byte_more_is_413() -> None:
+    assert (await Toy().send(padded(65_536))).status_code == 200
+    response = await Toy().send(padded(65_537))
+    assert response.status_code == 413
+    assert messages(response.json()) == ["The body has more than 65,536 bytes."]
+
+
+async def chunked(size: int) -> AsyncIterator[bytes]:
+    """The same in pieces, with no length declared."""
+    body = padded(size)
+    for start in range(0, size, 1_000):
+        yield body[start : start + 1_000]
+
+
+async def test_a_body_without_a_length_is_counted_while_it_is_read() -> None:
+    async with Toy().client() as client:
+        for size, status in ((65_536, 200), (65_537, 413), (1_000_000, 413)):
+            headers = {"content-type": "application/json"}
+            assert (await client.post("/graphql", content=chunked(size), headers=headers)).status_code == status
+
+
+@pytest.mark.parametrize("declared", [b"65537", b"999999999999", b"9" * 5_000, b"000065537"])
+async def test_a_body_declared_too_large_is_not_read(declared: bytes) -> None:
+    status, _ = await _raw(_post((b"content-length", declared)), _nothing_to_receive)
+    assert status == 413
+
+
+@pytest.mark.parametrize("declared", [b"", b"abc", b"-1", b"1e3", b"0x10", b"\xb2"])
+async def test_a_length_that_is_no_number_is_ignored(declared: bytes) -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b'{"query":"{methods}"}'}
+
+    status, body = await _raw(_post((b"content-length", declared)), receive)
+    assert (status, json.loads(body)) == (200, {"data": {"methods": ["EMAIL"]}})
+
+
+def _post(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    every = [(b"content-type", b"application/json"), *headers]
+    return {"type": "http", "method": "POST", "path": "/graphql", "headers": every, "query_string": b""}
+
+
+async def _raw(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]]) -> tuple[int, bytes]:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await Toy().endpoint(scope, receive, send)
+    return sent[0]["status"], sent[1]["body"]
+
+
+async def test_batches_are_refused_in_words() -> None:
+    response = await Toy().send([{"query": EXCHANGE, "variables": {"code": "good"}}])
+    assert response.status_code == 400
+    assert messages(response.json()) == ["Batching is not supported: send one request at a time, as an object."]
+    assert MUTATED == []
+
+
+async def test_a_compressed_body_is_not_json() -> None:
+    response = await Toy().send(gzip.compress(b'{"query":"{methods}"}'), content_encoding="gzip")
+    assert response.status_code == 400
+
+
+# ---------------------------------------------------------------- GET
+
+
+async def get(query: str, **parameters: str) -> httpx2.Response:
+    """Ask by GET."""
+    async with Toy().client() as client:
+        return await client.get("/graphql", params={"query": query, **parameters})
+
+
+async def test_a_query_is_answered_by_get() -> None:
+    response = await get(
+        "query A($t:String!){echo(text:$t)}", variables='{"t":"hé"}', operationName="A", extensions="{}"
+    )
+    assert response.json() == {"data": {"echo": "hé"}}
+
+
+@pytest.mark.parametrize("name", ["Do", ""])
+async def test_a_mutation_by_get_is_405_and_does_nothing(name: str) -> None:
+    response = await get(f'mutation {name}{{exchange(code:"good"){{__typename}}}}')
+    assert response.status_code == 405
+    assert response.headers["allow"] == "POST"
+    assert codes(response.json()) == ["BAD_USER_INPUT"]
+    assert MUTATED == []
+
+
+async def test_of_several_operations_a_get_may_name_only_a_query() -> None:
+    both = 'query Ask{methods} mutation Do{exchange(code:"good"){__typename}}'
+    assert (await get(both, operationName="Ask")).json() == {"data": {"methods": ["EMAIL"]}}
+    assert (await get(both, operationName="Do")).status_code == 405
+    assert messages((await get(both)).json()) == ["Must provide operation name if query contains multiple operations."]
+    assert MUTATED == []
+
+
+@pytest.mark.parametrize(
+    "query_string",
+    [
+        "",
+        "query=",
+        "variables={}",
+        "query={methods}&variables=[]",
+        "query={methods}&variables={",
+        "query={methods}&variables=1",
+        "query={methods}&extensions=%22x%22",
+        "query=%ff%fe",
+        "query={methods}&x=%ed%a0%80",
+        "&".join(f"p{i}=1" for i in range(50)),
+    ],
+)
+async def test_odd_query_strings_are_400(query_string: str) -> None:
+    async with Toy().client() as client:
+        response = await client.get("/graphql?" + quote(query_string, safe="=&%"))
+    assert response.status_code == 400
+    assert codes(response.json()) == ["BAD_USER_INPUT"]
+
+
+async def test_a_query_string_is_bounded_too() -> None:
+    scope = {"type": "http", "method": "GET", "headers": [], "path": "/graphql"}
+    for size, expected in ((65_536, 200), (65_537, 414)):
+        query_string = b"query={methods}&x=".ljust(size, b"x")
+        status, _ = await _raw({**scope, "query_string": query_string}, _nothing_to_receive)
+        assert status == expected
+
+
+async def _nothing_to_receive() -> dict[str, Any]:
+    raise AssertionError("it was read")
+
+
+# ---------------------------------------------------------------- media types
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("application/*", "application/json"),
+        ("text/html, */*;q=0.1", "application/json"),
+        ("application/json, */*", "application/json"),
+        ("application/json, application/graphql-response+json;q=0.9", "application/json"),
+        (GRAPHQL_RESPONSE, GRAPHQL_RESPONSE),
+        ("application/graphql-response+json, application/json", GRAPHQL_RESPONSE),
+        ("application/json, application/graphql-response+json", GRAPHQL_RESPONSE),
+        ("application/graphql-response+json,application/json;q=0.9", GRAPHQL_RESPONSE),
+        ("application/graphql-response+json; charset=utf-8, application/json; charset=utf-8", GRAPHQL_RESPONSE),
+        ("APPLICATION/GRAPHQL-RESPONSE+JSON", GRAPHQL_RESPONSE),
+        ("application/json;q=0, application/*", GRAPHQL_RESPONSE),
+        ("application/graphql-response+json;q=0, */*", "application/json"),
+    ],
+)
+async def test_the_client_chooses_the_media_type(accept: str, content_type: str) -> None:
+    response = await Toy().send({"query": "{methods}"}, accept=accept)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == f"{content_type}; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/html", "application/xml", "image/*", "application/json;q=0", "", "application/json;q=x"]
+)
+async def test_a_client_that_accepts_neither_is_told_406(accept: str) -> None:
+    response = await Toy().send({"query": EXCHANGE, "variables": {"code": "good"}}, accept=accept)
+    assert response.status_code == 406
+    assert codes(response.json()) == ["BAD_USER_INPUT"]
+    assert MUTATED == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"query": "{methods}"}, 200),
+        ({"query": "{broken}"}, 200),
+        ({"query": "query($n:Int!){atLeast(number:$n)}", "variables": {"n": 1}}, 200),
+        ({"query": "{"}, 400),
+        ({"query": "{nothing}"}, 400),
+        ({"query": "query($n:Int!){atLeast(number:$n)}"}, 400),
+        ({"query": "query A{methods} query B{methods}"}, 400),
+        ({"query": "{users(first:5000){totalCount}}"}, 400),
+    ],
+)
+async def test_only_the_newer_media_type_tells_refusals_by_status(body: dict[str, Any], status: int) -> None:
+    for accept, expected in ((GRAPHQL_RESPONSE, status), ("application/json", 200)):
+        response = await Toy().send(body, accept=accept)
+        assert response.status_code == expected
+        assert ("data" in response.json()) is (status == 200)
+        assert ("errors" in response.json()) is (status == 400 or "broken" in body["query"])
+
+
+# ---------------------------------------------------------------- errors
+
+
+async def test_a_refusal_tells_its_code_and_reference_but_not_its_cause() -> None:
+    endpoint = Toy()
+    answer = await endpoint.ask("{forbidden}")
+    (refused,) = endpoint.refusals
+    assert answer == {
+        "data": {"forbidden": None},
+        "errors": [
+            {
+                "message": "Only an administrator may.",
+                "locations": [{"line": 1, "column": 2}],
+                "path": ["forbidden"],
+                "extensions": {"code": "FORBIDDEN", "reference": refused.reference},
+            }
+        ],
+    }
+    assert endpoint.internal_errors == []
+
+
+async def test_too_many_attempts_says_when_to_come_back() -> None:
+    response = await Toy().send({"query": "{heldUp}"})
+    (error,) = response.json()["errors"]
+    assert error["extensions"]["code"] == "TOO_MANY_ATTEMPTS"
+    assert error["extensions"]["retryAfterSeconds"] == 7
+    assert response.headers["retry-after"] == "7"
+
+
+@pytest.mark.parametrize("query", ["{broken}", "{viewer{broken}}", "{wrongType}", "{naive}"])
+async def test_a_bug_shows_nothing_of_the_inside(query: str) -> None:
+    endpoint = Toy()
+    answer = await endpoint.ask(query)
+    ((error, reference),) = endpoint.internal_errors
+    assert codes(answer) == ["INTERNAL_SERVER_ERROR"]
+    assert answer["errors"][0]["extensions"]["reference"] == reference
+    assert messages(answer) == [
+        "Something went wrong on our side. If it happens again, tell your administrator the reference."
+    ]
+    assert not isinstance(error, GraphQLError)
+    assert str(error) not in json.dumps(answer)
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        ("query($n:Int!){atLeast(number:$n)}", {"n": "two"}),
+        ("query($n:Int!){atLeast(number:$n)}", {"n": None}),
+        ("query($n:Int!){atLeast(number:$n)}", {"n": 2**40}),
+        ("query($n:Int!){atLeast(number:$n)}", {}),
+        ("query($n:Int){atLeast(number:$n)}", {"n": None}),
+        ("query($f:Filter){users(filter:$f){totalCount}}", {"f": {"nothing": 1}}),
+        ("query($f:Filter){users(filter:$f){totalCount}}", {"f": {"search": None}}),
+        ("{users(filter:{search:null}){totalCount}}", {}),
+        ("query($o:Order!){users(orderBy:$o){totalCount}}", {"o": "WORST"}),
+        ("query($t:String!){echo(text:$t)}", {"t": {"a": 1}}),
+    ],
+)
+async def test_a_wrong_value_is_the_clients(query: str, variables: dict[str, Any]) -> None:
+    endpoint = Toy()
+    assert codes(await endpoint.ask(query, variables)) == ["BAD_USER_INPUT"]
+    assert endpoint.internal_errors == []
+
+
+async def test_advice_on_writing_a_schema_is_not_for_clients() -> None:
+    assert "Maybe" not in str(await Toy().ask("{users(filter:{search:null}){totalCount}}"))
+
+
+async def test_a_context_that_refuses_answers_as_a_field_would() -> None:
+    endpoint = Toy(context_for=_nobody)
+    answer = await endpoint.ask("{methods}")
+    assert "data" not in answer
+    assert codes(answer) == ["UNAUTHENTICATED"]
+    assert len(endpoint.refusals) == 1
+
+
+async def test_a_context_that_fails_is_500_in_json() -> None:
+    async def fails(_request: Request) -> ToyContext:
+        raise ConnectionError("postgres://user:password@host")
+
+    endpoint = Toy(context_for=fails)
+    response = await endpoint.send({"query": "{methods}"})
+    assert response.status_code == 500
+    assert codes(response.json()) == ["INTERNAL_SERVER_ERROR"]
+    assert response.json()["errors"][0]["extensions"]["reference"] == endpoint.internal_errors[0][1]
+    assert "password" not in response.text
+
+
+async def test_an_answer_that_cannot_be_written_is_500_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = Toy()
+
+    def fails(_payload: object) -> bytes:
+        monkeypatch.undo()
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(http, "_encoded", fails)
+    response = await endpoint.send({"query": "{methods}"})
+    assert response.status_code == 500
+    assert codes(response.json()) == ["INTERNAL_SERVER_ERROR"]
+
+
+async def test_a_cancelled_task_that_a_resolver_waits_for_is_a_bug() -> None:
+    endpoint = Toy()
+    response = await endpoint.send({"query": "{waitsForACancelledTask}"})
+    assert response.status_code == 500
+    assert codes(response.json()) == ["INTERNAL_SERVER_ERROR"]
+    assert len(endpoint.internal_errors) == 1
+
+
+async def test_neither_document_nor_variables_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    endpoint = Toy()
+    for field in ("broken", "wrongType", "nothing", "forbidden", "naive"):
+        await endpoint.send(
+            {
+                "query": f'query($t:String){{{field} a:echo(text:"dcs_secret") b:echo(text:$t)}}',
+                "variables": {"t": "dcs_two"},
+            }
+        )
+    await endpoint.send({"query": '{echo(text:"dcs_secret")'})
+    logged = caplog.text + "".join(map(_printed, endpoint.internal_errors))
+    assert len(endpoint.internal_errors) == 3
+    assert "dcs_" not in logged
+    assert "GraphQL request" not in logged
+    assert not [record for record in caplog.records if record.name.startswith(("strawberry", "graphql"))]
+
+
+def _printed(logged: tuple[BaseException, str]) -> str:
+    logger = logging.getLogger("printed")
+    record = logger.makeRecord(
+        "printed", 40, "", 0, logged[1], (), (type(logged[0]), logged[0], logged[0].__traceback__)
+    )
+    return logging.Formatter().format(record)
+
+
+# ---------------------------------------------------------------- DateTime
+
+
+@pytest.mark.parametrize(
+    ("written", "answered"),
+    [
+        ("2030-01-31T12:00:00Z", "2030-01-31T12:00:00Z"),
+        ("2030-01-31T12:00:00z", "2030-01-31T12:00:00Z"),
+        ("2030-01-31t12:00:00.5+01:30", "2030-01-31T10:30:00.500000Z"),
+        ("2030-01-31T12:00:00.123456789Z", "2030-01-31T12:00:00.123456Z"),
+        ("2030-01-31T00:00:00-23:59", "2030-01-31T23:59:00Z"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
+    ],
+)
+async def test_a_time_is_taken_with_any_offset_and_answered_in_utc(written: str, answered: str) -> None:
+    query = "query($at:DateTime){moment(at:$at)}"
+    assert await Toy().ask(query, {"at": written}) == {"data": {"moment": answered}}
+    assert await Toy().ask(f'{{moment(at:"{written}")}}') == {"data": {"moment": answered}}
+    assert datetime.fromisoformat(answered).tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2030-01-31T12:00:00",
+        "2030-01-31",
+        "2030-01-31 12:00:00Z",
+        "20300131T120000Z",
+        "2030-W05-4T12:00:00Z",
+        "2030-02-30T12:00:00Z",
+        "2030-01-31T24:00:00Z",
+        "2030-01-31T12:00:60Z",
+        "2030-01-31T12:00Z",
+        "2030-01-31T12:00:00+24:00",
+        "2030-01-31T12:00:00+01",
+        "0000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59-00:01",
+        "10000-01-01T00:00:00Z",
+        "２０３０-01-31T12:00:00Z",
+        "2030-01-31T12:00:00Z\n",
+        "2030-01-31T12:00:00." + "1" * 1_000 + "Z",
+        "",
+        "now",
+        0,
+        1.5,
+        True,
+        ["2030-01-31T12:00:00Z"],
+        {"at": 1},
+    ],
+)
+async def test_anything_else_is_no_time(written: object) -> None:
+    endpoint = Toy()
+    answer = await endpoint.ask("query($at:DateTime){moment(at:$at)}", {"at": written})
+    assert codes(answer) == ["BAD_USER_INPUT"]
+    assert "2030-01-31T12:00:00Z or 2030-01-31T13:00:00+01:00" in messages(answer)[0]
+    literal = await endpoint.ask(f"{{moment(at:{json.dumps(written)})}}") if not isinstance(written, dict) else answer
+    assert codes(literal) == ["BAD_USER_INPUT"]
+    assert literal["errors"][0]["locations"]
+    assert endpoint.internal_errors == []
+
+
+# ---------------------------------------------------------------- GraphiQL
+
+
+async def test_graphiql_is_served_where_it_is_on_and_nowhere_else() -> None:
+    for graphiql in (True, False):
+        async with Toy(graphiql=graphiql).client() as client:
+            page = await client.get("/graphql", headers={"accept": "text/html,*/*;q=0.8"})
+            assert ("graphiql" in page.text) is graphiql
+            assert page.status_code == (200 if graphiql else 400)
+            queried = await client.get("/graphql?query={methods}", headers={"accept": "text/html,*/*;q=0.8"})
+            assert queried.json() == {"data": {"methods": ["EMAIL"]}}
+            plain = await client.get("/graphql")
+            assert plain.status_code == 400
+            assert (await client.post("/graphql", headers={"accept": "text/html"})).status_code == 406
+
+
+# ---------------------------------------------------------------- clients that go away
+
+
+async def test_a_client_that_leaves_while_sending_is_no_error() -> None:
+    endpoint = Toy()
+    messages_in = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(messages_in)
+
+    async def send(_message: Any) -> None:
+        raise AssertionError("there is nobody to answer")
+
+    await endpoint.endpoint(_post(), receive, send)
+    assert endpoint.internal_errors == []
+
+
+async def test_a_client_that_leaves_before_the_answer_is_no_error() -> None:
+    endpoint = Toy()
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b'{"query":"{methods}"}'}
+
+    async def send(_message: Any) -> None:
+        raise OSError("connection lost")
+
+    await endpoint.endpoint(_post(), receive, send)
+    assert endpoint.internal_errors == []
+
+
+async def test_a_cancelled_request_stays_cancelled() -> None:
+    endpoint = Toy()
+    request = asyncio.create_task(endpoint.send({"query": "{slow}"}))
+    await SLOW.started.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert endpoint.internal_errors == []
+
+
+# ---------------------------------------------------------------- a real server
+
+
+@contextmanager
+def served(endpoint: Toy) -> Iterator[int]:
+    """Serves it on a loopback port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(endpoint.app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def test_a_real_server_answers_and_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    endpoint = Toy()
+    with served(endpoint) as port, httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        assert client.post("/graphql", json={"query": "{methods}"}).json() == {"data": {"methods": ["EMAIL"]}}
+        assert client.get("/graphql", params={"query": "{methods}"}).status_code == 200
+        assert client.post("/graphql", content=b"null", headers={"content-type": "application/json"}).status_code == 400
+        large = {"content-type": "application/json"}
+        assert client.post("/graphql", content=iter([b" " * 40_000] * 2), headers=large).status_code == 413
+        assert client.head("/graphql").status_code == 405
+        assert codes(client.post("/graphql", json={"query": "{broken}"}).json()) == ["INTERNAL_SERVER_ERROR"]
+    assert caplog.records == []
+
+
+def test_clients_that_hang_up_leave_no_trace(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    endpoint = Toy()
+    head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with served(endpoint) as port:
+        for sent in (
+            head + b"Content-Length: 100\r\n\r\n{",
+            head + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{",
+            head + b'Content-Length: 21\r\n\r\n{"query":"{methods}"}',
+        ):
+            for _ in range(20):
+                with socket.create_connection(("127.0.0.1", port)) as connection:
+                    connection.sendall(sent)
+        assert httpx2.post(f"http://127.0.0.1:{port}/graphql", json={"query": "{methods}"}).status_code == 200
+    assert caplog.records == []
+    assert endpoint.internal_errors == []
