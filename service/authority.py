@@ -121,7 +121,9 @@ def cookie_name(settings: Settings, carrier: Carrier) -> str:
 
 def is_same_origin(request: HTTPConnection, settings: Settings) -> bool:
     """Whether the browser says that a page of this very origin sent the request. A request that says nothing is not."""
-    return request.headers.get("sec-fetch-site") == "same-origin" or request.headers.get("origin") == settings.public_url
+    return (
+        request.headers.get("sec-fetch-site") == "same-origin" or request.headers.get("origin") == settings.public_url
+    )
 
 
 def may_use_members_cookie(request: HTTPConnection, settings: Settings) -> bool:

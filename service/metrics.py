@@ -8,12 +8,19 @@ from prometheus_client.multiprocess import MultiProcessCollector
 SIGN_INS = Counter("doorcode_sign_ins", "Sign-ins that succeeded", ["method", "result"])
 SIGN_IN_REFUSALS = Counter("doorcode_sign_in_refusals", "Sign-ins that were refused, by SignInErrorCode", ["code"])
 INTERNAL_ERRORS = Counter("doorcode_internal_errors", "Errors that are bugs, or a database out of reach")
-REFUSED_ORIGINS = Counter("doorcode_refused_origins", "Requests from origins that DOORCODE_ALLOWED_ORIGINS does not name")
+REFUSED_ORIGINS = Counter(
+    "doorcode_refused_origins", "Requests from origins that DOORCODE_ALLOWED_ORIGINS does not name"
+)
 REQUEST_SECONDS = Histogram(
-    "doorcode_request_seconds", "Time to answer a request", ["route"], buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+    "doorcode_request_seconds",
+    "Time to answer a request",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5),
 )
 SEATS_USED = Gauge("doorcode_seats_used", "Active users", multiprocess_mode="mostrecent")
-SEATS_LIMIT = Gauge("doorcode_seats_limit", "Seat limit; absent or NaN where there is none", multiprocess_mode="mostrecent")
+SEATS_LIMIT = Gauge(
+    "doorcode_seats_limit", "Seat limit; absent or NaN where there is none", multiprocess_mode="mostrecent"
+)
 
 _MULTIPROCESS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # the client library's own name for it
 

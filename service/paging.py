@@ -5,7 +5,6 @@ nulls last, ties by id.
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -132,15 +131,21 @@ class Listing:
     def _position_at(self, cursor: str) -> Position:
         try:
             name, value, row_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-            position = Position(value, row_id)
-            well_formed = name == self.order.name and isinstance(row_id, str) and isinstance(value, str | None)
-            if self.order.is_time and value is not None:
-                well_formed = well_formed and datetime.fromisoformat(value).tzinfo is not None
-        except (ValueError, TypeError, binascii.Error, RecursionError):
-            well_formed = False
-        if not well_formed:
-            raise BadUserInput("This cursor does not belong to this list and order. Use one from its `pageInfo` or `edges`.")
-        return position
+            if name == self.order.name and isinstance(row_id, str) and self._is_value(value):
+                return Position(value, row_id)
+        except (ValueError, TypeError, RecursionError):
+            pass  # no cursor of ours
+        raise BadUserInput(
+            "This cursor does not belong to this list and order. Use one from its `pageInfo` or `edges`."
+        )
+
+    def _is_value(self, value: object) -> bool:
+        """Whether a cursor's value is one that the column can have. Raises `ValueError` for what is no time."""
+        if value is None:
+            return self.order.nullable
+        if not isinstance(value, str):
+            return False
+        return not self.order.is_time or datetime.fromisoformat(value).tzinfo is not None
 
     async def _rows(self, conditions: Conditions, limit: int, backwards: bool) -> list[Row]:
         order = self.order
@@ -168,7 +173,9 @@ class Listing:
         value: object = datetime.fromisoformat(position.value) if order.is_time else position.value
         # The first part is implied by the second; it is what lets an index be entered in the middle.
         bound = f"{column} {beyond}= {{}} AND ({column} {beyond} {{}} OR {row_id} {id_beyond} {{}})"
-        conditions.add(f"({bound}) OR {column} IS NULL" if order.nullable and behind else bound, value, value, position.id)
+        conditions.add(
+            f"({bound}) OR {column} IS NULL" if order.nullable and behind else bound, value, value, position.id
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,9 @@ class FailedSignIns:
     """Counts failures by address; in this process, or in Redis for all machines."""
 
     def __init__(self, settings: Settings) -> None:
-        self._rate: RateLimitItem | None = None if settings.failed_sign_ins == "off" else parse(settings.failed_sign_ins)
+        self._rate: RateLimitItem | None = (
+            None if settings.failed_sign_ins == "off" else parse(settings.failed_sign_ins)
+        )
         url = settings.rate_limit_url
         storage = MemoryStorage() if url == "memory://" else RedisStorage(f"async+{url}", implementation="redispy")
         self._limiter = FixedWindowRateLimiter(storage)

@@ -49,8 +49,17 @@ def _comma_separated(value: object) -> object:
 
 def _origin(value: str) -> str:
     url = urlsplit(value)
-    if url.scheme not in ("http", "https") or not url.hostname or url.username or url.path not in ("", "/") or url.query or url.fragment:
-        raise ValueError(f"'{value}' is not an origin; write scheme://host[:port], for example https://chat.example.com")
+    if (
+        url.scheme not in ("http", "https")
+        or not url.hostname
+        or url.username
+        or url.path not in ("", "/")
+        or url.query
+        or url.fragment
+    ):
+        raise ValueError(
+            f"'{value}' is not an origin; write scheme://host[:port], for example https://chat.example.com"
+        )
     _ = url.port  # raises ValueError where the port is no number
     return f"{url.scheme}://{url.netloc.lower()}"
 
@@ -192,7 +201,9 @@ class Settings(BaseModel):
         return Path(self.database_url.removeprefix("sqlite://"))
 
 
-def load_settings(environ: Mapping[str, str] | None = None, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> Settings:
+def load_settings(
+    environ: Mapping[str, str] | None = None, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT
+) -> Settings:
     """The settings of the environment, over those of a `.env` file in the working directory; raises `SettingsError`.
 
     `host` and `port` are where the service listens: the default public URL is made of them where they are on loopback.
@@ -200,10 +211,14 @@ def load_settings(environ: Mapping[str, str] | None = None, *, host: str = DEFAU
     """
     if environ is None:
         environ = {**{k: v for k, v in dotenv_values(".env").items() if v is not None}, **os.environ}
-    given: dict[str, object] = {k.removeprefix(PREFIX).lower(): v for k, v in environ.items() if k.startswith(PREFIX) and v.strip()}
+    given: dict[str, object] = {
+        k.removeprefix(PREFIX).lower(): v for k, v in environ.items() if k.startswith(PREFIX) and v.strip()
+    }
     if "public_url" not in given:
         if not is_loopback(host):
-            raise SettingsError(f"{PREFIX}PUBLIC_URL: must be set, because {host} is not loopback; write the https address that people reach this service at")
+            raise SettingsError(
+                f"{PREFIX}PUBLIC_URL: must be set, because {host} is not loopback; write the https address that people reach this service at"
+            )
         given["public_url"] = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     try:
         return Settings.model_validate(given)
@@ -213,7 +228,9 @@ def load_settings(environ: Mapping[str, str] | None = None, *, host: str = DEFAU
 
 def unknown_settings(environ: Mapping[str, str]) -> list[str]:
     """Names that look like settings and are none: most likely misspelt."""
-    return sorted(k for k in environ if k.startswith(PREFIX) and k.removeprefix(PREFIX).lower() not in Settings.model_fields)
+    return sorted(
+        k for k in environ if k.startswith(PREFIX) and k.removeprefix(PREFIX).lower() not in Settings.model_fields
+    )
 
 
 def _one_line(error: ValidationError) -> str:

@@ -12,7 +12,9 @@ from service.database import Statement, fetch_one, transaction
 from service.errors import BadUserInput, Conflict, SeatLimitReached
 from service.identity import new_id
 
-_OTHER_ADMINS = Statement("SELECT COUNT(*) AS others FROM users WHERE role = 'ADMIN' AND status = 'ACTIVE' AND serial <> $1")
+_OTHER_ADMINS = Statement(
+    "SELECT COUNT(*) AS others FROM users WHERE role = 'ADMIN' AND status = 'ACTIVE' AND serial <> $1"
+)
 
 
 class Unchanged:
@@ -39,7 +41,11 @@ async def invite_user(email: str, role: UserRole, by: Actor) -> User:
 
 
 async def update_user(
-    user_id: str, by: Actor, *, email: str | Unchanged | None = UNCHANGED, external_id: str | Unchanged | None = UNCHANGED
+    user_id: str,
+    by: Actor,
+    *,
+    email: str | Unchanged | None = UNCHANGED,
+    external_id: str | Unchanged | None = UNCHANGED,
 ) -> User:
     """Set or clear the email and the external id. Raises `Conflict` where another user has it, `BadUserInput`, `NotFound`."""
     if isinstance(email, str):
@@ -109,7 +115,9 @@ async def delete_user(user_id: str, by: Actor) -> str:
         await _keep_an_admin(user)
         await user.delete()
         await count_user(user.origin, user.status, -1)
-        await record(Action.USER_DELETED, by, user_id=user.id, detail={"externalId": user.external_id, "origin": user.origin})
+        await record(
+            Action.USER_DELETED, by, user_id=user.id, detail={"externalId": user.external_id, "origin": user.origin}
+        )
     return user_id
 
 

@@ -33,16 +33,24 @@ class UserStatus(StrEnum):
 class User(Model):
     """A person with a place here."""
 
-    serial = fields.BigIntField(primary_key=True, description="never used twice, so a session outlives no user whose id is made anew")
+    serial = fields.BigIntField(
+        primary_key=True, description="never used twice, so a session outlives no user whose id is made anew"
+    )
     id = fields.CharField(max_length=255, unique=True)
     external_id = fields.CharField(max_length=255, unique=True, null=True)
-    email = fields.CharField(max_length=320, unique=True, null=True, description="normalised, so that two users never share one")
+    email = fields.CharField(
+        max_length=320, unique=True, null=True, description="normalised, so that two users never share one"
+    )
     metadata = fields.TextField(default=EMPTY, description="JSON text: jsonb would refuse a NUL, which JSON allows")
     origin = fields.CharEnumField(UserOrigin, max_length=16)
     role = fields.CharEnumField(UserRole, max_length=16, default=UserRole.MEMBER)
     status = fields.CharEnumField(UserStatus, max_length=16, default=UserStatus.ACTIVE)
-    session_epoch = fields.IntField(default=0, description="raised to end every session that was opened under the one before")
-    search_text = fields.TextField(default="", description="id, external id and email, each on a line of its own, in lower case")
+    session_epoch = fields.IntField(
+        default=0, description="raised to end every session that was opened under the one before"
+    )
+    search_text = fields.TextField(
+        default="", description="id, external id and email, each on a line of its own, in lower case"
+    )
     created_at = fields.DatetimeField()
     last_seen_at = fields.DatetimeField(null=True, description="to the hour")
 

@@ -136,7 +136,10 @@ def _known(user: User | None, missing: str) -> SignIn | Refuse:
 
 async def _newcomer(claim: UserClaim, link_by_email: bool) -> Link | Create | Refuse:
     if is_service_made(claim.id):
-        return Refuse(SignInErrorCode.INVALID_CLAIMS, f"user.id begins with {SERVICE_ID_PREFIX}, which only this service's own ids do")
+        return Refuse(
+            SignInErrorCode.INVALID_CLAIMS,
+            f"user.id begins with {SERVICE_ID_PREFIX}, which only this service's own ids do",
+        )
     holder = await find_by_email(claim.email) if claim.email else None
     if holder is None:
         return Create(claim)
@@ -156,11 +159,18 @@ async def _bring_up_to_date(plan: SignIn, by: Actor) -> None:
         user.search_text = search_text(user)
         await user.save(update_fields=["email", "metadata", "search_text"])
     if plan.new_email:
-        await record(Action.USER_UPDATED, by, user_id=user.id, detail={"changed": [name for name, value in changed.items() if value]})
+        await record(
+            Action.USER_UPDATED,
+            by,
+            user_id=user.id,
+            detail={"changed": [name for name, value in changed.items() if value]},
+        )
     if plan.email_taken:
         await record_hourly(Action.USER_EMAIL_KEPT, by, person=user.id, reason="email taken", user_id=user.id)
     if plan.profile_protected:
-        await record_hourly(Action.ADMIN_PROFILE_KEPT, by, person=user.id, reason="profile of an admin", user_id=user.id)
+        await record_hourly(
+            Action.ADMIN_PROFILE_KEPT, by, person=user.id, reason="profile of an admin", user_id=user.id
+        )
 
 
 async def _link(plan: Link, by: Actor) -> None:
@@ -196,7 +206,9 @@ async def add_user(user: User, action: Action, by: Actor) -> None:
     await record(action, by, user_id=user.id, detail={"origin": user.origin})
 
 
-_SEEN = Statement("UPDATE users SET last_seen_at = $1 WHERE serial = $2 AND (last_seen_at IS NULL OR last_seen_at < $1)")
+_SEEN = Statement(
+    "UPDATE users SET last_seen_at = $1 WHERE serial = $2 AND (last_seen_at IS NULL OR last_seen_at < $1)"
+)
 
 
 async def note_seen(user: User) -> None:

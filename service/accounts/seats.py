@@ -23,7 +23,9 @@ _SAMPLE = Statement(
     " ON CONFLICT (day) DO UPDATE SET used = excluded.used, seat_limit = excluded.seat_limit"
 )
 _ADD = {
-    (origin, status): Statement(f"UPDATE seats SET {(column := f'{status}_{origin}'.lower())} = {column} + $1 WHERE id = 1")
+    (origin, status): Statement(
+        f"UPDATE seats SET {(column := f'{status}_{origin}'.lower())} = {column} + $1 WHERE id = 1"
+    )
     for origin in UserOrigin
     for status in UserStatus
 }

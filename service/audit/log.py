@@ -69,5 +69,15 @@ async def record_hourly(
     moment = now()
     fold = hashlib.sha256("\n".join((action, person, reason, floor(moment, HOUR).isoformat())).encode()).hexdigest()
     await write(
-        _FOLD, new_id(), action, by.name, user_id, secret_id, json.dumps(detail or {}), fold, by.ip_address, reference, moment
+        _FOLD,
+        new_id(),
+        action,
+        by.name,
+        user_id,
+        secret_id,
+        json.dumps(detail or {}),
+        fold,
+        by.ip_address,
+        reference,
+        moment,
     )

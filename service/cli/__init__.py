@@ -5,7 +5,11 @@ import typer
 from service.cli import api_keys, codes, jwt, schema, seats, serving, signing_keys, users
 
 app = typer.Typer(
-    name="doorcode", help="Self-hosted sign-in by signed codes.", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+    name="doorcode",
+    help="Self-hosted sign-in by signed codes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
 )
 app.command("serve")(serving.serve)
 app.command("migrate")(serving.migrate)

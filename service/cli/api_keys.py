@@ -31,7 +31,9 @@ def _group() -> None:
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     scope: Annotated[Scope, typer.Option(help="read: every admin query. admin: the mutations too.")] = Scope.READ,
-    days: Annotated[int | None, typer.Option(help="Days until it ends; left out: until it is revoked.", min=1, max=36500)] = None,
+    days: Annotated[
+        int | None, typer.Option(help="Days until it ends; left out: until it is revoked.", min=1, max=36500)
+    ] = None,
 ) -> None:
     """Make an API key and print it."""
     expires_at = None if days is None else now() + timedelta(days=days)

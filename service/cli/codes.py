@@ -11,7 +11,8 @@ from service.cli.running import print_result, run
 from service.clock import now
 from service.errors import BadUserInput, Conflict
 from service.external_auth.codes import sign as sign_code
-from service.external_auth.inspection import Inspection, inspect as inspect_code
+from service.external_auth.inspection import Inspection
+from service.external_auth.inspection import inspect as inspect_code
 from service.external_auth.models import ExternalAuth
 from service.external_auth.secrets import current_secret
 from service.identity import new_id
@@ -24,11 +25,17 @@ app = typer.Typer(help="Codes: sign one, or see why one is refused.", no_args_is
 
 @app.command()
 def sign(
-    user_id: Annotated[str | None, typer.Option("--user-id", help="Sign in this user, creating it the first time.")] = None,
+    user_id: Annotated[
+        str | None, typer.Option("--user-id", help="Sign in this user, creating it the first time.")
+    ] = None,
     existing_id: Annotated[str | None, typer.Option("--id", help="Sign in an existing user by user ID.")] = None,
-    email: Annotated[str | None, typer.Option(help="With --user-id the user's email; alone: sign in an existing user by email.")] = None,
+    email: Annotated[
+        str | None, typer.Option(help="With --user-id the user's email; alone: sign in an existing user by email.")
+    ] = None,
     expires_in: Annotated[int, typer.Option(help="Seconds until the code expires.")] = DEFAULT_LIFETIME,
-    meta: Annotated[list[str] | None, typer.Option(metavar="K=V", help="Metadata of the user; may be given several times.")] = None,
+    meta: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="Metadata of the user; may be given several times.")
+    ] = None,
 ) -> None:
     """Sign a code with the current secret, as your backend would, and print it."""
     if user_id is None and existing_id is None and email is None:
@@ -67,7 +74,9 @@ def _subject(user_id: str | None, existing_id: str | None, email: str | None, me
 def _pair(item: str) -> tuple[str, str]:
     name, equals, value = item.partition("=")
     if not equals or name in ("", "id", "email"):
-        raise typer.BadParameter(f"'{item}' is not of the form name=value with a name other than id and email.", param_hint="--meta")
+        raise typer.BadParameter(
+            f"'{item}' is not of the form name=value with a name other than id and email.", param_hint="--meta"
+        )
     return name, value
 
 
@@ -82,7 +91,9 @@ async def _sign(instance: Instance, subject: JsonObject, expires_in: int) -> str
     issued_at = int(now().timestamp())
     claims: JsonObject = {**subject, "iat": issued_at, "exp": issued_at + expires_in, "jti": new_id()}
     named: JsonObject = {"iss": auth.issuer, "aud": auth.audience}
-    return sign_code(claims | {name: value for name, value in named.items() if value is not None}, secret.text, secret.row.id)
+    return sign_code(
+        claims | {name: value for name, value in named.items() if value is not None}, secret.text, secret.row.id
+    )
 
 
 def _show(found: Inspection) -> None:
@@ -92,8 +103,12 @@ def _show(found: Inspection) -> None:
         mark, style = ("ok ", "green") if check.passed else ("NO ", "red")
         console.print(f"{mark} {check.name:<10} {check.detail}", style=style, markup=False)
     if found.refusal:
-        console.print(f"An exchange answers {found.refusal.code}: {found.refusal.message}", style="bold red", markup=False)
+        console.print(
+            f"An exchange answers {found.refusal.code}: {found.refusal.message}", style="bold red", markup=False
+        )
     elif found.creates_user:
         console.print("An exchange creates the user and signs it in.", style="bold green")
     else:
-        console.print(f"An exchange signs in the user {found.user.id if found.user else ''}.", style="bold green", markup=False)
+        console.print(
+            f"An exchange signs in the user {found.user.id if found.user else ''}.", style="bold green", markup=False
+        )

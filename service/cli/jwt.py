@@ -36,7 +36,9 @@ def enable() -> None:
 
 @app.command()
 def disable(
-    end_sessions: Annotated[bool, typer.Option("--end-sessions", help="End every session that a code opened, too.")] = False,
+    end_sessions: Annotated[
+        bool, typer.Option("--end-sessions", help="End every session that a code opened, too.")
+    ] = False,
 ) -> None:
     """Switch JWT sign-in off; the secrets stay."""
     run(lambda _: secrets.disable(COMMAND_LINE, end_sessions=end_sessions))
@@ -45,7 +47,9 @@ def disable(
 
 @app.command()
 def rotate(
-    grace: Annotated[int, typer.Option(help="Seconds for which the secret before still verifies; 0: not at all.")] = secrets.DEFAULT_GRACE_PERIOD,
+    grace: Annotated[
+        int, typer.Option(help="Seconds for which the secret before still verifies; 0: not at all.")
+    ] = secrets.DEFAULT_GRACE_PERIOD,
 ) -> None:
     """Make a new secret and print it. Ends no session: for a leak, revoke the old one."""
     made = run(lambda instance: secrets.rotate(instance.cipher, COMMAND_LINE, grace_period=grace))
@@ -56,7 +60,9 @@ def rotate(
 @app.command()
 def revoke(
     secret_id: Annotated[str, typer.Argument(metavar="ID", help="The secret's id, from: doorcode jwt status")],
-    keep_sessions: Annotated[bool, typer.Option("--keep-sessions", help="Do not end the sessions that its codes opened.")] = False,
+    keep_sessions: Annotated[
+        bool, typer.Option("--keep-sessions", help="Do not end the sessions that its codes opened.")
+    ] = False,
 ) -> None:
     """Accept no code of a secret any more, and end the sessions that its codes opened."""
     run(lambda _: secrets.revoke(secret_id, COMMAND_LINE, end_sessions=not keep_sessions))
@@ -67,7 +73,9 @@ async def _show_status(_: Instance) -> None:
     auth = await ExternalAuth.get(id=1)
     print_result(f"JWT sign-in is {'on' if auth.enabled else 'off'}.")
     policy = policy_of(auth)
-    print_result("Policy: " + ", ".join(f"{name.replace('_', ' ')} {getattr(policy, name)}" for name in policy.__slots__))
+    print_result(
+        "Policy: " + ", ".join(f"{name.replace('_', ' ')} {getattr(policy, name)}" for name in policy.__slots__)
+    )
     table = Table("id", "begins", "status", "created", "retires", "revoked", "last used")
     moment = now()
     for secret in await secrets.list_secrets():

@@ -13,7 +13,9 @@ from service.instance import Instance
 NO_LIMIT = "none"
 
 
-def seats(limit: Annotated[str | None, typer.Option(metavar="N|none", help="Set the limit; none: no limit.")] = None) -> None:
+def seats(
+    limit: Annotated[str | None, typer.Option(metavar="N|none", help="Set the limit; none: no limit.")] = None,
+) -> None:
     """Show how many seats are used; with --limit, set how many there are."""
     wanted = None if limit is None else _parse(limit)
 

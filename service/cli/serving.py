@@ -27,7 +27,10 @@ def serve(
     """Serve. On SQLite, migrates by itself."""
     settings = read_settings(host, port)
     if workers > 1 and settings.uses_sqlite:
-        raise typer.BadParameter("SQLite takes one worker; set DOORCODE_DATABASE_URL to a PostgreSQL database for more.", param_hint="--workers")
+        raise typer.BadParameter(
+            "SQLite takes one worker; set DOORCODE_DATABASE_URL to a PostgreSQL database for more.",
+            param_hint="--workers",
+        )
     if workers > 1 and dev:
         raise typer.BadParameter("--dev takes one worker.", param_hint="--workers")
     configure_logs(settings)
@@ -67,7 +70,9 @@ async def _prepare(settings: Settings) -> None:
         auth = await ExternalAuth.get(id=1)
     people.print(f"Doorcode is at {settings.public_url}", style="bold")
     if not auth.enabled:
-        people.print("Next: let your backend sign people in. This prints the secret that it signs codes with:\n\n    doorcode jwt enable\n")
+        people.print(
+            "Next: let your backend sign people in. This prints the secret that it signs codes with:\n\n    doorcode jwt enable\n"
+        )
 
 
 def _serve_in_processes(settings: Settings, workers: int, options: dict[str, object]) -> None:

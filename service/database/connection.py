@@ -81,7 +81,9 @@ async def open_database(settings: Settings) -> AsyncIterator[TortoiseContext]:
 
     The context is Tortoise's global fallback, because uvicorn runs the lifespan and the requests in different tasks.
     """
-    async with TortoiseContext() as context:  # closes on the way out: an open SQLite thread would keep the process from ending
+    async with (
+        TortoiseContext() as context
+    ):  # closes on the way out: an open SQLite thread would keep the process from ending
         await context.init(config=configuration(settings), _enable_global_fallback=True)
         yield context
 
@@ -104,4 +106,6 @@ def is_unreachable(error: BaseException) -> bool:
 def refuse_unreachable(settings: Settings, error: BaseException) -> SettingsError:
     """The line for the operator when the database cannot be opened at the start; never the password in it."""
     where = str(settings.sqlite_path) if settings.uses_sqlite else urlsplit(settings.database_url).hostname
-    return SettingsError(f"DOORCODE_DATABASE_URL: the database at {where} cannot be opened or brought up to date: {error}")
+    return SettingsError(
+        f"DOORCODE_DATABASE_URL: the database at {where} cannot be opened or brought up to date: {error}"
+    )

@@ -11,7 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from tortoise.backends.base.client import TransactionContext
-from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionContext, SqliteTransactionWrapper, translate_exceptions
+from tortoise.backends.sqlite.client import (
+    SqliteClient,
+    SqliteTransactionContext,
+    SqliteTransactionWrapper,
+    translate_exceptions,
+)
 
 CHECKPOINT_PAGES = 4_000  # 16 MiB of log: the wait for the disk that comes with each checkpoint is seldom
 
@@ -75,7 +80,9 @@ class EmbeddedDatabase(SqliteClient):
         if self._at_once is None:
             self._at_once = sqlite3.connect(self.filename, isolation_level=None, check_same_thread=False)
             self._at_once.row_factory = sqlite3.Row
-            for pragma, value in (self.writer.pragmas | {"busy_timeout": 0, "wal_autocheckpoint": CHECKPOINT_PAGES}).items():
+            for pragma, value in (
+                self.writer.pragmas | {"busy_timeout": 0, "wal_autocheckpoint": CHECKPOINT_PAGES}
+            ).items():
                 self._at_once.execute(f"PRAGMA {pragma}={value}")
         return self._at_once
 

@@ -70,9 +70,17 @@ async def exchange(code: str, visit: Visit, desk: ExchangeDesk, *, lifetime: int
         grant = await _exchange(code, visit, desk, min(lifetime or desk.session_lifetime, desk.session_lifetime))
     except SignInRefused as refusal:
         SIGN_IN_REFUSALS.labels(refusal.code).inc()
-        _log.info("sign-in refused", code=refusal.code, cause=refusal.cause, reference=refusal.reference, ip=visit.client.ip_address)
+        _log.info(
+            "sign-in refused",
+            code=refusal.code,
+            cause=refusal.cause,
+            reference=refusal.reference,
+            ip=visit.client.ip_address,
+        )
         raise
-    SIGN_INS.labels(SignInMethod.EXTERNAL_JWT, "new" if grant.new_user else "continued" if grant.continued else "known").inc()
+    SIGN_INS.labels(
+        SignInMethod.EXTERNAL_JWT, "new" if grant.new_user else "continued" if grant.continued else "known"
+    ).inc()
     return grant
 
 
@@ -144,7 +152,9 @@ def _session_end(claims: VerifiedClaims, door: FrontDoor, lifetime: int) -> date
 async def _use_up(claims: VerifiedClaims, door: FrontDoor) -> None:
     """Remember the code for as long as it would be accepted. In the transaction: a code refused later is not used up."""
     assert claims.jti is not None and claims.expires_at is not None, "the policy check asks for both"
-    if not await write(_USE_UP, used_code_id(claims.secret_id, claims.jti), _moment(claims.expires_at + door.policy.clock_skew_seconds)):
+    if not await write(
+        _USE_UP, used_code_id(claims.secret_id, claims.jti), _moment(claims.expires_at + door.policy.clock_skew_seconds)
+    ):
         raise SignInRefused(SignInErrorCode.CODE_ALREADY_USED)
 
 

@@ -68,7 +68,9 @@ class FrontDoorKeeper:
             session_epoch=auth.session_epoch,
             policy=policy_of(auth),
             secrets=tuple(self._signing_secret(secret, moment) for secret in secrets),
-            holds_until=min((s.retires_at for s in secrets if s.retires_at and s.retires_at > moment), default=_FOR_EVER),
+            holds_until=min(
+                (s.retires_at for s in secrets if s.retires_at and s.retires_at > moment), default=_FOR_EVER
+            ),
         )
 
     def _signing_secret(self, secret: JwtSecret, moment: datetime) -> SigningSecret:

@@ -16,7 +16,13 @@ from service.clock import now
 from service.errors import SignInErrorCode, SignInRefused
 from service.external_auth.codes import CHECKS, Check, Draft, read_jti_of
 from service.external_auth.exchange import ExchangeDesk, used_code_id
-from service.external_auth.likely_causes import describe_secret, explain_claims, explain_signature, explain_times, find_any_signer
+from service.external_auth.likely_causes import (
+    describe_secret,
+    explain_claims,
+    explain_signature,
+    explain_times,
+    find_any_signer,
+)
 from service.external_auth.models import JwtSecret, UsedCode
 from service.external_auth.policy import EmailLinking, Policy
 from service.external_auth.secrets import list_secrets, status_of
@@ -136,7 +142,9 @@ def _describe(name: str, draft: Draft, rows: dict[str, JwtSecret]) -> str:
 
 
 def _describe_times(draft: Draft) -> str:
-    parts = [f"{name} {_relative(value - draft.now)}" for name, value in draft.times._asdict().items() if value is not None]
+    parts = [
+        f"{name} {_relative(value - draft.now)}" for name, value in draft.times._asdict().items() if value is not None
+    ]
     found = f"{', '.join(parts)}." if parts else "Neither exp, nbf nor iat."
     without_end = "" if draft.times.exp is not None else " Without exp the code is good until its secret is replaced."
     hint = explain_times(draft)
@@ -177,7 +185,10 @@ async def _check_unused(draft: Draft, result: Inspection) -> None:
     if not draft.is_genuine or jti is None:
         result.add_unreached("single use")
     elif await UsedCode.exists(id=used_code_id(draft.signer.id, jti)):
-        result.add_failure("single use", SignInRefused(SignInErrorCode.CODE_ALREADY_USED, reason="a code with this jti has been used already"))
+        result.add_failure(
+            "single use",
+            SignInRefused(SignInErrorCode.CODE_ALREADY_USED, reason="a code with this jti has been used already"),
+        )
     else:
         result.add_pass("single use", "Not used yet.")
 

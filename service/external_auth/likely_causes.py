@@ -58,13 +58,28 @@ def _explain_known_signer(row: JwtSecret, draft: Draft, at: datetime) -> str:
 
 _Mistake = tuple[str, Callable[[bytes], bytes]]
 _MISTAKES: tuple[_Mistake, ...] = (
-    ("after decoding it from base64. Use its text as it is, without decoding", lambda key: base64.urlsafe_b64decode(key + b"=" * (-len(key) % 4))),
+    (
+        "after decoding it from base64. Use its text as it is, without decoding",
+        lambda key: base64.urlsafe_b64decode(key + b"=" * (-len(key) % 4)),
+    ),
     ("after encoding it to base64. Use its text as it is", base64.b64encode),
-    ("with a line end behind it, as a file or `echo` adds one. Strip the white space around the secret", lambda key: key + b"\n"),
-    ("with a line end behind it, as a file adds one. Strip the white space around the secret", lambda key: key + b"\r\n"),
+    (
+        "with a line end behind it, as a file or `echo` adds one. Strip the white space around the secret",
+        lambda key: key + b"\n",
+    ),
+    (
+        "with a line end behind it, as a file adds one. Strip the white space around the secret",
+        lambda key: key + b"\r\n",
+    ),
     ("with a space behind it. Strip the white space around the secret", lambda key: key + b" "),
-    ("with quotation marks around it, as from a .env file. Take the quotation marks off", lambda key: b'"' + key + b'"'),
-    ("with quotation marks around it, as from a .env file. Take the quotation marks off", lambda key: b"'" + key + b"'"),
+    (
+        "with quotation marks around it, as from a .env file. Take the quotation marks off",
+        lambda key: b'"' + key + b'"',
+    ),
+    (
+        "with quotation marks around it, as from a .env file. Take the quotation marks off",
+        lambda key: b"'" + key + b"'",
+    ),
 )
 
 

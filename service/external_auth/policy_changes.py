@@ -58,7 +58,7 @@ async def update_policy(change: PolicyChange, by: Actor) -> ExternalAuth:
 def _check(values: dict[str, object]) -> None:
     for name, value in values.items():
         match name, value:
-            case ("require_expiry" | "single_use" | "session_ends_with_code"), bool():
+            case (("require_expiry" | "single_use" | "session_ends_with_code"), bool()):
                 pass
             case "email_linking", EmailLinking():
                 pass
@@ -68,9 +68,11 @@ def _check(values: dict[str, object]) -> None:
                 pass
             case "max_lifetime_seconds", int() if 1 <= value <= LONGEST_LIFETIME:
                 pass
-            case ("issuer" | "audience"), None:
+            case (("issuer" | "audience"), None):
                 pass
-            case ("issuer" | "audience"), str() if 1 <= len(value) <= LONGEST_NAME and not find_unsafe_characters(value):
+            case (("issuer" | "audience"), str()) if 1 <= len(value) <= LONGEST_NAME and not find_unsafe_characters(
+                value
+            ):
                 pass
             case _:
                 raise BadUserInput(_wanted(name))

@@ -27,7 +27,9 @@ LONGEST_GRACE_PERIOD = 30 * 86_400  # seconds
 MOST_LIVE_SECRETS = 5
 
 _CHANGED = Statement("UPDATE external_auth SET version = version + 1 WHERE id = 1")
-_USED = Statement("UPDATE jwt_secrets SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)")
+_USED = Statement(
+    "UPDATE jwt_secrets SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)"
+)
 
 
 class JwtSecretStatus(StrEnum):

@@ -19,7 +19,9 @@ from service.sessions.administration import end_user_sessions
 _ID = Annotated[strawberry.ID, strawberry.argument(description="A user's `id` (not its external id).")]
 _FIRST = Annotated[int | None, strawberry.argument(description="How many from the start, 200 at most; 50 unless said.")]
 _AFTER = Annotated[str | None, strawberry.argument(description="Begin behind this cursor.")]
-_LAST = Annotated[int | None, strawberry.argument(description="How many from the end, 200 at most; not together with `first`.")]
+_LAST = Annotated[
+    int | None, strawberry.argument(description="How many from the end, 200 at most; not together with `first`.")
+]
 _BEFORE = Annotated[str | None, strawberry.argument(description="End before this cursor.")]
 _ORDER = Annotated[UserOrder, strawberry.argument(description="In which order; cursors are good for one order.")]
 
@@ -32,7 +34,8 @@ class UserFilter:
     email: str | None = strawberry.field(default=None, description="Exactly this address, normalised first.")
     external_id: str | None = strawberry.field(default=None, description="Exactly this external id.")
     search: str | None = strawberry.field(
-        default=None, description="Anywhere in id, external id or email, whatever the case; under 3 characters: from their start."
+        default=None,
+        description="Anywhere in id, external id or email, whatever the case; under 3 characters: from their start.",
     )
     created_after: datetime | None = strawberry.field(default=None, description="Created later than this.")
     created_before: datetime | None = strawberry.field(default=None, description="Created earlier than this.")
@@ -102,24 +105,34 @@ class AccountMutations:
             by = caller.require_admin_in_person()
         return User.of(await administration.invite_user(email, role, by))
 
-    @strawberry.mutation(description="Set the email or the external id; null clears it, left out leaves it. CONFLICT where another user has it.")
+    @strawberry.mutation(
+        description="Set the email or the external id; null clears it, left out leaves it. CONFLICT where another user has it."
+    )
     async def update_user(
         self,
         info: Info,
         id: _ID,
-        email: Annotated[strawberry.Maybe[str | None], strawberry.argument(description="The new address, or null for none.")] = None,
-        external_id: Annotated[strawberry.Maybe[str | None], strawberry.argument(description="The new external id, or null for none.")] = None,
+        email: Annotated[
+            strawberry.Maybe[str | None], strawberry.argument(description="The new address, or null for none.")
+        ] = None,
+        external_id: Annotated[
+            strawberry.Maybe[str | None], strawberry.argument(description="The new external id, or null for none.")
+        ] = None,
     ) -> User | None:
         by = info.context.caller.require_admin()
         user = await administration.update_user(id, by, email=_given(email), external_id=_given(external_id))
         return User.of(user)
 
-    @strawberry.mutation(description="End a user's sessions, free its seat, and keep it out until it is reactivated. CONFLICT for the last active admin.")
+    @strawberry.mutation(
+        description="End a user's sessions, free its seat, and keep it out until it is reactivated. CONFLICT for the last active admin."
+    )
     async def deactivate_user(self, info: Info, id: _ID) -> User | None:
         by = info.context.caller.require_admin()
         return User.of(await administration.deactivate_user(id, by))
 
-    @strawberry.mutation(description="Let a deactivated user in again, on a seat: SEAT_LIMIT_REACHED where none is free.")
+    @strawberry.mutation(
+        description="Let a deactivated user in again, on a seat: SEAT_LIMIT_REACHED where none is free."
+    )
     async def reactivate_user(self, info: Info, id: _ID) -> User | None:
         by = info.context.caller.require_admin()
         return User.of(await administration.reactivate_user(id, by))
@@ -132,12 +145,16 @@ class AccountMutations:
         by = info.context.caller.require_admin()
         return DeletedUser(id=strawberry.ID(await administration.delete_user(id, by)))
 
-    @strawberry.mutation(description="End every session of a user, for the next request everywhere. How many were live.")
+    @strawberry.mutation(
+        description="End every session of a user, for the next request everywhere. How many were live."
+    )
     async def end_user_sessions(self, info: Info, id: _ID) -> int | None:
         by = info.context.caller.require_admin()
         return await end_user_sessions(id, by)
 
-    @strawberry.mutation(description="Make a user an admin or a member. For an admin in person. CONFLICT for the last active admin.")
+    @strawberry.mutation(
+        description="Make a user an admin or a member. For an admin in person. CONFLICT for the last active admin."
+    )
     async def set_user_role(
         self, info: Info, id: _ID, role: Annotated[UserRole, strawberry.argument(description="What the user shall be.")]
     ) -> User | None:

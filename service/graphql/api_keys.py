@@ -58,13 +58,17 @@ class ApiKeyMutations:
         info: Info,
         name: Annotated[str, strawberry.argument(description="What it is for: 1 to 100 characters.")],
         scope: Annotated[ApiKeyScope, strawberry.argument(description="What it may do.")] = ApiKeyScope.READ,
-        expires_at: Annotated[datetime | None, strawberry.argument(description="When it ends; null: when it is revoked.")] = None,
+        expires_at: Annotated[
+            datetime | None, strawberry.argument(description="When it ends; null: when it is revoked.")
+        ] = None,
     ) -> NewApiKey | None:
         by = info.context.caller.require_admin_in_person()
         made = await keys.create_api_key(name, scope, expires_at, by)
         return NewApiKey(token=made.token, api_key=ApiKey.of(made.row))
 
     @strawberry.mutation(description="Let an API key do nothing any more. For an admin in person.")
-    async def revoke_api_key(self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Which.")]) -> ApiKey | None:
+    async def revoke_api_key(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Which.")]
+    ) -> ApiKey | None:
         by = info.context.caller.require_admin_in_person()
         return ApiKey.of(await keys.revoke_api_key(id, by))

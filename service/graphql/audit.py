@@ -19,13 +19,19 @@ class AuditEvent:
     row: strawberry.Private[AuditEventRow]
     id: strawberry.ID = strawberry.field(description="The event's id.")
     action: str = strawberry.field(description="What was done, as `user.deactivated`.")
-    actor: str = strawberry.field(description="Who did it: `user:ID`, `api-key:ID`, `code:SECRET_ID` (whoever signs with it), `cli` or `system`.")
+    actor: str = strawberry.field(
+        description="Who did it: `user:ID`, `api-key:ID`, `code:SECRET_ID` (whoever signs with it), `cli` or `system`."
+    )
     user_id: strawberry.ID | None = strawberry.field(description="To which user, where to one.")
     ip_address: str | None = strawberry.field(description="From where.")
-    reference: str | None = strawberry.field(description="Of a refusal: the first one's reference, which stands in the log and was shown to the person.")
+    reference: str | None = strawberry.field(
+        description="Of a refusal: the first one's reference, which stands in the log and was shown to the person."
+    )
     created_at: datetime = strawberry.field(description="When; of refusals, the first time in that hour.")
 
-    @strawberry.field(description="The particulars. Refusals of one person, reason and hour are one event, with their `count`.")
+    @strawberry.field(
+        description="The particulars. Refusals of one person, reason and hour are one event, with their `count`."
+    )
     def detail(self) -> JSON:
         return JSON(listing.detail_of(self.row))
 
@@ -49,7 +55,9 @@ class AuditEvent:
 class AuditFilter:
     action: str | None = strawberry.field(default=None, description="Exactly this action.")
     user_id: strawberry.ID | None = strawberry.field(default=None, description="Of this user.")
-    secret_id: strawberry.ID | None = strawberry.field(default=None, description="Of this JWT secret, or of codes signed with it.")
+    secret_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Of this JWT secret, or of codes signed with it."
+    )
     after: datetime | None = strawberry.field(default=None, description="Later than this.")
     before: datetime | None = strawberry.field(default=None, description="Earlier than this.")
 

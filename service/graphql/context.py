@@ -39,7 +39,8 @@ class Context:
         """How many live sessions a user has: one query for all users that are asked about."""
         if self._session_counts is None:
             self._session_counts = DataLoader(count_live, cache_key_fn=_serial)
-        return await self._session_counts.load(user)
+        count: int = await self._session_counts.load(user)
+        return count
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

@@ -13,7 +13,9 @@ from service.graphql.external_auth import JwtAuth
 from service.graphql.signing_in import SignInError, SignInResult
 
 
-@strawberry.enum(description="INVITATION: only people who were invited sign in by email. OPEN: anyone does, and the first time makes the user.")
+@strawberry.enum(
+    description="INVITATION: only people who were invited sign in by email. OPEN: anyone does, and the first time makes the user."
+)
 class SignUpMode(StrEnum):
     INVITATION = "INVITATION"
     OPEN = "OPEN"
@@ -31,7 +33,9 @@ class AuthenticationSettings:
     jwt: JwtAuth = strawberry.field(description="JWT sign-in.")
 
 
-@strawberry.type(description="A code is on its way, where the address may have one; the answer is the same where it may not.")
+@strawberry.type(
+    description="A code is on its way, where the address may have one; the answer is the same where it may not."
+)
 class EmailCodeRequest:
     id: strawberry.ID = strawberry.field(description="The request, to be given back with the code.")
     expires_at: datetime = strawberry.field(description="Until when the code is good.")
@@ -48,13 +52,17 @@ class EmailLoginQueries:
     @strawberry.field(description="How people sign in here. For admins and API keys.")
     async def authentication(self, info: Info) -> AuthenticationSettings | None:
         info.context.caller.require_reader()
-        return AuthenticationSettings(email_login=EmailLogin(enabled=False, sign_up=SignUpMode.INVITATION), jwt=await JwtAuth.read())
+        return AuthenticationSettings(
+            email_login=EmailLogin(enabled=False, sign_up=SignUpMode.INVITATION), jwt=await JwtAuth.read()
+        )
 
 
 @strawberry.type
 class EmailLoginMutations:
     @strawberry.mutation(description="Ask for a code by mail.")
-    async def request_email_code(self, info: Info, email: Annotated[str, strawberry.argument(description="The address.")]) -> EmailCodeResult:
+    async def request_email_code(
+        self, info: Info, email: Annotated[str, strawberry.argument(description="The address.")]
+    ) -> EmailCodeResult:
         return SignInError.of(SignInRefused(SignInErrorCode.EMAIL_LOGIN_DISABLED), info.context)
 
     @strawberry.mutation(description="Sign in by a code that came by mail.")
@@ -71,7 +79,9 @@ class EmailLoginMutations:
         self,
         info: Info,
         enabled: Annotated[strawberry.Maybe[bool], strawberry.argument(description="Whether it is on.")] = None,
-        sign_up: Annotated[strawberry.Maybe[SignUpMode], strawberry.argument(description="Who may sign in by it.")] = None,
+        sign_up: Annotated[
+            strawberry.Maybe[SignUpMode], strawberry.argument(description="Who may sign in by it.")
+        ] = None,
     ) -> EmailLogin | None:
         info.context.caller.require_admin()
         raise Conflict("Email login is not part of this version.")

@@ -18,7 +18,9 @@ from service.settings import Settings
 _log = structlog.get_logger()
 
 
-def graphql_endpoint(instance_of: Callable[[Request], Instance], settings: Settings, *, dev: bool = False) -> GraphQLEndpoint[Context]:
+def graphql_endpoint(
+    instance_of: Callable[[Request], Instance], settings: Settings, *, dev: bool = False
+) -> GraphQLEndpoint[Context]:
     """The ASGI application of the route `/graphql`; with `dev` it serves GraphiQL to browsers."""
 
     async def make_context(request: Request) -> Context:

@@ -25,9 +25,13 @@ class JwtSecret:
     hint: str = strawberry.field(description="Its first 4 characters, to tell one from another.")
     status: JwtSecretStatus = strawberry.field(description="What it is good for now.")
     created_at: datetime = strawberry.field(description="When it was made.")
-    retires_at: datetime | None = strawberry.field(description="Until when it verifies, once it was replaced; null: it was not.")
+    retires_at: datetime | None = strawberry.field(
+        description="Until when it verifies, once it was replaced; null: it was not."
+    )
     revoked_at: datetime | None = strawberry.field(description="When it was revoked; null: it was not.")
-    last_used_at: datetime | None = strawberry.field(description="When a code of it was last let in, to the minute; null: not yet.")
+    last_used_at: datetime | None = strawberry.field(
+        description="When a code of it was last let in, to the minute; null: not yet."
+    )
 
     @classmethod
     def of(cls, row: JwtSecretRow) -> "JwtSecret":
@@ -45,14 +49,22 @@ class JwtSecret:
 
 @strawberry.type(description="What is asked of codes beyond the minimum.")
 class JwtPolicy:
-    require_expiry: bool = strawberry.field(description="Whether a code must have `exp`. Off, a code without it is good until its secret is replaced.")
-    max_lifetime_seconds: int | None = strawberry.field(description="The most that `exp - iat` may be, both then required; null: no bound.")
+    require_expiry: bool = strawberry.field(
+        description="Whether a code must have `exp`. Off, a code without it is good until its secret is replaced."
+    )
+    max_lifetime_seconds: int | None = strawberry.field(
+        description="The most that `exp - iat` may be, both then required; null: no bound."
+    )
     single_use: bool = strawberry.field(description="Whether each code works once; `jti` and `exp` are then required.")
-    session_ends_with_code: bool = strawberry.field(description="Whether a session ends when the code that opened it expires.")
+    session_ends_with_code: bool = strawberry.field(
+        description="Whether a session ends when the code that opened it expires."
+    )
     clock_skew_seconds: int = strawberry.field(description="The grace for `exp`, `nbf` and `iat`: 0 to 300 seconds.")
     issuer: str | None = strawberry.field(description="What `iss` must be; null: anything.")
     audience: str | None = strawberry.field(description="What `aud` must be or contain; null: anything.")
-    email_linking: EmailLinking = strawberry.field(description="What a new `user.id` with an existing user's email does.")
+    email_linking: EmailLinking = strawberry.field(
+        description="What a new `user.id` with an existing user's email does."
+    )
 
     @classmethod
     def of(cls, value: policy.Policy) -> "JwtPolicy":
@@ -91,27 +103,45 @@ class JwtAuth:
 
 @strawberry.type(description="A secret that was just made.")
 class NewJwtSecret:
-    secret: str = strawberry.field(description="The text: the HMAC key is its UTF-8 bytes, exactly as shown. Shown this once.")
+    secret: str = strawberry.field(
+        description="The text: the HMAC key is its UTF-8 bytes, exactly as shown. Shown this once."
+    )
     jwt_secret: JwtSecret = strawberry.field(description="The secret's row.")
     jwt_auth: JwtAuth = strawberry.field(description="The state after it.")
 
 
 @strawberry.type(description="JWT sign-in, enabled.")
 class EnabledJwtAuth:
-    secret: str | None = strawberry.field(description="The text of the secret that was made, shown this once; null where there was a current one.")
+    secret: str | None = strawberry.field(
+        description="The text of the secret that was made, shown this once; null where there was a current one."
+    )
     jwt_auth: JwtAuth = strawberry.field(description="The state after it.")
 
 
 @strawberry.input(description="New values of the policy; what is left out stays, null clears what can be null.")
 class JwtPolicyInput:
-    require_expiry: strawberry.Maybe[bool] = strawberry.field(default=None, description="Whether a code must have `exp`.")
-    max_lifetime_seconds: strawberry.Maybe[int | None] = strawberry.field(default=None, description="The most that `exp - iat` may be; null: no bound.")
+    require_expiry: strawberry.Maybe[bool] = strawberry.field(
+        default=None, description="Whether a code must have `exp`."
+    )
+    max_lifetime_seconds: strawberry.Maybe[int | None] = strawberry.field(
+        default=None, description="The most that `exp - iat` may be; null: no bound."
+    )
     single_use: strawberry.Maybe[bool] = strawberry.field(default=None, description="Whether each code works once.")
-    session_ends_with_code: strawberry.Maybe[bool] = strawberry.field(default=None, description="Whether a session ends with the code that opened it.")
-    clock_skew_seconds: strawberry.Maybe[int] = strawberry.field(default=None, description="The grace for times, 0 to 300 seconds.")
-    issuer: strawberry.Maybe[str | None] = strawberry.field(default=None, description="What `iss` must be; null: anything.")
-    audience: strawberry.Maybe[str | None] = strawberry.field(default=None, description="What `aud` must be or contain; null: anything.")
-    email_linking: strawberry.Maybe[EmailLinking] = strawberry.field(default=None, description="What a new `user.id` with an existing user's email does.")
+    session_ends_with_code: strawberry.Maybe[bool] = strawberry.field(
+        default=None, description="Whether a session ends with the code that opened it."
+    )
+    clock_skew_seconds: strawberry.Maybe[int] = strawberry.field(
+        default=None, description="The grace for times, 0 to 300 seconds."
+    )
+    issuer: strawberry.Maybe[str | None] = strawberry.field(
+        default=None, description="What `iss` must be; null: anything."
+    )
+    audience: strawberry.Maybe[str | None] = strawberry.field(
+        default=None, description="What `aud` must be or contain; null: anything."
+    )
+    email_linking: strawberry.Maybe[EmailLinking] = strawberry.field(
+        default=None, description="What a new `user.id` with an existing user's email does."
+    )
 
     def as_change(self) -> PolicyChange:
         """The input as the policy takes it."""
@@ -129,13 +159,23 @@ class CodeCheck:
 @strawberry.type(description="What an exchange of this code would do, and why. Nothing was done.")
 class CodeInspection:
     accepted: bool = strawberry.field(description="Whether an exchange would succeed.")
-    error_code: SignInErrorCode | None = strawberry.field(description="What an exchange would answer; null where it would succeed.")
-    message: str | None = strawberry.field(description="The message that an exchange would answer; null where it would succeed.")
+    error_code: SignInErrorCode | None = strawberry.field(
+        description="What an exchange would answer; null where it would succeed."
+    )
+    message: str | None = strawberry.field(
+        description="The message that an exchange would answer; null where it would succeed."
+    )
     header: JSON | None = strawberry.field(description="The code's header, where it can be read.")
-    claims: JSON | None = strawberry.field(description="The code's payload, where it can be read; not to be believed where the signature failed.")
+    claims: JSON | None = strawberry.field(
+        description="The code's payload, where it can be read; not to be believed where the signature failed."
+    )
     checks: list[CodeCheck] = strawberry.field(description="Every check, in order.")
-    secret: JwtSecret | None = strawberry.field(description="The secret whose signature matched, retired and revoked ones included.")
-    user: User | None = strawberry.field(description="The user that it would sign in; null where none, or where it creates one.")
+    secret: JwtSecret | None = strawberry.field(
+        description="The secret whose signature matched, retired and revoked ones included."
+    )
+    user: User | None = strawberry.field(
+        description="The user that it would sign in; null where none, or where it creates one."
+    )
     creates_user: bool = strawberry.field(description="Whether it would create a user, who takes a seat.")
 
     @classmethod
@@ -156,7 +196,9 @@ class CodeInspection:
 
 @strawberry.type
 class ExternalAuthQueries:
-    @strawberry.field(description="Why is a code refused, or whom would it sign in? Every check in order; nothing is done or kept. For admins and API keys.")
+    @strawberry.field(
+        description="Why is a code refused, or whom would it sign in? Every check in order; nothing is done or kept. For admins and API keys."
+    )
     async def inspect_external_auth_code(
         self, info: Info, external_auth_code: Annotated[str, strawberry.argument(description="The code.")]
     ) -> CodeInspection | None:
@@ -166,7 +208,9 @@ class ExternalAuthQueries:
 
 @strawberry.type
 class ExternalAuthMutations:
-    @strawberry.mutation(description="Accept codes from now on. Makes a secret where there is no current one, and shows it this once.")
+    @strawberry.mutation(
+        description="Accept codes from now on. Makes a secret where there is no current one, and shows it this once."
+    )
     async def enable_jwt_auth(self, info: Info) -> EnabledJwtAuth | None:
         by = info.context.caller.require_admin()
         made = await secrets.enable(info.context.instance.cipher, by)
@@ -174,7 +218,11 @@ class ExternalAuthMutations:
 
     @strawberry.mutation(description="Accept no codes from now on. The secrets stay for when it is enabled again.")
     async def disable_jwt_auth(
-        self, info: Info, end_sessions: Annotated[bool, strawberry.argument(description="Whether every session that a code opened ends too.")] = False
+        self,
+        info: Info,
+        end_sessions: Annotated[
+            bool, strawberry.argument(description="Whether every session that a code opened ends too.")
+        ] = False,
     ) -> JwtAuth | None:
         by = info.context.caller.require_admin()
         await secrets.disable(by, end_sessions=end_sessions)
@@ -187,18 +235,27 @@ class ExternalAuthMutations:
     async def rotate_jwt_secret(
         self,
         info: Info,
-        grace_period_seconds: Annotated[int, strawberry.argument(description="How long the one before still verifies: 0 (not at all) to 2,592,000 (30 days).")] = secrets.DEFAULT_GRACE_PERIOD,
+        grace_period_seconds: Annotated[
+            int,
+            strawberry.argument(
+                description="How long the one before still verifies: 0 (not at all) to 2,592,000 (30 days)."
+            ),
+        ] = secrets.DEFAULT_GRACE_PERIOD,
     ) -> NewJwtSecret | None:
         by = info.context.caller.require_admin()
         made = await secrets.rotate(info.context.instance.cipher, by, grace_period=grace_period_seconds)
         return NewJwtSecret(secret=made.text, jwt_secret=JwtSecret.of(made.row), jwt_auth=await JwtAuth.read())
 
-    @strawberry.mutation(description="Accept no code of this secret any more. The current one may be revoked: then there is none until you rotate.")
+    @strawberry.mutation(
+        description="Accept no code of this secret any more. The current one may be revoked: then there is none until you rotate."
+    )
     async def revoke_jwt_secret(
         self,
         info: Info,
         id: _SECRET_ID,
-        end_sessions: Annotated[bool, strawberry.argument(description="Whether every session that its codes opened ends too.")] = True,
+        end_sessions: Annotated[
+            bool, strawberry.argument(description="Whether every session that its codes opened ends too.")
+        ] = True,
     ) -> JwtAuth | None:
         by = info.context.caller.require_admin()
         await secrets.revoke(id, by, end_sessions=end_sessions)

@@ -15,7 +15,16 @@ from service.graphql.signing_in import SignInMutations, SignInQueries
 
 
 @strawberry.type(description="Reading. Anyone may ask the first three; the others are for admins and API keys.")
-class Query(SignInQueries, SessionQueries, AccountQueries, SeatQueries, EmailLoginQueries, ExternalAuthQueries, ApiKeyQueries, AuditQueries):
+class Query(
+    SignInQueries,
+    SessionQueries,
+    AccountQueries,
+    SeatQueries,
+    EmailLoginQueries,
+    ExternalAuthQueries,
+    ApiKeyQueries,
+    AuditQueries,
+):
     pass
 
 

@@ -36,7 +36,9 @@ class SeatUsage:
         return [OriginSeats(origin=origin, used=self.count.active(origin)) for origin in UserOrigin]
 
     @strawberry.field(description="One sample a day, oldest first, today last. 1 to 3,660 days.")
-    async def history(self, days: Annotated[int, strawberry.argument(description="How many days.")] = 30) -> list[SeatSample]:
+    async def history(
+        self, days: Annotated[int, strawberry.argument(description="How many days.")] = 30
+    ) -> list[SeatSample]:
         return [
             SeatSample(date=datetime.combine(day.day, time.min, UTC), used=day.used, limit=day.limit)
             for day in await seats.seat_history(days)
@@ -58,9 +60,16 @@ class SeatQueries:
 
 @strawberry.type
 class SeatMutations:
-    @strawberry.mutation(description="Set the limit; null: no limit. Below what is used, it evicts nobody and lets nobody in.")
+    @strawberry.mutation(
+        description="Set the limit; null: no limit. Below what is used, it evicts nobody and lets nobody in."
+    )
     async def set_seat_limit(
-        self, info: Info, limit: Annotated[strawberry.Maybe[int | None], strawberry.argument(description="Seats, 0 or more; null for no limit. Has to be given.")] = None
+        self,
+        info: Info,
+        limit: Annotated[
+            strawberry.Maybe[int | None],
+            strawberry.argument(description="Seats, 0 or more; null for no limit. Has to be given."),
+        ] = None,
     ) -> SeatUsage | None:
         by = info.context.caller.require_admin()
         if limit is None:

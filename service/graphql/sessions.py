@@ -15,8 +15,12 @@ from service.sessions.lifecycle import LiveSession
 
 @strawberry.type(description="A short-lived ES256 JWT that any other service verifies by /.well-known/jwks.json.")
 class AccessToken:
-    token: str = strawberry.field(description="The JWT: iss, aud, sub (user ID), sid, iat, exp, jti, email, origin, role.")
-    expires_at: datetime = strawberry.field(description="When it expires: 10 minutes from now, unless the operator set another lifetime.")
+    token: str = strawberry.field(
+        description="The JWT: iss, aud, sub (user ID), sid, iat, exp, jti, email, origin, role."
+    )
+    expires_at: datetime = strawberry.field(
+        description="When it expires: 10 minutes from now, unless the operator set another lifetime."
+    )
 
     @classmethod
     async def issue(cls, info: Info, session: LiveSession) -> "AccessToken":
@@ -50,7 +54,11 @@ class SessionMutations:
         " False where none was live. Somebody else's is NOT_FOUND."
     )
     async def end_session(
-        self, info: Info, id: Annotated[strawberry.ID | None, strawberry.argument(description="Which; left out: the one that asks.")] = None
+        self,
+        info: Info,
+        id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Which; left out: the one that asks.")
+        ] = None,
     ) -> bool | None:
         caller = info.context.caller
         session_id = id or (caller.session.id if caller.session else None)

@@ -17,7 +17,9 @@ from service.sessions.models import Carrier
 @strawberry.type(description="Somebody is signed in.")
 class SessionGrant:
     live: strawberry.Private[LiveSession]
-    token: str = strawberry.field(description="The session token, to be sent as `Authorization: Bearer …`. Opaque, shown this once.")
+    token: str = strawberry.field(
+        description="The session token, to be sent as `Authorization: Bearer …`. Opaque, shown this once."
+    )
     session: Session = strawberry.field(description="The session.")
     user: User = strawberry.field(description="Who is signed in.")
     new_user: bool = strawberry.field(description="Whether this sign-in made the user.")
@@ -29,7 +31,9 @@ class SessionGrant:
     @classmethod
     def of(cls, live: LiveSession, token: str, *, new_user: bool) -> "SessionGrant":
         """The grant as the schema shows it."""
-        return cls(live=live, token=token, session=Session.of(live, current=True), user=User.of(live.user), new_user=new_user)
+        return cls(
+            live=live, token=token, session=Session.of(live, current=True), user=User.of(live.user), new_user=new_user
+        )
 
 
 @strawberry.type(description="Nobody is signed in, and why.")
@@ -37,14 +41,21 @@ class SignInError:
     code: SignInErrorCode = strawberry.field(description="For your program.")
     message: str = strawberry.field(description="For the person to read: what happened, and what to do next.")
     reference: str = strawberry.field(description="For whoever has to look: the same id stands in the log.")
-    retry_after_seconds: int | None = strawberry.field(default=None, description="With TOO_MANY_ATTEMPTS: try again after so many seconds.")
+    retry_after_seconds: int | None = strawberry.field(
+        default=None, description="With TOO_MANY_ATTEMPTS: try again after so many seconds."
+    )
 
     @classmethod
     def of(cls, refusal: SignInRefused, context: Context) -> "SignInError":
         """The refusal as data; with `Retry-After` where waiting helps."""
         if refusal.retry_after is not None:
             context.response_headers["Retry-After"] = str(refusal.retry_after)
-        return cls(code=refusal.code, message=refusal.message, reference=refusal.reference, retry_after_seconds=refusal.retry_after)
+        return cls(
+            code=refusal.code,
+            message=refusal.message,
+            reference=refusal.reference,
+            retry_after_seconds=refusal.retry_after,
+        )
 
 
 SignInResult: TypeAlias = Annotated[
@@ -69,9 +80,17 @@ class SignInMutations:
     async def exchange_external_auth_code(
         self,
         info: Info,
-        external_auth_code: Annotated[str, strawberry.argument(description="The code: a compact JWS (HS256) of at most 8 KiB, signed with a secret of this service.")],
+        external_auth_code: Annotated[
+            str,
+            strawberry.argument(
+                description="The code: a compact JWS (HS256) of at most 8 KiB, signed with a secret of this service."
+            ),
+        ],
         lifetime_seconds: Annotated[
-            int | None, strawberry.argument(description="A session no longer than this, in seconds; it is never longer than the operator allows.")
+            int | None,
+            strawberry.argument(
+                description="A session no longer than this, in seconds; it is never longer than the operator allows."
+            ),
         ] = None,
     ) -> SignInResult:
         context = info.context

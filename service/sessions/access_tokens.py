@@ -30,7 +30,9 @@ JWKS_MAX_AGE = 300  # seconds that a verifier may keep the key set
 _OVERLAP = timedelta(seconds=2 * JWKS_MAX_AGE)  # for clocks that differ, beyond the lifetime of the tokens themselves
 
 _CURRENT = Statement("SELECT kid, encrypted_private_key FROM signing_keys WHERE state = 'CURRENT'")
-_PUBLISHED = Statement("SELECT public_jwk FROM signing_keys WHERE state <> 'RETIRED' OR retired_at > $1 ORDER BY created_at DESC")
+_PUBLISHED = Statement(
+    "SELECT public_jwk FROM signing_keys WHERE state <> 'RETIRED' OR retired_at > $1 ORDER BY created_at DESC"
+)
 _ADD = Statement(
     "INSERT INTO signing_keys (kid, state, encrypted_private_key, public_jwk, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"
 )
@@ -126,7 +128,11 @@ async def _add_key(state: SigningKeyState, cipher: Cipher) -> None:
     private_key = ec.generate_private_key(ec.SECP256R1())
     pem = private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     kid = new_id("sk_")
-    public_jwk = ECAlgorithm.to_jwk(private_key.public_key(), as_dict=True) | {"kid": kid, "use": "sig", "alg": ALGORITHM}
+    public_jwk = ECAlgorithm.to_jwk(private_key.public_key(), as_dict=True) | {
+        "kid": kid,
+        "use": "sig",
+        "alg": ALGORITHM,
+    }
     await write(_ADD, kid, state, cipher.encrypt(pem), json.dumps(public_jwk), now())
 
 

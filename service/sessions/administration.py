@@ -10,7 +10,8 @@ from service.errors import NotFound
 from service.sessions.lifecycle import LIVE, count_live_sessions, end_session, end_sessions_of_user
 
 _OWNER = Statement(
-    "SELECT u.id AS user_id, u.serial FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE s.id = $2 AND " + LIVE
+    "SELECT u.id AS user_id, u.serial FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE s.id = $2 AND "
+    + LIVE
 )
 
 

@@ -22,7 +22,9 @@ SESSION_COLUMNS = (
     "s.id AS session_id, s.method, s.carrier, s.secret_id, s.created_at AS session_created_at, s.expires_at,"
     " s.last_seen_at AS session_last_seen_at, s.ip_address, s.user_agent"
 )
-_FIND = Statement(f"SELECT {SESSION_COLUMNS}, u.* FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE s.token_hash = $2 AND {LIVE}")
+_FIND = Statement(
+    f"SELECT {SESSION_COLUMNS}, u.* FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE s.token_hash = $2 AND {LIVE}"
+)
 _OPEN = Statement(
     "INSERT INTO sessions (id, user_serial, user_epoch, method, method_epoch, carrier, secret_id, token_hash,"
     " created_at, expires_at, last_seen_at, ip_address, user_agent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $9, $11, $12)"
@@ -30,9 +32,15 @@ _OPEN = Statement(
 _SEEN = Statement("UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1")
 _END = Statement("DELETE FROM sessions WHERE id = $1")
 _END_ALL_OF_USER = Statement("UPDATE users SET session_epoch = session_epoch + 1 WHERE serial = $1")
-_COUNT_OF_USER = Statement(f"SELECT COUNT(*) AS live FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE u.serial = $2 AND {LIVE}")
-_CUT_OFF = Statement("INSERT INTO session_cutoffs (scope, epoch) VALUES ($1, $2) ON CONFLICT (scope) DO UPDATE SET epoch = excluded.epoch")
-_PURGE = Statement("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)")
+_COUNT_OF_USER = Statement(
+    f"SELECT COUNT(*) AS live FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE u.serial = $2 AND {LIVE}"
+)
+_CUT_OFF = Statement(
+    "INSERT INTO session_cutoffs (scope, epoch) VALUES ($1, $2) ON CONFLICT (scope) DO UPDATE SET epoch = excluded.epoch"
+)
+_PURGE = Statement(
+    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,11 @@ class LiveSession:
     @property
     def has_admin_rights(self) -> bool:
         """An admin who signed in by email, on anything but the members' cookie (contract §3)."""
-        return self.user.role is UserRole.ADMIN and self.method is SignInMethod.EMAIL and self.carrier is not Carrier.COOKIE
+        return (
+            self.user.role is UserRole.ADMIN
+            and self.method is SignInMethod.EMAIL
+            and self.carrier is not Carrier.COOKIE
+        )
 
 
 @dataclass(frozen=True, slots=True)

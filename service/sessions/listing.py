@@ -32,7 +32,8 @@ async def first_pages(users: Sequence[User], size: int) -> list[Page]:
     for row in await fetch(statement, now(), *listings):
         rows[row["user_serial"]].append(row)
     return [
-        Page(listings[user.serial], rows[user.serial][:size], len(rows[user.serial]) > size, Slice(first=size)) for user in users
+        Page(listings[user.serial], rows[user.serial][:size], len(rows[user.serial]) > size, Slice(first=size))
+        for user in users
     ]
 
 

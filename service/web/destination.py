@@ -20,7 +20,8 @@ def application_elsewhere(settings: Settings) -> str | None:
     """The application's address, unless it is this service's own front page: a redirect to that would never end."""
     if settings.app_url is None:
         return None
-    is_here = origin_of(settings.app_url) == origin_of(settings.public_url) and urlsplit(settings.app_url).path in ("", HERE)
+    is_front_page = urlsplit(settings.app_url).path in ("", HERE)
+    is_here = is_front_page and origin_of(settings.app_url) == origin_of(settings.public_url)
     return None if is_here else settings.app_url
 
 
@@ -32,8 +33,9 @@ def safe_path(return_to: str) -> str:
     or `#` percent-encoded characters are the application's own business.
     """
     path = _path_of(return_to)
-    is_safe = _is_plain(return_to) and _is_rooted(path) and _is_plain(unquote(path)) and _is_rooted(_path_of(unquote(path)))
-    return return_to if is_safe else "/"
+    is_safe = _is_plain(return_to) and _is_rooted(path)
+    is_safe_decoded = _is_plain(unquote(path)) and _is_rooted(unquote(path))
+    return return_to if is_safe and is_safe_decoded else "/"
 
 
 def origin_of(url: str) -> str:

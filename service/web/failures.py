@@ -20,8 +20,14 @@ _HEADLINES = {
     415: "This kind of request is not understood here",
 }
 _ANY_OTHER = "This request was refused"
-_INTERNAL = ("Something went wrong on our side", "Try again. If it happens again, tell your administrator the reference.")
-_UNAVAILABLE = ("The service is not available right now", "Wait a few seconds, then try again.")
+_INTERNAL = (
+    "Something went wrong on our side",
+    "Try again. If it happens again, tell your administrator the reference.",
+)
+_UNAVAILABLE = (
+    "The service is not available right now",
+    "Wait a few seconds, then try again.",
+)
 
 
 def http_exception(request: Request, error: Exception, settings: Settings) -> Response:
@@ -53,7 +59,13 @@ def _answer(
 ) -> Response:
     if "text/html" in request.headers.get("accept", ""):
         return page(
-            settings, "failure.html", status=status, headers=headers, headline=headline, advice=advice, reference=reference
+            settings,
+            "failure.html",
+            status=status,
+            headers=headers,
+            headline=headline,
+            advice=advice,
+            reference=reference,
         )
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})}
     if request.url.path == "/graphql":

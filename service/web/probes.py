@@ -71,9 +71,11 @@ async def _trouble() -> str | None:
 def _may_read_metrics(request: Request, settings: Settings) -> bool:
     if settings.is_on_loopback:
         return True
+    if settings.metrics_token is None:
+        return False
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    expected = settings.metrics_token
-    return expected is not None and scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), expected.encode())
+    is_right = hmac.compare_digest(token.strip().encode(), settings.metrics_token.encode())
+    return is_right and scheme.lower() == "bearer"
 
 
 async def _measure_seats() -> None:

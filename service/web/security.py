@@ -25,7 +25,8 @@ def page_headers(settings: Settings, *, checks_origin: bool = False) -> dict[str
         "Referrer-Policy": "same-origin" if checks_origin else "no-referrer",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
-    if settings.is_secure or settings.is_on_loopback:  # on plain http elsewhere browsers ignore it, with an error on the console
+    if settings.is_secure or settings.is_on_loopback:
+        # On plain http elsewhere browsers ignore it, and complain on the console.
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
     return headers
 

@@ -105,7 +105,6 @@ NOT_GRAPHQL = [
     "#",
     ",,,",
     "\ufeff",
-    "{}",
     "{methods",
     "methods}",
     "{{methods}}",
@@ -141,7 +140,6 @@ NOT_GRAPHQL = [
     "fragment F{methods}",
     "fragment F($a:Int) on Query{methods} {...F(a:1)}",
     "mutation",
-    "mutation{}",
     "subscription{methods}",
     "subscription{__typename}",
     "type Query{a:Int}",
@@ -166,7 +164,6 @@ INVALID_GRAPHQL = [
     "{nothing}",
     "{methods{id}}",
     "{viewer}",
-    "{viewer{}}",
     "{user{id}}",
     "{user(id:null){id}}",
     "{user(id:[1 2]){id}}",
@@ -294,6 +291,14 @@ async def test_parameters_of_wrong_types_are_400(body: dict[str, Any]) -> None:
 @pytest.mark.parametrize("query", NOT_GRAPHQL + INVALID_GRAPHQL, ids=_name)
 async def test_a_document_that_is_not_valid_is_a_graphql_error(query: str) -> None:
     _refused(*await _send({"query": query}), {200})
+
+
+@pytest.mark.parametrize("query", ["{}", "mutation{}", "{viewer{}}"])
+async def test_selecting_nothing_answers_nothing(query: str) -> None:
+    """As the draft of the specification has it."""
+    response, endpoint = await _send({"query": query})
+    assert response.json() in ({"data": {}}, {"data": {"viewer": {}}})
+    assert endpoint.internal_errors == []
 
 
 @pytest.mark.parametrize("size", [65_537, 100_000, 1_000_000])

@@ -1,0 +1,132 @@
+"""The application: what is wired to what, what opens with it, and what it does beside answering requests."""
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from service.external_auth.exchange import purge_used_codes
+from service.graphql.endpoint import graphql_endpoint
+from service.instance import open_instance
+from service.logs import configure_logs
+from service.sessions.access_tokens import purge_signing_keys
+from service.sessions.lifecycle import purge_expired_sessions
+from service.settings import Settings, load_settings
+from service.web import failures, probes, refusals
+from service.web.assets import serve_asset
+from service.web.boundary import Boundary
+from service.web.forms import MAX_BODY
+from service.web.front_page import sign_out
+from service.web.link_login import enter
+from service.web.requests import instance_of
+
+PURGE_EVERY = 60  # seconds
+PURGE_BATCH = 500  # rows: deleted in a few milliseconds, so that nobody waits for it
+
+_log = structlog.get_logger()
+
+
+def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
+    """The whole service as an ASGI application. With `dev`, `/graphql` shows GraphiQL to browsers.
+
+    Its lifespan opens the instance, and raises `SettingsError` where something that the operator set is wrong.
+    """
+    app = Starlette(
+        routes=_routes(settings, dev=dev),
+        middleware=[Middleware(Boundary, settings=settings), *_proxy_headers(settings)],
+        exception_handlers={HTTPException: _answer_http_exception(settings)},
+        lifespan=_lifespan(settings),
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def create_app_from_environment() -> Starlette:
+    """The same in a worker process, which has nothing but the environment to go by."""
+    settings = load_settings()
+    configure_logs(settings)
+    return create_app(settings)
+
+
+def _routes(settings: Settings, *, dev: bool) -> list[Route]:
+    return [
+        Route("/graphql", graphql_endpoint(instance_of, settings, dev=dev)),
+        Route("/", enter, methods=["GET", "POST"], max_body_size=MAX_BODY),
+        Route("/login", enter, methods=["GET", "POST"], max_body_size=MAX_BODY),
+        Route(refusals.PATH, refusals.show_refusal),
+        Route("/logout", sign_out, methods=["POST"], max_body_size=MAX_BODY),
+        Route("/.well-known/jwks.json", probes.jwks),
+        Route("/healthz", probes.healthz),
+        Route("/readyz", probes.readyz),
+        Route("/metrics", probes.metrics),
+        Route("/static/{name:path}", serve_asset),
+    ]
+
+
+def _proxy_headers(settings: Settings) -> list[Middleware]:
+    """Only proxies that the operator names are believed about whom they speak for."""
+    if not settings.trusted_proxies:
+        return []
+    networks = [str(ipaddress.ip_network(network, strict=False)) for network in settings.trusted_proxies]
+    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=networks)]
+
+
+def _answer_http_exception(settings: Settings) -> Callable[[Request, Exception], Response]:
+    def answer(request: Request, error: Exception) -> Response:
+        return failures.http_exception(request, error, settings)
+
+    return answer
+
+
+def _lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_instance(settings) as instance, _beside(_purge_for_ever(settings)):
+            app.state.instance = instance
+            yield
+
+    return lifespan
+
+
+@asynccontextmanager
+async def _beside(work: Awaitable[None]) -> AsyncIterator[None]:
+    """Work that goes on meanwhile, and stops at once in the end."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _purge_for_ever(settings: Settings) -> None:
+    """What has expired is nobody's any more; it is deleted so that tables do not grow for ever."""
+    purges = (
+        partial(purge_expired_sessions, PURGE_BATCH),
+        partial(purge_used_codes, PURGE_BATCH),
+        partial(purge_signing_keys, settings),
+    )
+    while True:
+        await asyncio.sleep(PURGE_EVERY)
+        for purge in purges:
+            await _purge(purge)
+
+
+async def _purge(purge: Callable[[], Awaitable[int]]) -> None:
+    """Batch after batch, each a transaction of its own. What goes wrong is tried again in a minute."""
+    try:
+        while await purge() >= PURGE_BATCH:
+            pass
+    except Exception as error:
+        _log.warning("what has expired could not be purged", error=type(error).__name__)
