@@ -15,20 +15,30 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from service.email_login.allowances import purge_allowances
+from service.email_login.codes import purge_codes
+from service.email_login.courier import send_mails
+from service.email_login.links import purge_links
+from service.email_login.outbox import purge_outbox
 from service.external_auth.exchange import purge_used_codes
 from service.graphql.endpoint import graphql_endpoint
 from service.instance import open_instance
 from service.logs import configure_logs
 from service.sessions.access_tokens import purge_signing_keys
 from service.sessions.lifecycle import purge_expired_sessions
+from service.sessions.shown_once import purge_shown_secrets
 from service.settings import Settings, load_settings
-from service.web import failures, probes, refusals
+from service.web import email_sign_in, failures, invitation, probes, refusals
+from service.web.admin.routes import admin_routes
 from service.web.assets import serve_asset
 from service.web.boundary import Boundary
+from service.web.cors import CrossOrigin
 from service.web.forms import MAX_BODY
+from service.web.forward_auth import verify
 from service.web.front_page import sign_out
 from service.web.link_login import enter
 from service.web.requests import instance_of
+from service.web.widget import serve_widget
 
 PURGE_EVERY = 60  # seconds
 PURGE_BATCH = 500  # rows: deleted in a few milliseconds, so that nobody waits for it
@@ -60,16 +70,21 @@ def create_app_from_environment() -> Starlette:
 
 def _routes(settings: Settings, *, dev: bool) -> list[Route]:
     return [
-        Route("/graphql", graphql_endpoint(instance_of, settings, dev=dev)),
+        Route("/graphql", CrossOrigin(graphql_endpoint(instance_of, settings, dev=dev), settings)),
         Route("/", enter, methods=["GET", "POST"], max_body_size=MAX_BODY),
-        Route("/login", enter, methods=["GET", "POST"], max_body_size=MAX_BODY),
+        Route(email_sign_in.PATH, email_sign_in.enter, methods=["GET", "POST"], max_body_size=MAX_BODY),
+        Route(email_sign_in.CODE_PATH, email_sign_in.enter_code, methods=["GET", "POST"], max_body_size=MAX_BODY),
+        Route(invitation.PATH, invitation.answer_invitation, methods=["GET", "POST"], max_body_size=MAX_BODY),
         Route(refusals.PATH, refusals.show_refusal),
         Route("/logout", sign_out, methods=["POST"], max_body_size=MAX_BODY),
+        Route("/widget.js", serve_widget),
+        Route("/verify", verify),
         Route("/.well-known/jwks.json", probes.jwks),
         Route("/healthz", probes.healthz),
         Route("/readyz", probes.readyz),
         Route("/metrics", probes.metrics),
         Route("/static/{name:path}", serve_asset),
+        *admin_routes(),
     ]
 
 
@@ -91,7 +106,11 @@ def _answer_http_exception(settings: Settings) -> Callable[[Request, Exception],
 def _lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_instance(settings) as instance, _beside(_purge_for_ever(settings)):
+        async with (
+            open_instance(settings) as instance,
+            _beside(_purge_for_ever(settings)),
+            send_mails(instance.email_desk.outbox, settings),
+        ):
             app.state.instance = instance
             yield
 
@@ -115,6 +134,11 @@ async def _purge_for_ever(settings: Settings) -> None:
     purges = (
         partial(purge_expired_sessions, PURGE_BATCH),
         partial(purge_used_codes, PURGE_BATCH),
+        partial(purge_shown_secrets, PURGE_BATCH),
+        partial(purge_codes, PURGE_BATCH),
+        partial(purge_allowances, PURGE_BATCH),
+        partial(purge_links, PURGE_BATCH),
+        partial(purge_outbox, PURGE_BATCH),
         partial(purge_signing_keys, settings),
     )
     while True:

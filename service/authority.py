@@ -82,7 +82,7 @@ class Caller:
 async def identify(request: HTTPConnection, settings: Settings) -> Caller:
     """Who sends this request. A bearer token wins even when it is bad; one that is nobody's makes nobody."""
     client = client_of(request)
-    token = _bearer_token(request)
+    token = bearer_token(request)
     if token is None:
         return await _by_cookie(request, settings, client)
     if token.startswith(API_KEY_PREFIX):
@@ -149,7 +149,7 @@ async def _by_cookie(request: HTTPConnection, settings: Settings, client: Client
     return Caller(client)
 
 
-def _bearer_token(request: HTTPConnection) -> str | None:
+def bearer_token(request: HTTPConnection) -> str | None:
     """The token behind `Bearer` (RFC 6750, 2.1), the empty one too; None where no such header was sent."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None

@@ -1,6 +1,9 @@
 """Encryption at rest: secrets and private keys are Fernet tokens in the database, under the operator's keys."""
 
+import hashlib
+import hmac
 import os
+from base64 import urlsafe_b64decode
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -9,6 +12,8 @@ from service.settings import PREFIX, Settings, SettingsError
 
 KEY_FILE = "encryption.key"
 
+_KEYED_HASH = b"doorcode keyed hash"  # what a key is derived for (RFC 5869, 3.2), so that no key serves two purposes
+
 
 class Cipher:
     """Encrypts with the first key, decrypts with any: so keys are rotated by putting a new one in front."""
@@ -16,6 +21,7 @@ class Cipher:
     def __init__(self, keys: tuple[str, ...]) -> None:
         self._first = Fernet(keys[0])
         self._all = MultiFernet([Fernet(key) for key in keys])
+        self._hash_keys = [hmac.digest(urlsafe_b64decode(key), _KEYED_HASH, hashlib.sha256) for key in keys]
 
     def encrypt(self, plaintext: str) -> str:
         """A Fernet token for the database."""
@@ -38,6 +44,23 @@ class Cipher:
         except InvalidToken:
             return self.encrypt(self.decrypt(token))
         return None
+
+    def keyed_hash(self, text: str) -> str:
+        """Hex HMAC-SHA-256 (RFC 2104) under the first key.
+
+        For what is too short to be hashed without one: all codes of 6 digits are tried in a second by whoever reads a
+        plain or salted hash in a copy of the database, but that person does not have the key.
+        """
+        return _hmac(self._hash_keys[0], text)
+
+    def fits(self, text: str, keyed_hash: str) -> bool:
+        """Whether the hash was made from this text, under any of the keys; takes as long for any wrong text."""
+        fitting = [hmac.compare_digest(_hmac(key, text), keyed_hash) for key in self._hash_keys]
+        return any(fitting)
+
+
+def _hmac(key: bytes, text: str) -> str:
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
 def open_cipher(settings: Settings) -> Cipher:

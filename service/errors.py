@@ -57,7 +57,7 @@ _SIGN_IN_MESSAGES = {
     SignInErrorCode.USER_DEACTIVATED: "This account has been deactivated. Ask your administrator to reactivate it.",
     SignInErrorCode.EMAIL_LOGIN_DISABLED: "Signing in by email is switched off here. Use the link that your company gave you, or ask your administrator.",
     SignInErrorCode.INVALID_EMAIL_CODE: "This code is not right, or no longer valid. Check it, or ask for a new one.",
-    SignInErrorCode.TOO_MANY_ATTEMPTS: "Too many failed tries from your network. Wait a little, then try again.",
+    SignInErrorCode.TOO_MANY_ATTEMPTS: "Too many tries from your network, or for this address. Wait a little, then try again.",
 }
 
 
@@ -86,6 +86,7 @@ class SignInRefused(Refusal):
         reason: str | None = None,
         cause: str | None = None,
         retry_after: int | None = None,
+        user_id: str | None = None,
     ) -> None:
         message = _SIGN_IN_MESSAGES[code]
         super().__init__(f"{message} ({reason})" if reason else message, cause=cause or reason)
@@ -93,6 +94,8 @@ class SignInRefused(Refusal):
         self.reason = reason
         self.retry_after = retry_after
         """Seconds to wait, with TOO_MANY_ATTEMPTS."""
+        self.user_id = user_id
+        """The user whom it would have been, for the audit log."""
 
 
 class RequestRefused(Refusal):

@@ -8,6 +8,8 @@ from tortoise.exceptions import OperationalError
 
 from service.database import is_migrated, is_unreachable, migrate, open_database
 from service.database.connection import refuse_unreachable
+from service.email_login.desk import EmailDesk
+from service.email_login.outbox import Outbox
 from service.encryption import Cipher, open_cipher
 from service.external_auth.exchange import ExchangeDesk
 from service.external_auth.front_door import FrontDoorKeeper
@@ -24,6 +26,7 @@ class Instance:
     settings: Settings
     cipher: Cipher
     desk: ExchangeDesk
+    email_desk: EmailDesk
 
 
 @asynccontextmanager
@@ -40,8 +43,17 @@ async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
         await renew_secret_encryption(cipher)
         await renew_key_encryption(cipher)
         await ensure_signing_keys(cipher)
-        desk = ExchangeDesk(FrontDoorKeeper(cipher), FailedSignIns(settings), settings.session_lifetime)
-        yield Instance(settings, cipher, desk)
+        yield _instance(settings, cipher)
+
+
+def _instance(settings: Settings, cipher: Cipher) -> Instance:
+    failed_sign_ins = FailedSignIns(settings)  # exchanges and email codes are counted together
+    return Instance(
+        settings,
+        cipher,
+        ExchangeDesk(FrontDoorKeeper(cipher), failed_sign_ins, settings.session_lifetime),
+        EmailDesk(cipher, failed_sign_ins, Outbox(cipher), settings.public_url, settings.session_lifetime),
+    )
 
 
 async def _check_database(settings: Settings) -> None:

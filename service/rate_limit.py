@@ -33,7 +33,7 @@ class FailedSignIns:
         """
         if self._rate is None or ip_address is None:
             return None
-        network = _network(ip_address)
+        network = network_of(ip_address)
         try:
             if await self._limiter.hit(self._rate, network):
                 return None
@@ -47,7 +47,7 @@ class FailedSignIns:
         """The seconds to wait where the address has no tries left, without counting one; else None."""
         if self._rate is None or ip_address is None:
             return None
-        network = _network(ip_address)
+        network = network_of(ip_address)
         try:
             if await self._limiter.test(self._rate, network):
                 return None
@@ -58,7 +58,8 @@ class FailedSignIns:
         return max(1, round(window.reset_time - time.time()))
 
 
-def _network(ip_address: str) -> str:
+def network_of(ip_address: str) -> str:
+    """What counts as one place on the Internet: an IPv4 address, or an IPv6 /64."""
     address = ipaddress.ip_address(ip_address)
     if address.version == 4:
         return str(address)

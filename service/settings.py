@@ -6,11 +6,13 @@ Every name, default and meaning is the contract's (§7). What is wrong raises `S
 import ipaddress
 import os
 from collections.abc import Mapping
+from email.message import EmailMessage
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
+import idna
 import limits
 from cryptography.fernet import Fernet
 from dotenv import dotenv_values
@@ -19,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 PREFIX = "DOORCODE_"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 LONGEST_SESSION = 400 * 24 * 3600  # seconds; browsers keep no cookie longer (RFC 6265bis, 5.5)
 
 
@@ -60,8 +63,12 @@ def _origin(value: str) -> str:
         raise ValueError(
             f"'{value}' is not an origin; write scheme://host[:port], for example https://chat.example.com"
         )
-    _ = url.port  # raises ValueError where the port is no number
-    return f"{url.scheme}://{url.netloc.lower()}"
+    # As browsers write it in `Origin`: lower case, A-form, no default port.
+    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    if not host.isascii():
+        host = idna.encode(host, uts46=True).decode()
+    port = "" if url.port in (None, _DEFAULT_PORTS[url.scheme]) else f":{url.port}"
+    return f"{url.scheme}://{host}{port}"
 
 
 def _app_url(value: str) -> str:
@@ -113,6 +120,16 @@ def _smtp_url(value: str) -> str:
     return value
 
 
+def _mail_from(value: str) -> str:
+    message = EmailMessage()
+    if value.isprintable():  # anything else could begin another header
+        message["From"] = value
+    sender = message["From"]
+    if sender is None or sender.defects or len(sender.addresses) != 1 or not sender.addresses[0].domain:
+        raise ValueError("write an address, or a name and an address: Example <sign-in@example.com>")
+    return value
+
+
 def _cookie_domain(value: str) -> str:
     domain = value.lstrip(".").lower()
     if "." not in domain or ":" in domain or "/" in domain:
@@ -144,14 +161,14 @@ class Settings(BaseModel):
     allowed_origins: _Origins = ()
     cookie_domain: Annotated[str, AfterValidator(_cookie_domain)] | None = None
     access_token_audience: Annotated[str, Field(min_length=1, max_length=255)] = "doorcode"
-    session_lifetime: Annotated[int, Field(ge=60, le=LONGEST_SESSION)] = 604_800
-    access_token_lifetime: Annotated[int, Field(ge=10, le=86_400)] = 600
+    session_lifetime: Annotated[int, Field(ge=1, le=LONGEST_SESSION)] = 604_800
+    access_token_lifetime: Annotated[int, Field(ge=1, le=86_400)] = 600
     smtp_url: Annotated[str, AfterValidator(_smtp_url)] | None = None
-    mail_from: str | None = None
+    mail_from: Annotated[str, AfterValidator(_mail_from)] | None = None
     rate_limit_url: Annotated[str, AfterValidator(_rate_limit_url)] = "memory://"
     failed_sign_ins: Annotated[str, AfterValidator(_rate)] = "60/minute"
     trusted_proxies: _Networks = ()
-    metrics_token: Annotated[str, Field(min_length=16)] | None = None
+    metrics_token: Annotated[str, Field(min_length=1)] | None = None
     introspection: _Switch = True
     log_format: LogFormat | None = None
 

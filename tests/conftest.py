@@ -3,17 +3,23 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import hypothesis
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+from tortoise.backends.base.executor import EXECUTOR_CACHE
 
+from service.app import create_app
+from service.instance import Instance, open_instance
 from service.settings import Settings, load_settings
+from tests.clients import Api
 from tests.databases import PostgresDatabase, PostgresServer, create_postgres, drop_postgres, migrated
+from tests.driving import ADDRESS
 from tests.servers import Server
 
 hypothesis.settings.register_profile("default", deadline=None)
@@ -161,6 +167,29 @@ def environ(database_url: str, tmp_path: Path) -> dict[str, str]:
 def settings(environ: dict[str, str]) -> Settings:
     """Settings for `database_url`, with a data directory of this test's own."""
     return load_settings(environ)
+
+
+@pytest.fixture(autouse=True)
+def _no_statements_of_another_dialect() -> None:
+    """Tortoise keeps the statements it has built by connection and table, whatever database they were built for."""
+    EXECUTOR_CACHE.clear()
+
+
+@pytest.fixture
+async def instance(settings: Settings) -> AsyncIterator[Instance]:
+    """The service without its edges, open in this process on each kind of database in turn."""
+    async with open_instance(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def api(instance: Instance) -> AsyncIterator[Api]:
+    """A GraphQL client of the whole application around `instance`."""
+    app = create_app(instance.settings)
+    app.state.instance = instance
+    transport = httpx2.ASGITransport(app, client=(ADDRESS, 1234))
+    async with httpx2.AsyncClient(transport=transport, base_url=instance.settings.public_url) as http:
+        yield Api(http)
 
 
 @pytest.fixture

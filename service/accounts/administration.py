@@ -26,17 +26,20 @@ UNCHANGED = Unchanged()
 
 async def invite_user(email: str, role: UserRole, by: Actor) -> User:
     """A new user who may sign in by this email; takes a seat at once. Raises `SeatLimitReached`, `Conflict`, `BadUserInput`."""
-    email = _email(email)
     async with transaction():
-        count = await lock_seats()
-        if await find_by_email(email):
-            raise Conflict("A user with this email is here already.")
-        if count.is_full:
-            raise _no_seat()
-        user = User(
-            id=new_id(SERVICE_ID_PREFIX), email=email, origin=UserOrigin.INVITATION, role=role, created_at=now()
-        )
-        await add_user(user, Action.USER_INVITED, by)
+        return await add_invited_user(email, role, by)
+
+
+async def add_invited_user(email: str, role: UserRole, by: Actor) -> User:
+    """The same in the caller's transaction, which has changed nothing before."""
+    email = parse_email(email)
+    count = await lock_seats()
+    if await find_by_email(email):
+        raise Conflict("A user with this email is here already.")
+    if count.is_full:
+        raise no_free_seat()
+    user = User(id=new_id(SERVICE_ID_PREFIX), email=email, origin=UserOrigin.INVITATION, role=role, created_at=now())
+    await add_user(user, Action.USER_INVITED, by)
     return user
 
 
@@ -49,7 +52,7 @@ async def update_user(
 ) -> User:
     """Set or clear the email and the external id. Raises `Conflict` where another user has it, `BadUserInput`, `NotFound`."""
     if isinstance(email, str):
-        email = _email(email)
+        email = parse_email(email)
     if isinstance(external_id, str):
         external_id = _external_id(external_id)
     async with transaction():
@@ -89,7 +92,7 @@ async def deactivate_user(user_id: str, by: Actor) -> User:
         user = await lock_by_id(user_id)
         if user.status is UserStatus.ACTIVE:
             await _keep_an_admin(user)
-            await _set_status(user, UserStatus.DEACTIVATED)
+            await set_status(user, UserStatus.DEACTIVATED)
             await record(Action.USER_DEACTIVATED, by, user_id=user.id)
     return user
 
@@ -101,8 +104,8 @@ async def reactivate_user(user_id: str, by: Actor) -> User:
         user = await lock_by_id(user_id)
         if user.status is UserStatus.DEACTIVATED:
             if count.is_full:
-                raise _no_seat()
-            await _set_status(user, UserStatus.ACTIVE)
+                raise no_free_seat()
+            await set_status(user, UserStatus.ACTIVE)
             await record(Action.USER_REACTIVATED, by, user_id=user.id)
     return user
 
@@ -136,7 +139,7 @@ async def _set_external_id(user: User, external_id: str | None) -> None:
     user.external_id = external_id
 
 
-async def _set_status(user: User, status: UserStatus) -> None:
+async def set_status(user: User, status: UserStatus) -> None:
     """Raising the epoch with it keeps old sessions from coming alive again with the user."""
     await count_user(user.origin, user.status, -1)
     user.status = status
@@ -154,7 +157,8 @@ async def _keep_an_admin(user: User) -> None:
         raise Conflict("This is the last active admin. Make another user an admin first.")
 
 
-def _email(text: str) -> str:
+def parse_email(text: str) -> str:
+    """The address in its normal form; raises `BadUserInput`."""
     try:
         return normalise_email(text)
     except ValueError as problem:
@@ -171,5 +175,6 @@ def _external_id(text: str) -> str:
     return external_id
 
 
-def _no_seat() -> SeatLimitReached:
+def no_free_seat() -> SeatLimitReached:
+    """What an administrator is told."""
     return SeatLimitReached("All seats are taken. Free one, or raise the limit.")

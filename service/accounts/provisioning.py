@@ -118,7 +118,8 @@ async def provision(subject: Subject, *, link_by_email: bool, by: Actor) -> tupl
 
 def refusal(decision: Refuse) -> SignInRefused:
     """The decision as the exception that rolls back."""
-    return SignInRefused(decision.code, reason=decision.reason)
+    known = decision.user if decision.code is SignInErrorCode.USER_DEACTIVATED else None
+    return SignInRefused(decision.code, reason=decision.reason, user_id=known.id if known else None)
 
 
 def search_text(user: User) -> str:

@@ -13,7 +13,11 @@ from service.identity import new_id
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it, and from where: `user:ID`, `api-key:ID`, `code:SECRET_ID`, `cli` or `system`."""
+    """Who did it, and from where.
+
+    `user:ID`, `api-key:ID`, `code:SECRET_ID` (whoever signs with it), `email` (whoever reads the mailbox), `setup` (whoever
+    has the set-up link), `cli` or `system`.
+    """
 
     name: str
     ip_address: str | None = None

@@ -2,7 +2,7 @@
 
 import typer
 
-from service.cli import api_keys, codes, jwt, schema, seats, serving, signing_keys, users
+from service.cli import admin, api_keys, codes, jwt, schema, seats, serving, signing_keys, users
 
 app = typer.Typer(
     name="doorcode",
@@ -15,6 +15,7 @@ app.command("serve")(serving.serve)
 app.command("migrate")(serving.migrate)
 app.command("schema")(schema.print_schema)
 app.command("seats")(seats.seats)
+app.add_typer(admin.app, name="admin")
 app.add_typer(api_keys.app, name="api-key")
 app.add_typer(jwt.app, name="jwt")
 app.add_typer(codes.app, name="code")

@@ -8,7 +8,10 @@ import typer
 import uvicorn
 
 from service import database
+from service.accounts.admins import has_admin
 from service.cli.running import finish, people, read_settings
+from service.email_login.links import make_setup_token, setup_url
+from service.email_login.transports import describe_transport
 from service.external_auth.models import ExternalAuth
 from service.instance import open_instance
 from service.logs import configure_logs
@@ -68,7 +71,15 @@ async def _prepare(settings: Settings) -> None:
         people.print(f"{name} is not a setting, and is ignored. Is it misspelt?", style="yellow")
     async with open_instance(settings):
         auth = await ExternalAuth.get(id=1)
+        setup_link = None if await has_admin() else setup_url(settings.public_url, await make_setup_token())
     people.print(f"Doorcode is at {settings.public_url}", style="bold")
+    if about_mail := describe_transport(settings):
+        people.print(about_mail, style="yellow")
+    if setup_link:
+        people.print(
+            f"There is no admin yet. Open this link within the hour to become the first:\n\n    {setup_link}\n",
+            markup=False,
+        )
     if not auth.enabled:
         people.print(
             "Next: let your backend sign people in. This prints the secret that it signs codes with:\n\n    doorcode jwt enable\n"

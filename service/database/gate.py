@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tortoise.connection import get_connection
-from tortoise.transactions import in_transaction
+from tortoise.connection import get_connection, get_connections
 
 from service.database.connection import ALIAS
 from service.database.statements import Statement
@@ -20,41 +19,44 @@ async def transaction() -> AsyncIterator[None]:
     with "database is locked" as soon as another process writes in between, whatever the busy timeout.
 
     Tortoise's own context loses the lock (SQLite) or the pooled connection (PostgreSQL) for ever when the task is
-    cancelled while it begins; graphql-core cancels resolvers whose sibling failed. So beginning and ending are
-    followed to their end here before a cancellation goes on its way.
+    cancelled while it begins or ends; graphql-core cancels resolvers whose sibling failed. So here beginning and ending
+    are followed to their end before a cancellation goes on its way.
     """
-    scope: Any = in_transaction(ALIAS)
+    database: Any = get_connection(ALIAS)
+    client = await database.take()
     try:
-        client = await scope.__aenter__()
-    except BaseException as error:
-        if hasattr(scope, "token"):  # the lock or the connection was taken already
-            await scope.__aexit__(type(error), error, error.__traceback__)
-        raise
-    try:
-        yield
-    except BaseException:
-        await _to_the_end(client.rollback())
-        await scope.__aexit__(None, None, None)
-        raise
-    try:
+        await _to_the_end(client.begin())
+        token = get_connections().set(ALIAS, client)
+        try:
+            yield
+        finally:
+            get_connections().reset(token)
         await _to_the_end(client.commit())
+    except BaseException:
+        await _to_the_end(client.undo())
+        raise
     finally:
-        await scope.__aexit__(None, None, None)
+        await _to_the_end(database.give_back(client))
 
 
 async def write(statement: Statement, *values: object) -> int:
     """One statement that is a transaction of its own (or part of the one that is open); how many rows it changed."""
     connection: Any = get_connection(ALIAS)
-    if connection.capabilities.dialect == "sqlite":
-        return int(await connection.write(statement.sqlite, values))
-    return int((await connection.execute_query(statement.postgres, list(values)))[0])
+    is_sqlite = connection.capabilities.dialect == "sqlite"
+    return int(await connection.write(statement.sqlite if is_sqlite else statement.postgres, values))
 
 
-async def _to_the_end(ending: Coroutine[Any, Any, None]) -> None:
-    """Await a commit or rollback even when the request is cancelled meanwhile; then let the cancellation through."""
-    task = asyncio.ensure_future(ending)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
+async def _to_the_end(step: Coroutine[Any, Any, None]) -> None:
+    """Await a step even when the request is cancelled meanwhile, once or more often; then let the cancellation through."""
+    task = asyncio.ensure_future(step)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    failure = task.exception()
+    if cancelled is not None:
+        raise cancelled from failure
+    if failure is not None:
+        raise failure

@@ -10,13 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from tortoise.backends.base.client import TransactionContext
-from tortoise.backends.sqlite.client import (
-    SqliteClient,
-    SqliteTransactionContext,
-    SqliteTransactionWrapper,
-    translate_exceptions,
-)
+from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper, translate_exceptions
 
 CHECKPOINT_PAGES = 4_000  # 16 MiB of log: the wait for the disk that comes with each checkpoint is seldom
 
@@ -26,6 +20,10 @@ class ImmediateTransaction(SqliteTransactionWrapper):
 
     async def begin(self) -> None:
         await self._connection.execute_fetchall("BEGIN IMMEDIATE")
+
+    async def undo(self) -> None:
+        """Roll back, where it had begun."""
+        await self._connection.rollback()
 
     @translate_exceptions
     async def read_one(self, query: str, values: Sequence[object]) -> Sequence[sqlite3.Row]:
@@ -49,13 +47,30 @@ class EmbeddedDatabase(SqliteClient):
         self.writer = SqliteClient(file_path, **kwargs)
         self._at_once: sqlite3.Connection | None = None
 
-    def _in_transaction(self) -> TransactionContext:
-        return SqliteTransactionContext(ImmediateTransaction(self.writer), self.writer._lock)
+    async def create_connection(self, with_db: bool) -> None:
+        """All of them, so that no request that may be cancelled opens one."""
+        await self.writer.create_connection(with_db)
+        await super().create_connection(with_db)
+
+    async def take(self) -> ImmediateTransaction:
+        """The writer for one transaction, to be given back whatever happens."""
+        assert self.writer._connection is not None, "opening the database has made it"
+        await self.writer._lock.acquire()
+        return ImmediateTransaction(self.writer)
+
+    async def give_back(self, _: ImmediateTransaction) -> None:
+        """The end of a transaction."""
+        self.writer._lock.release()
 
     @translate_exceptions
     async def read_one(self, query: str, values: Sequence[object]) -> Sequence[sqlite3.Row]:
-        """The rows of a look-up that an index answers in microseconds."""
-        return self._connection_at_once().execute(query, values).fetchall()
+        """The rows of a look-up that an index answers in microseconds; where another process is in the way, it waits."""
+        try:
+            return self._connection_at_once().execute(query, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+        return list((await self.execute_query(query, list(values)))[1])
 
     @translate_exceptions
     async def write(self, query: str, values: Sequence[object]) -> int:
@@ -68,22 +83,22 @@ class EmbeddedDatabase(SqliteClient):
             try:
                 return self._connection_at_once().execute(query, values).rowcount
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                if not _is_busy(error):
                     raise
-            await self.writer.create_connection(with_db=True)
-            assert self.writer._connection is not None
+            assert self.writer._connection is not None, "opening the database has made it"
             before = self.writer._connection.total_changes
             await self.writer._connection.execute_fetchall(query, values)
             return self.writer._connection.total_changes - before
 
     def _connection_at_once(self) -> sqlite3.Connection:
         if self._at_once is None:
-            self._at_once = sqlite3.connect(self.filename, isolation_level=None, check_same_thread=False)
-            self._at_once.row_factory = sqlite3.Row
+            connection = sqlite3.connect(self.filename, isolation_level=None, check_same_thread=False)
+            connection.row_factory = sqlite3.Row
             for pragma, value in (
                 self.writer.pragmas | {"busy_timeout": 0, "wal_autocheckpoint": CHECKPOINT_PAGES}
             ).items():
-                self._at_once.execute(f"PRAGMA {pragma}={value}")
+                connection.execute(f"PRAGMA {pragma}={value}")
+            self._at_once = connection
         return self._at_once
 
     async def close(self) -> None:
@@ -92,6 +107,11 @@ class EmbeddedDatabase(SqliteClient):
             self._at_once = None
         await self.writer.close()
         await super().close()
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    """Whether another connection is in the way, which waiting helps. The low byte is the kind, whatever the extension."""
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 client_class = EmbeddedDatabase

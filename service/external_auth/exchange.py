@@ -1,14 +1,14 @@
 """The exchange: a code becomes a session. The use case, told as the contract tells it, and its only transaction."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from service.accounts.models import User
 from service.accounts.provisioning import Decision, SignIn, decide, decide_for, note_seen, provision
-from service.accounts.subjects import EmailClaim, Subject, UserClaim
+from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.audit.actions import Action
 from service.audit.log import Actor, record_hourly
 from service.clock import now
@@ -17,9 +17,10 @@ from service.errors import BadUserInput, SignInErrorCode, SignInRefused
 from service.external_auth.codes import Draft, VerifiedClaims, read_named_subject, run_checks
 from service.external_auth.front_door import FrontDoor, FrontDoorKeeper
 from service.external_auth.policy import EmailLinking
+from service.external_auth.policy_changes import LARGEST_CLOCK_SKEW
 from service.metrics import SIGN_IN_REFUSALS, SIGN_INS
 from service.rate_limit import FailedSignIns
-from service.sessions.lifecycle import Client, LiveSession, Opening, can_continue, note_session_seen, open_session
+from service.sessions.lifecycle import Client, LiveSession, Opening, can_continue, open_session
 from service.sessions.models import Carrier, SignInMethod
 
 _log = structlog.get_logger()
@@ -109,7 +110,7 @@ async def _sign_in(claims: VerifiedClaims, visit: Visit, door: FrontDoor, lifeti
     else:
         async with transaction():
             if door.policy.single_use:
-                await _use_up(claims, door)
+                await _use_up(claims)
             user, is_new = await provision(claims.subject, link_by_email=linking, by=by)
             grant = await _open_or_continue(user, is_new, claims, visit, door, until)
     await note_seen(grant.session.user)
@@ -118,19 +119,28 @@ async def _sign_in(claims: VerifiedClaims, visit: Visit, door: FrontDoor, lifeti
 
 
 async def _decide(subject: Subject, session: LiveSession | None, linking: bool) -> Decision:
-    """The session's own user is known already: where the code speaks of the same one, that saves the read."""
+    """The session's own user is known already: where the code surely speaks of the same one, that saves the read.
+
+    An id that is not its external id is looked up all the same: it may be the external id of somebody else.
+    """
     user = session.user if session else None
-    if user is not None and isinstance(subject, UserClaim) and user.external_id == subject.id:
-        return await decide_for(user, subject)
-    return await decide(subject, link_by_email=linking)
+    match subject:
+        case UserClaim(id=user_id) if user is not None and user_id == user.external_id:
+            return await decide_for(user, subject)
+        case IdClaim(id=user_id) if user is not None and user_id == user.external_id:
+            return SignIn(user)
+        case EmailClaim(email=email) if user is not None and email == user.email:
+            return SignIn(user)
+        case _:
+            return await decide(subject, link_by_email=linking)
 
 
 async def _open_or_continue(
     user: User, is_new: bool, claims: VerifiedClaims, visit: Visit, door: FrontDoor, until: datetime
 ) -> Grant:
     if visit.session and visit.session_token and can_continue(visit.session, user, visit.carrier, until):
-        await note_session_seen(visit.session)
-        return Grant(visit.session_token, visit.session, new_user=False, continued=True)
+        session = replace(visit.session, user=user)  # as the code has just brought it up to date
+        return Grant(visit.session_token, session, new_user=False, continued=True)
     opening = Opening(SignInMethod.EXTERNAL_JWT, visit.carrier, visit.client, door.session_epoch, claims.secret_id)
     opened = await open_session(user, opening, until)
     return Grant(opened.token, opened.session, new_user=is_new, continued=False)
@@ -149,12 +159,14 @@ def _session_end(claims: VerifiedClaims, door: FrontDoor, lifetime: int) -> date
     return end
 
 
-async def _use_up(claims: VerifiedClaims, door: FrontDoor) -> None:
-    """Remember the code for as long as it would be accepted. In the transaction: a code refused later is not used up."""
+async def _use_up(claims: VerifiedClaims) -> None:
+    """Remember the code. In the transaction: a code that is refused later is not used up.
+
+    It is remembered for as long as any policy would accept it: the grace may be made longer meanwhile.
+    """
     assert claims.jti is not None and claims.expires_at is not None, "the policy check asks for both"
-    if not await write(
-        _USE_UP, used_code_id(claims.secret_id, claims.jti), _moment(claims.expires_at + door.policy.clock_skew_seconds)
-    ):
+    forgotten_at = _moment(claims.expires_at + LARGEST_CLOCK_SKEW)
+    if not await write(_USE_UP, used_code_id(claims.secret_id, claims.jti), forgotten_at):
         raise SignInRefused(SignInErrorCode.CODE_ALREADY_USED)
 
 
@@ -181,19 +193,18 @@ async def _count_failure(visit: Visit, desk: ExchangeDesk, refusal: SignInRefuse
 
 
 async def _note_refusal(refusal: SignInRefused, draft: Draft, visit: Visit) -> None:
-    """After the rollback, in a transaction of its own."""
+    """After the rollback, in a transaction of its own. Who it was is the user, where there is one, else what the code says."""
     subject = read_named_subject(draft)
+    email = subject.email if isinstance(subject, EmailClaim) else None
+    named_id = subject.id if isinstance(subject, UserClaim | IdClaim) else None
+    user_id = refusal.user_id or named_id
     await record_hourly(
         Action.SIGN_IN_REFUSED,
         Actor(f"code:{draft.signer.id}", visit.client.ip_address),
-        person=_person(subject) if subject else "",
+        person=user_id or email or "",
         reason=refusal.code,
-        user_id=None if subject is None or isinstance(subject, EmailClaim) else subject.id,
+        user_id=user_id,
         secret_id=draft.signer.id,
-        detail={"code": refusal.code, "reason": refusal.reason},
+        detail={"code": refusal.code, "reason": refusal.reason} | ({"email": email} if email else {}),
         reference=refusal.reference,
     )
-
-
-def _person(subject: Subject) -> str:
-    return subject.email if isinstance(subject, EmailClaim) else subject.id

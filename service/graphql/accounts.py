@@ -9,6 +9,7 @@ import strawberry
 from service.accounts import administration, directory
 from service.accounts.lookup import find_by_id
 from service.accounts.models import User as UserRow
+from service.email_login.invitations import invite
 from service.graphql.connections import Connection
 from service.graphql.context import Info
 from service.graphql.enums import UserOrder, UserOrigin, UserRole, UserStatus
@@ -90,7 +91,8 @@ class AccountQueries:
 @strawberry.type
 class AccountMutations:
     @strawberry.mutation(
-        description="Make a user who may sign in by this email. Takes a seat at once: SEAT_LIMIT_REACHED. CONFLICT where the email is in use."
+        description="Make a user who may sign in by this email, and mail an invitation: a link that signs in once, within 24 hours. Takes a"
+        " seat at once: SEAT_LIMIT_REACHED. CONFLICT where the email is in use."
         " Inviting an admin takes an admin in person: FORBIDDEN for API keys."
     )
     async def invite_user(
@@ -103,7 +105,7 @@ class AccountMutations:
         by = caller.require_admin()
         if role is UserRole.ADMIN:
             by = caller.require_admin_in_person()
-        return User.of(await administration.invite_user(email, role, by))
+        return User.of(await invite(email, role, by, info.context.instance.email_desk))
 
     @strawberry.mutation(
         description="Set the email or the external id; null clears it, left out leaves it. CONFLICT where another user has it."

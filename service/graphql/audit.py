@@ -20,7 +20,8 @@ class AuditEvent:
     id: strawberry.ID = strawberry.field(description="The event's id.")
     action: str = strawberry.field(description="What was done, as `user.deactivated`.")
     actor: str = strawberry.field(
-        description="Who did it: `user:ID`, `api-key:ID`, `code:SECRET_ID` (whoever signs with it), `cli` or `system`."
+        description="Who did it: `user:ID`, `api-key:ID`, `code:SECRET_ID` (whoever signs with it), `email`"
+        " (whoever reads the mailbox), `setup` (whoever has the set-up link), `cli` or `system`."
     )
     user_id: strawberry.ID | None = strawberry.field(description="To which user, where to one.")
     ip_address: str | None = strawberry.field(description="From where.")

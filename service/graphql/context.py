@@ -39,8 +39,7 @@ class Context:
         """How many live sessions a user has: one query for all users that are asked about."""
         if self._session_counts is None:
             self._session_counts = DataLoader(count_live, cache_key_fn=_serial)
-        count: int = await self._session_counts.load(user)
-        return count
+        return await self._session_counts.load(user)
 
 
 Info: TypeAlias = strawberry.Info[Context, None]
@@ -52,4 +51,4 @@ async def context_for(request: Request, instance: Instance) -> Context:
 
 
 def _serial(user: User) -> int:
-    return user.serial
+    return int(user.serial)

@@ -30,13 +30,14 @@ def graphql_endpoint(
         schema,
         Documents(schema, introspection=settings.introspection),
         context_for=make_context,
-        on_internal_error=_log_internal_error,
-        on_refusal=_log_refusal,
+        on_internal_error=log_internal_error,
+        on_refusal=log_refusal,
         graphiql=dev,
     )
 
 
-def _log_internal_error(error: BaseException, reference: str) -> None:
+def log_internal_error(error: BaseException, reference: str) -> None:
+    """A bug, or a database out of reach: counted, and written down under the reference that the client was told."""
     INTERNAL_ERRORS.inc()
     if is_unreachable(error):
         _log.error("the database cannot be reached", reference=reference, error=type(error).__name__)
@@ -44,5 +45,6 @@ def _log_internal_error(error: BaseException, reference: str) -> None:
         _log.error("internal error", reference=reference, exc_info=error)
 
 
-def _log_refusal(refusal: RequestRefused) -> None:
+def log_refusal(refusal: RequestRefused) -> None:
+    """An expected "no", with what the public is not told."""
     _log.info("request refused", code=refusal.code, cause=refusal.cause or refusal.message, reference=refusal.reference)

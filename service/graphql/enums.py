@@ -5,6 +5,7 @@ import strawberry
 from service.accounts.directory import UserOrder
 from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.api_keys.models import ApiKeyScope
+from service.email_login.models import SignUpMode
 from service.errors import SignInErrorCode
 from service.external_auth.policy import EmailLinking
 from service.external_auth.secrets import JwtSecretStatus
@@ -16,6 +17,7 @@ __all__ = [
     "JwtSecretStatus",
     "SignInErrorCode",
     "SignInMethod",
+    "SignUpMode",
     "UserOrder",
     "UserOrigin",
     "UserRole",
@@ -31,6 +33,7 @@ _DESCRIPTIONS = {
     " CODE_EXPIRED, CODE_NOT_YET_VALID and CODE_ALREADY_USED want a fresh code from your backend; SEAT_LIMIT_REACHED,"
     " USER_DEACTIVATED, EMAIL_TAKEN and UNKNOWN_USER want an administrator.",
     SignInMethod: "A way to sign in: by a code that came by email, or by an externalAuthCode.",
+    SignUpMode: "INVITATION: only people who have a place here sign in by email. OPEN: anyone does, and the first time makes the user.",
     UserOrder: "The order of users: nulls last, ties by id.",
     UserOrigin: "How a user came to be: by signing up with an email, by an invitation, or by a code.",
     UserRole: "An ADMIN who signs in by email administers this service.",

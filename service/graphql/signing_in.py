@@ -4,6 +4,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
+from service.email_login.switch import read_switch
 from service.errors import SignInRefused
 from service.external_auth.exchange import Visit, exchange
 from service.graphql.context import Context, Info
@@ -65,10 +66,11 @@ SignInResult: TypeAlias = Annotated[
 
 @strawberry.type
 class SignInQueries:
-    @strawberry.field(description="The ways to sign in that are on now. Anyone may ask.")
+    @strawberry.field(description="The ways to sign in that are on now, EMAIL first. Anyone may ask.")
     async def sign_in_methods(self, info: Info) -> list[SignInMethod]:
-        door = await info.context.instance.desk.front_door.current()
-        return [SignInMethod.EXTERNAL_JWT] if door.enabled else []
+        email, door = await read_switch(), await info.context.instance.desk.front_door.current()
+        methods = {SignInMethod.EMAIL: email.enabled, SignInMethod.EXTERNAL_JWT: door.enabled}
+        return [method for method, is_on in methods.items() if is_on]
 
 
 @strawberry.type

@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name='ExternalAuth',
             fields=[
-                ('id', fields.IntField(primary_key=True, unique=True, db_index=True)),
+                ('id', fields.IntField(generated=False, primary_key=True, unique=True, db_index=True)),
                 ('version', fields.BigIntField(default=0)),
                 ('enabled', fields.BooleanField(default=False)),
                 ('session_epoch', fields.IntField(default=0, description='raised to end every session that a code opened')),
@@ -91,7 +91,7 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name='Seats',
             fields=[
-                ('id', fields.IntField(primary_key=True, unique=True, db_index=True)),
+                ('id', fields.IntField(generated=False, primary_key=True, unique=True, db_index=True)),
                 ('seat_limit', fields.IntField(null=True, description='null: no limit')),
                 ('active_email', fields.BigIntField(default=0)),
                 ('active_invitation', fields.BigIntField(default=0)),

@@ -77,3 +77,16 @@ class SigningKey(Model):
 
     class Meta:
         table = "signing_keys"
+
+
+class ShownSecret(Model):
+    """A secret that was just made, while the page that shows it this once can still be reloaded."""
+
+    id = fields.CharField(max_length=36, primary_key=True)
+    session_id = fields.CharField(max_length=36, description="whose page shows it")
+    kind = fields.CharField(max_length=16)
+    encrypted_secret = fields.TextField()
+    expires_at = fields.DatetimeField(db_index=True)
+
+    class Meta:
+        table = "shown_secrets"

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.authority import cookie_name, may_use_members_cookie
+from service.email_login.switch import read_switch
 from service.sessions.lifecycle import end_session, find_session
 from service.sessions.models import Carrier
 from service.web.destination import HERE, application_elsewhere
@@ -22,7 +23,7 @@ async def show_front_page(request: Request) -> Response:
         return see_other(settings, application)
     session = (await member_of(request)).session
     if session is None:
-        return page(settings, "signed_out.html")
+        return page(settings, "signed_out.html", by_email=(await read_switch()).enabled)
     return page(settings, "signed_in.html", checks_origin=True, session=session, application=application)
 
 

@@ -1,4 +1,4 @@
-"""HTML pages: Jinja2 with autoescape, no scripts, the strict headers. Every page works with what a browser has always had."""
+"""HTML pages: Jinja2 with autoescape, the strict headers. Every page works without scripts; a few are nicer with one."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -32,12 +32,18 @@ _TEMPLATES.filters["date_time"] = _date_time
 def page(
     settings: Settings,
     template: str,
+    /,
     *,
     status: int = 200,
     checks_origin: bool = False,
+    scripts: bool = False,
     headers: Mapping[str, str] | None = None,
     **values: object,
 ) -> Response:
-    """A page of `templates/`, filled in. `checks_origin`: it has a form that only works when sent from this origin."""
+    """A page of `templates/`, filled in.
+
+    `checks_origin`: it has a form that only works when sent from this origin. `scripts`: it has a script of `static/`.
+    """
     body = _TEMPLATES.get_template(template).render(values)
-    return HTMLResponse(body, status, {**page_headers(settings, checks_origin=checks_origin), **(headers or {})})
+    strict = page_headers(settings, checks_origin=checks_origin, scripts=scripts)
+    return HTMLResponse(body, status, {**strict, **(headers or {})})

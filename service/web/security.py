@@ -13,7 +13,7 @@ from service.web.destination import origin_of
 HSTS_SECONDS = 31_536_000  # a year; no other host of the domain is spoken for
 
 
-def page_headers(settings: Settings, *, checks_origin: bool = False) -> dict[str, str]:
+def page_headers(settings: Settings, *, checks_origin: bool = False, scripts: bool = False) -> dict[str, str]:
     """The headers of an HTML page.
 
     With `Referrer-Policy: no-referrer` browsers send `Origin: null` with a form (Fetch, "append a request Origin header"),
@@ -21,7 +21,7 @@ def page_headers(settings: Settings, *, checks_origin: bool = False) -> dict[str
     """
     headers = {
         **_every_answer(settings),
-        "Content-Security-Policy": _content_security_policy(settings),
+        "Content-Security-Policy": _content_security_policy(settings, scripts=scripts),
         "Referrer-Policy": "same-origin" if checks_origin else "no-referrer",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
@@ -74,11 +74,15 @@ def _every_answer(settings: Settings) -> dict[str, str]:
     return headers
 
 
-def _content_security_policy(settings: Settings) -> str:
-    """No scripts at all. Chromium holds `form-action` also against where a form's answer redirects to: the application."""
+def _content_security_policy(settings: Settings, *, scripts: bool) -> str:
+    """No scripts, or those of `static/`.
+
+    Chromium holds `form-action` also against where a form's answer redirects to: the application.
+    """
+    script_source = "script-src 'self'; " if scripts else ""
     form_targets = ["'self'"] + ([origin_of(settings.app_url)] if settings.app_url else [])
     return (
-        "default-src 'none'; style-src 'self'; img-src 'self'; "
+        f"default-src 'none'; {script_source}style-src 'self'; img-src 'self'; "
         f"form-action {' '.join(form_targets)}; frame-ancestors 'none'; base-uri 'none'"
     )
 

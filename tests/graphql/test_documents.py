@@ -72,6 +72,19 @@ def test_a_syntax_error_says_what_and_where(documents: Documents) -> None:
     assert error["extensions"] == {"code": "BAD_USER_INPUT"}
 
 
+def test_places_are_told_only_where_finding_them_is_cheap(documents: Documents) -> None:
+    (near,) = refusal(documents, "\n" * 2_000 + "{nothing}")
+    (far,) = refusal(documents, "\r" * 1_000 + "\n" * 1_001 + "{nothing}")
+    assert near["locations"] == [{"line": 2_001, "column": 2}]
+    assert "locations" not in far
+    assert near["message"] == far["message"]
+
+
+def test_a_thousand_comments_are_read_and_no_more(documents: Documents) -> None:
+    documents.prepare("#\n" * 1_000 + "{methods}")
+    assert "more than 1000 comments" in texts(refusal(documents, "#\n" * 1_001 + "{methods}"))[0]
+
+
 def test_no_more_than_ten_findings_are_told(documents: Documents) -> None:
     found = texts(refusal(documents, "{" + "".join(f"f{i} " for i in range(50)) + "}"))
     assert len(found) == 11

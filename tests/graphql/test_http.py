@@ -415,6 +415,13 @@ async def test_a_wrong_value_is_the_clients(query: str, variables: dict[str, Any
     assert endpoint.internal_errors == []
 
 
+@pytest.mark.parametrize("introspection", [True, False])
+async def test_a_value_is_suggested_only_where_introspection_is_on(introspection: bool) -> None:
+    query = "query($o:Order!){users(orderBy:$o){totalCount}}"
+    (message,) = messages(await Toy(introspection=introspection).ask(query, {"o": "NEWES"}))
+    assert ("Did you mean" in message) is introspection
+
+
 async def test_advice_on_writing_a_schema_is_not_for_clients() -> None:
     assert "Maybe" not in str(await Toy().ask("{users(filter:{search:null}){totalCount}}"))
 

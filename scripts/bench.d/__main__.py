@@ -1,0 +1,154 @@
+"""Measures Doorcode beside a bare Starlette service that does the same work, on this machine.
+
+Both answer 32 keep-alive connections from one worker on uvloop and httptools; a session is committed before it is answered
+(SQLite: WAL, synchronous=NORMAL; PostgreSQL: synchronous_commit=on). The server has the first core, the load client and
+PostgreSQL have the others. They take turns, and every figure is the median over the rounds.
+
+CPU per 1,000 requests is the figure to compare: other work on the machine disturbs it least. "Speed" is the yardstick's
+CPU divided by Doorcode's. Needs Linux.
+"""
+
+import argparse
+import asyncio
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from check import shortcomings
+from databases import Databases, PostgresDatabases, SqliteDatabases, postgres_server
+from processes import Load, Server, free_port, load, load_client, write_requests
+from services import OPERATIONS, Doorcode, Operation, Service, Yardstick
+from workload import Workload
+
+WARM_UP = 1.0  # seconds
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One service under one operation, once."""
+
+    load: Load
+    cpu: float
+    """Seconds per 1,000 requests."""
+
+
+class Bench:
+    """Both services on one kind of database."""
+
+    def __init__(self, databases: Databases, workload: Workload, directory: Path, seconds: float) -> None:
+        self._databases = databases
+        self._workload = workload
+        self._directory = directory
+        self._seconds = seconds
+        self._client = load_client(directory)
+        self._services: tuple[Service, ...] = (Yardstick(workload.secret), Doorcode())
+        self._positions: dict[Path, int] = {}
+
+    async def prepare(self, operations: list[Operation]) -> None:
+        """Fill the databases, write the requests, and make sure that both services do what is measured."""
+        for service in self._services:
+            await service.fill(await self._databases.empty(_identifier(service)), self._workload)
+            for operation in operations:
+                write_requests(operation.requests(service, self._workload), self._requests(service, operation))
+            database, server = await self._start(service)
+            try:
+                found = await shortcomings(service, server, database, self._workload)
+            finally:
+                server.stop()
+            if found:
+                raise SystemExit(f"{service.name} is not what is to be measured: {'; '.join(found)}.")
+
+    async def measure(self, operation: Operation) -> tuple[Measurement, ...]:
+        """One round: each service once, on a fresh database."""
+        return tuple([await self._measure(service, operation) for service in self._services])
+
+    async def _measure(self, service: Service, operation: Operation) -> Measurement:
+        _, server = await self._start(service)
+        try:
+            self._load(service, server, operation, WARM_UP)
+            before = server.cpu_seconds()
+            done = self._load(service, server, operation, self._seconds)
+            used = server.cpu_seconds() - before
+        finally:
+            server.stop()
+        if done.errors:
+            raise SystemExit(f"{service.name}, {operation.name}: {done.errors} errors, the first: {done.first_error}")
+        return Measurement(done, used / done.answers * 1000)
+
+    def _load(self, service: Service, server: Server, operation: Operation, seconds: float) -> Load:
+        requests = self._requests(service, operation)
+        first = self._positions.get(requests, 0)
+        done = load(self._client, server, seconds, first, operation.expected, requests)
+        self._positions[requests] = done.next
+        return done
+
+    async def _start(self, service: Service) -> tuple[str, Server]:
+        database, port = await self._databases.copy(_identifier(service)), free_port()
+        environment = service.environment(database, self._directory)
+        return database, Server(service.arguments(port), port, environment, self._directory)
+
+    def _requests(self, service: Service, operation: Operation) -> Path:
+        return self._directory / f"{_identifier(service)}-{operation.name}.requests"
+
+
+def _identifier(service: Service) -> str:
+    return type(service).__name__.lower()
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Everything that was asked for."""
+    operations = [OPERATIONS[name] for name in options.operations.split(",")]
+    kinds = ["sqlite", "postgres"] if options.db == "both" else [options.db]
+    print(
+        "| database | operation | CPU s/1,000: Starlette | CPU s/1,000: Doorcode | speed (lowest–highest) "
+        "| Doorcode req/s | p50 ms | p95 ms | p99 ms |\n|---|---|---|---|---|---|---|---|---|",
+        flush=True,
+    )
+    for kind in kinds:
+        with ExitStack() as stack:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="doorcode-bench-")))
+            databases: Databases = SqliteDatabases(directory)
+            if kind == "postgres":
+                databases = PostgresDatabases(stack.enter_context(postgres_server()))
+                await databases.make_durable()
+            bench = Bench(databases, Workload(options.people, int(time.time())), directory, options.seconds)
+            await bench.prepare(operations)
+            for operation in operations:
+                rounds = [await bench.measure(operation) for _ in range(options.rounds)]
+                if rounds:
+                    print(_row(kind, operation, rounds), flush=True)
+    print("\nBoth services refuse bad codes, store only hashes, and made no error." if options.rounds else "\nChecked.")
+
+
+def _row(kind: str, operation: Operation, rounds: list[tuple[Measurement, ...]]) -> str:
+    speeds = [yardstick.cpu / doorcode.cpu for yardstick, doorcode in rounds]
+    loads = [doorcode.load for _, doorcode in rounds]
+    cells = (
+        kind,
+        operation.name,
+        f"{median(yardstick.cpu for yardstick, _ in rounds):.3f}",
+        f"{median(doorcode.cpu for _, doorcode in rounds):.3f}",
+        f"**{median(speeds):.2f}** ({min(speeds):.2f}–{max(speeds):.2f})",
+        f"{median(one.answers / one.seconds for one in loads):,.0f}",
+        *(f"{median(getattr(one, share) for one in loads):.1f}" for share in ("p50", "p95", "p99")),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--db", choices=["sqlite", "postgres", "both"], default="both")
+    parser.add_argument("--rounds", type=int, default=5, help="0 only checks that both services do the work")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--operations", default="exchange,viewer", help="of exchange, viewer and mixed (5 %% newcomers)")
+    parser.add_argument("--people", type=int, default=10_000, help="users, and sessions, that there are beforehand")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    asyncio.run(run(_options()))

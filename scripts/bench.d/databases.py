@@ -1,0 +1,93 @@
+"""Where the services keep what they know: a database for each, filled once and copied for every start."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import asyncpg
+from processes import OTHER_CORES, on_cores
+
+from tests.databases import PostgresServer, create_postgres
+
+# The tests' server forgets all in a crash. This one keeps what it has acknowledged, as PostgreSQL does by itself.
+# Checkpoints are few, so that none falls into one measurement and not into the other.
+_DURABLE = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "max_wal_size": "'4GB'",
+    "checkpoint_timeout": "'30min'",
+    "jit": "off",
+}
+
+
+class Databases(Protocol):
+    """Databases of one kind, by name."""
+
+    async def empty(self, name: str) -> str:
+        """A new database, by the name that services open it by."""
+
+    async def copy(self, name: str) -> str:
+        """A fresh copy of the database, which nobody has open, in place of the copy before it."""
+
+
+class SqliteDatabases:
+    """Files in a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    async def empty(self, name: str) -> str:
+        return str(self._directory / f"{name}.sqlite3")
+
+    async def copy(self, name: str) -> str:
+        copy = self._directory / f"{name}-copy.sqlite3"
+        for leftover in self._directory.glob(f"{copy.name}*"):
+            leftover.unlink()
+        shutil.copyfile(self._directory / f"{name}.sqlite3", copy)
+        return str(copy)
+
+
+class PostgresDatabases:
+    """Databases of a server that runs for as long as the benchmark does."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+
+    async def empty(self, name: str) -> str:
+        url = self._server.url(name)
+        await create_postgres(url)
+        return url
+
+    async def copy(self, name: str) -> str:
+        await self._execute(f"DROP DATABASE IF EXISTS {name}_copy WITH (FORCE)")
+        await self._execute(f"CREATE DATABASE {name}_copy TEMPLATE {name}")
+        await self._execute("CHECKPOINT")
+        return self._server.url(f"{name}_copy")
+
+    async def make_durable(self) -> None:
+        """As it would be in earnest; none of these needs a restart."""
+        for setting, value in _DURABLE.items():
+            await self._execute(f"ALTER SYSTEM SET {setting} = {value}")
+        await self._execute("SELECT pg_reload_conf()")
+
+    async def _execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(self._server.url("postgres"))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of its own, on the load client's cores."""
+    server = PostgresServer.in_new_directory()
+    try:
+        with on_cores(OTHER_CORES):
+            server.url("postgres")
+        yield server
+    finally:
+        server.stop()

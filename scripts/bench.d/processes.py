@@ -1,0 +1,128 @@
+"""Servers as processes of their own: on which cores they run, how much CPU they use, how they are loaded."""
+
+import http.client
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers import ROOT, free_port
+
+CONNECTIONS = 32
+START_DEADLINE = 60.0  # seconds; a busy machine is no failure
+
+_HERE = Path(__file__).parent
+_TICKS = os.sysconf("SC_CLK_TCK")
+_CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, OTHER_CORES = {_CORES[0]}, set(_CORES[1:]) or {_CORES[0]}
+
+
+@contextmanager
+def on_cores(cores: set[int]) -> Iterator[None]:
+    """Processes that are started meanwhile run on these cores, and stay there."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+class Server:
+    """A service that runs, ready to answer, on a core that the load client leaves alone."""
+
+    def __init__(self, arguments: Iterable[str], port: int, environment: Mapping[str, str], directory: Path) -> None:
+        self.port = port
+        self._log = directory / f"{port}.log"
+        with on_cores(SERVER_CORE), self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=directory,
+                env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self._wait_until_ready()
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_DEADLINE
+        while not _is_ready(self.port):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise SystemExit(f"A server did not start:\n{self._log.read_text()}")
+            time.sleep(0.05)
+
+    def cpu_seconds(self) -> float:
+        """What it has used so far, in user and kernel mode, in all its threads."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def stop(self) -> None:
+        """Ends it, and waits until it has ended."""
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _is_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of loading a server for a while. Latencies are in milliseconds."""
+
+    answers: int
+    errors: int
+    seconds: float
+    p50: float
+    p95: float
+    p99: float
+    next: int
+    """The request that comes next."""
+    first_error: str
+
+
+def load_client(directory: Path) -> list[str]:
+    """The command of the load client: in C where there is a compiler, which leaves more of the machine to the server."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        return [sys.executable, str(_HERE / "load_client.py")]
+    subprocess.run([compiler, "-O2", "-o", directory / "load", _HERE / "load.c"], check=True)
+    return [str(directory / "load")]
+
+
+def load(client: list[str], server: Server, seconds: float, first: int, expected: str, requests: Path) -> Load:
+    """Keep every connection busy for so long."""
+    arguments = (server.port, CONNECTIONS, seconds, first, expected, requests)
+    with on_cores(OTHER_CORES):
+        done = subprocess.run([*client, *map(str, arguments)], stdout=subprocess.PIPE, check=True)
+    return Load(**json.loads(done.stdout))
+
+
+def write_requests(requests: Iterable[bytes], path: Path) -> None:
+    """Ready-made requests as the load client reads them: each behind its length."""
+    with path.open("wb") as file:
+        for request in requests:
+            file.write(struct.pack("<I", len(request)) + request)
+
+
+__all__ = ["Load", "Server", "free_port", "load", "load_client", "write_requests"]

@@ -1,0 +1,225 @@
+"""The two services that are compared: how each is filled, started and asked."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import asyncpg
+import yardstick_app
+from cryptography.fernet import Fernet
+from workload import Workload
+
+from service.accounts.metadata import dump_metadata
+from service.accounts.models import Seats, User, UserOrigin
+from service.accounts.provisioning import search_text
+from service.clock import HOUR, floor
+from service.database import migrate, transaction
+from service.encryption import Cipher
+from service.external_auth.models import ExternalAuth, JwtSecret
+from service.identity import new_id
+from service.instance import open_instance
+from service.sessions.models import Carrier, Session, SignInMethod
+from service.settings import load_settings
+
+SEAT_LIMIT = 10_000_000
+SESSION_LIFETIME = timedelta(days=7)
+
+EXCHANGE = """
+mutation SignIn($code: String!) {
+  exchangeExternalAuthCode(externalAuthCode: $code) {
+    ... on SessionGrant { token session { expiresAt } user { id email origin } }
+    ... on SignInError { code message }
+  }
+}
+"""
+VIEWER = "query Viewer { viewer { id email } }"
+
+
+class Service(Protocol):
+    """A service under test. Databases are paths on SQLite, `postgres://` URLs otherwise; `arguments` are Python's."""
+
+    name: str
+
+    async def fill(self, database: str, workload: Workload) -> None:
+        """Make the tables in an empty database, and put everybody in."""
+
+    def arguments(self, port: int) -> list[str]: ...
+
+    def environment(self, database: str, directory: Path) -> dict[str, str]: ...
+
+    def exchange(self, code: str) -> bytes: ...
+
+    def viewer(self, token: str) -> bytes: ...
+
+    def token_in(self, answer: dict[str, Any]) -> str | None:
+        """The token in the answer to an exchange; None where nobody was signed in."""
+
+
+class Doorcode:
+    """This service, as `doorcode serve` runs it."""
+
+    name = "Doorcode"
+
+    def __init__(self) -> None:
+        self._key = Fernet.generate_key().decode()
+
+    def arguments(self, port: int) -> list[str]:
+        return ["-m", "service", "serve", f"--port={port}"]
+
+    def environment(self, database: str, directory: Path) -> dict[str, str]:
+        url = database if database.startswith("postgres") else f"sqlite://{database}"
+        return {
+            "DOORCODE_DATABASE_URL": url,
+            "DOORCODE_DATA_DIR": str(directory),
+            "DOORCODE_ENCRYPTION_KEYS": self._key,
+            "DOORCODE_LOG_FORMAT": "json",
+        }
+
+    async def fill(self, database: str, workload: Workload) -> None:
+        """Everybody was here just now, so that no first visit of the hour is measured."""
+        settings = load_settings(self.environment(database, Path(database).parent))
+        await migrate(settings)
+        moment = datetime.fromtimestamp(workload.moment, UTC)
+        async with open_instance(settings) as instance, transaction():
+            await ExternalAuth.filter(id=1).update(enabled=True, version=1)
+            await _add_secret(workload.secret, instance.cipher, moment)
+            await User.bulk_create(_users(workload, moment), batch_size=1_000)
+            await Seats.filter(id=1).update(active_external_jwt=len(workload.people), seat_limit=SEAT_LIMIT)
+            serials = {user.external_id: user.serial for user in await User.all()}
+            await Session.bulk_create(_sessions(workload, serials, moment), batch_size=1_000)
+
+    def exchange(self, code: str) -> bytes:
+        return _post("/graphql", {"query": EXCHANGE, "variables": {"code": code}})
+
+    def viewer(self, token: str) -> bytes:
+        return _post("/graphql", {"query": VIEWER}, token)
+
+    def token_in(self, answer: dict[str, Any]) -> str | None:
+        token: str | None = answer["data"]["exchangeExternalAuthCode"].get("token")
+        return token
+
+
+async def _add_secret(text: str, cipher: Cipher, moment: datetime) -> None:
+    await JwtSecret.create(
+        id=new_id("jws_"), encrypted_secret=cipher.encrypt(text), hint=text[:4], created_at=moment, last_used_at=moment
+    )
+
+
+def _users(workload: Workload, moment: datetime) -> Iterable[User]:
+    for person in workload.people:
+        user = User(
+            id=person.external_id,
+            external_id=person.external_id,
+            email=person.email,
+            metadata=dump_metadata(dict(person.profile)),
+            origin=UserOrigin.EXTERNAL_JWT,
+            created_at=moment,
+            last_seen_at=floor(moment, HOUR) + HOUR,
+        )
+        user.search_text = search_text(user)
+        yield user
+
+
+def _sessions(workload: Workload, serials: dict[str | None, int], moment: datetime) -> Iterable[Session]:
+    for person in workload.people:
+        yield Session(
+            id=new_id(),
+            user_serial=serials[person.external_id],
+            user_epoch=0,
+            method=SignInMethod.EXTERNAL_JWT,
+            method_epoch=0,
+            carrier=Carrier.BEARER,
+            token_hash=person.token_hash,
+            created_at=moment,
+            expires_at=moment + SESSION_LIFETIME,
+            last_seen_at=moment + HOUR,
+        )
+
+
+class Yardstick:
+    """Bare Starlette, on the same server."""
+
+    name = "bare Starlette"
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def arguments(self, port: int) -> list[str]:
+        uvicorn = ["-m", "uvicorn", "yardstick_app:app", f"--app-dir={Path(__file__).parent}", f"--port={port}"]
+        return [*uvicorn, "--loop=uvloop", "--http=httptools", "--no-access-log", "--log-level=warning"]
+
+    def environment(self, database: str, directory: Path) -> dict[str, str]:
+        return {"YARDSTICK_DATABASE": database, "YARDSTICK_SECRET": self._secret}
+
+    async def fill(self, database: str, workload: Workload) -> None:
+        milliseconds = workload.moment * 1000
+        until = milliseconds + yardstick_app.SESSION_LIFETIME
+        users = [(p.external_id, p.email, "EXTERNAL_JWT", p.external_id, milliseconds) for p in workload.people]
+        sessions = [(new_id(), p.external_id, p.token_hash, milliseconds, until) for p in workload.people]
+        tables = {"users": users, "sessions": sessions, "seats": [(len(users), SEAT_LIMIT)]}
+        if database.startswith("postgres"):
+            await _fill_postgres(database, tables)
+        else:
+            _fill_sqlite(database, tables)
+
+    def exchange(self, code: str) -> bytes:
+        return _post("/exchange", {"code": code})
+
+    def viewer(self, token: str) -> bytes:
+        return _request("GET", "/viewer", token)
+
+    def token_in(self, answer: dict[str, Any]) -> str | None:
+        return str(answer["session"]["token"]) if "session" in answer else None
+
+
+async def _fill_postgres(url: str, tables: dict[str, list[tuple[Any, ...]]]) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(yardstick_app.SCHEMA)
+    for table, rows in tables.items():
+        await connection.copy_records_to_table(table, records=rows)
+    await connection.close()
+
+
+def _fill_sqlite(path: str, tables: dict[str, list[tuple[Any, ...]]]) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript(yardstick_app.SCHEMA)
+    for table, rows in tables.items():
+        connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    connection.commit()
+    connection.close()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is measured: requests, each of its own, and a text that every good answer holds."""
+
+    name: str
+    expected: str
+    requests: Callable[[Service, Workload], Iterable[bytes]]
+
+
+OPERATIONS = {
+    operation.name: operation
+    for operation in (
+        Operation("exchange", '"token":"', lambda service, work: map(service.exchange, work.codes())),
+        Operation("viewer", "@example.com", lambda service, work: map(service.viewer, work.tokens())),
+        Operation("mixed", '"token":"', lambda service, work: map(service.exchange, work.mixed_codes())),
+    )
+}
+
+
+def _post(path: str, body: object, token: str | None = None) -> bytes:
+    return _request("POST", path, token, json.dumps(body, separators=(",", ":")).encode())
+
+
+def _request(method: str, path: str, token: str | None = None, body: bytes = b"") -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Accept: application/json"]
+    if token:
+        lines.append(f"Authorization: Bearer {token}")
+    if body:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode() + body

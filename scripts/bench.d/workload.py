@@ -1,0 +1,95 @@
+"""What both services hold and are asked: the same people, sessions and codes."""
+
+import base64
+import hashlib
+import hmac
+import json
+import random
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+CODES = 30_000  # distinct ones; each is verified anew however often it comes
+NEWCOMERS = 0.05  # of the codes of `mixed`
+LIFETIME = 30 * 86_400  # seconds
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody whom a code speaks of."""
+
+    number: int
+
+    @property
+    def external_id(self) -> str:
+        return f"ext-{self.number}"
+
+    @property
+    def email(self) -> str:
+        return f"user{self.number}@example.com"
+
+    @property
+    def profile(self) -> dict[str, object]:
+        """All else that the code says."""
+        return {"firstName": "Ada", "lastName": f"Lovelace {self.number}", "isActive": True}
+
+    @property
+    def token(self) -> str:
+        """The token of the session that they have from the beginning."""
+        return "dcs_" + _base64url(hashlib.sha256(b"token %d" % self.number).digest())
+
+    @property
+    def token_hash(self) -> str:
+        return hash_token(self.token)
+
+
+def hash_token(token: str) -> str:
+    """As both services store a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Workload:
+    """So many known people, and the secret that signs for them."""
+
+    def __init__(self, people: int, moment: int) -> None:
+        """`moment` is now, in seconds since 1970."""
+        self.people = [Person(number) for number in range(people)]
+        self.moment = moment
+        self.secret = secrets.token_urlsafe(32)
+        self._random = random.Random(7)
+
+    def code(self, person: Person, *, key: str | None = None, expires_in: int = LIFETIME) -> str:
+        """A code for this person; with `key` one that somebody else signed."""
+        claims = {
+            "user": {"id": person.external_id, "email": person.email, **person.profile},
+            "iat": self.moment,
+            "exp": self.moment + expires_in,
+            "jti": secrets.token_hex(4),
+        }
+        signed = f"{_encoded({'alg': 'HS256', 'typ': 'JWT'})}.{_encoded(claims)}"
+        signature = hmac.digest((key or self.secret).encode(), signed.encode(), "sha256")
+        return f"{signed}.{_base64url(signature)}"
+
+    def codes(self) -> Iterator[str]:
+        """Codes of known people, in random order."""
+        for _ in range(CODES):
+            yield self.code(self._random.choice(self.people))
+
+    def mixed_codes(self) -> Iterator[str]:
+        """The same, with some newcomers in between."""
+        for number in range(CODES):
+            new = self._random.random() < NEWCOMERS
+            yield self.code(Person(1_000_000 + number) if new else self._random.choice(self.people))
+
+    def tokens(self) -> Iterator[str]:
+        """The known people's tokens, in random order."""
+        for person in self._random.sample(self.people, len(self.people)):
+            yield person.token
+
+
+def _encoded(value: object) -> str:
+    return _base64url(json.dumps(value, separators=(",", ":")).encode())
+
+
+def _base64url(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()

@@ -1,0 +1,37 @@
+"""That there is an admin: the first one, and whom the operator makes one from the command line."""
+
+from service.accounts.administration import add_invited_user, no_free_seat, parse_email, set_status
+from service.accounts.lookup import find_by_email
+from service.accounts.models import User, UserRole, UserStatus
+from service.accounts.seats import lock_seats
+from service.audit.actions import Action
+from service.audit.log import Actor, record
+from service.database import Statement, fetch
+
+_ACTIVE_ADMIN = Statement("SELECT 1 FROM users WHERE role = 'ADMIN' AND status = 'ACTIVE' LIMIT 1")
+
+
+async def has_admin() -> bool:
+    """Whether anybody can administer."""
+    return bool(await fetch(_ACTIVE_ADMIN))
+
+
+async def make_admin(email: str, by: Actor) -> User:
+    """The user with this email as an active admin: invited, or raised. In the caller's transaction.
+
+    A new or reactivated one takes a seat like anybody. Raises `SeatLimitReached`, `BadUserInput`.
+    """
+    count = await lock_seats()
+    user = await find_by_email(parse_email(email))
+    if user is None:
+        return await add_invited_user(email, UserRole.ADMIN, by)
+    if user.status is UserStatus.DEACTIVATED:
+        if count.is_full:
+            raise no_free_seat()
+        await set_status(user, UserStatus.ACTIVE)
+        await record(Action.USER_REACTIVATED, by, user_id=user.id)
+    if user.role is not UserRole.ADMIN:
+        user.role = UserRole.ADMIN
+        await user.save(update_fields=["role"])
+        await record(Action.USER_ROLE_SET, by, user_id=user.id, detail={"role": user.role})
+    return user

@@ -1,0 +1,85 @@
+"""How many codes may be asked for within an hour. Counted in the database, where a restart and a rollback undo nothing.
+
+The first bound is what somebody who asks runs into. It goes by address and network together, so that nobody elsewhere
+can use it up for another person. The second bounds what all networks together can have sent to one mailbox, and how often
+its codes can be guessed at: 75 tries an hour at one in a million. The third bounds how many mailboxes one network can write
+to, and how many rows it can fill.
+
+An address is counted whether or not anybody has it here, so the answer says nothing about that.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from service.clock import now
+from service.database import Statement, as_time, fetch_one, write
+from service.errors import SignInErrorCode, SignInRefused
+from service.rate_limit import network_of
+
+WINDOW = timedelta(hours=1)
+OF_ADDRESS_FROM_NETWORK = 5
+OF_ADDRESS = 15
+FROM_NETWORK = 300
+
+_OVER = "email_code_allowances.ends_at <= $3"
+_TAKE = Statement(
+    "INSERT INTO email_code_allowances (id, used, ends_at) VALUES ($1, 1, $2) ON CONFLICT (id) DO UPDATE SET"
+    f" used = CASE WHEN {_OVER} THEN 1 ELSE email_code_allowances.used + 1 END,"
+    f" ends_at = CASE WHEN {_OVER} THEN excluded.ends_at ELSE email_code_allowances.ends_at END"
+    f" WHERE {_OVER} OR email_code_allowances.used < $4"
+)
+_LOOK = Statement("SELECT used, ends_at FROM email_code_allowances WHERE id = $1")
+_PURGE = Statement(
+    "DELETE FROM email_code_allowances WHERE id IN (SELECT id FROM email_code_allowances WHERE ends_at < $1 LIMIT $2)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    name: str
+    most: int
+
+    @property
+    def id(self) -> str:
+        """Of fixed length, and no list of addresses for whoever reads the table."""
+        return hashlib.sha256(self.name.encode()).hexdigest()
+
+
+async def take_allowance(email: str, ip_address: str | None) -> datetime:
+    """Count a request for a code; from when there is another one. Raises `SignInRefused` where there is none now.
+
+    Each count is one conditional statement and a transaction of its own: exact however many ask at once.
+    """
+    free_from = now()
+    for bound in _bounds(email, ip_address):
+        free_from = max(free_from, await _take(bound))
+    return free_from
+
+
+async def purge_allowances(batch: int) -> int:
+    """Forget so many counts at most whose hour is over; how many there were."""
+    return await write(_PURGE, now(), batch)
+
+
+def _bounds(email: str, ip_address: str | None) -> list[_Bound]:
+    network = network_of(ip_address) if ip_address else ""
+    bounds = [_Bound(f"address from network\n{email}\n{network}", OF_ADDRESS_FROM_NETWORK)]
+    if network:
+        bounds.append(_Bound(f"network\n{network}", FROM_NETWORK))
+    return [*bounds, _Bound(f"address\n{email}", OF_ADDRESS)]
+
+
+async def _take(bound: _Bound) -> datetime:
+    moment = now()
+    taken = await write(_TAKE, bound.id, moment + WINDOW, moment, bound.most)
+    row = await fetch_one(_LOOK, bound.id)
+    ends_at = as_time(row["ends_at"]) if row else moment  # a purge may have been quicker than the look
+    if not taken:
+        raise SignInRefused(SignInErrorCode.TOO_MANY_ATTEMPTS, retry_after=_seconds_until(ends_at))
+    return ends_at if row and row["used"] >= bound.most else moment
+
+
+def _seconds_until(moment: datetime) -> int:
+    return max(1, math.ceil((moment - now()).total_seconds()))

@@ -1,0 +1,57 @@
+"""Inviting people: a place here, and a one-time link to it."""
+
+from dataclasses import dataclass
+
+from service.accounts.administration import add_invited_user
+from service.accounts.admins import make_admin
+from service.accounts.models import User, UserRole
+from service.audit.actions import Action
+from service.audit.log import Actor, record
+from service.clock import now
+from service.database import transaction
+from service.email_login.desk import EmailDesk
+from service.email_login.links import INVITATION_LIFETIME, invitation_url, make_invitation_token
+from service.email_login.outbox import Letter, LetterKind
+from service.email_login.switch import read_switch
+
+
+@dataclass(frozen=True, slots=True)
+class AdminInvitation:
+    """An admin, and the link that signs in as that admin once."""
+
+    user: User
+    url: str
+
+
+async def invite(email: str, role: UserRole, by: Actor, desk: EmailDesk) -> User:
+    """A new user who may sign in by this email, takes a seat at once, and is sent an invitation.
+
+    While email login is off no member is: the link would let nobody in. Raises `SeatLimitReached`, `Conflict`,
+    `BadUserInput`.
+    """
+    switch = await read_switch()
+    async with transaction():
+        user = await add_invited_user(email, role, by)
+        if switch.enabled or role is UserRole.ADMIN:
+            await _send_invitation(user, desk)
+    desk.outbox.bell.set()
+    return user
+
+
+async def invite_admin(email: str, by: Actor, public_url: str) -> AdminInvitation:
+    """Make an admin, or raise whoever has this email, and a link that signs in as that admin. No mail is sent.
+
+    For the operator, at any time: also when no mail arrives, or email login is off. Raises `SeatLimitReached`,
+    `BadUserInput`.
+    """
+    async with transaction():
+        user = await make_admin(email, by)
+        token = await make_invitation_token(user)
+        await record(Action.ADMIN_LINK_MADE, by, user_id=user.id)
+    return AdminInvitation(user, invitation_url(public_url, user, token))
+
+
+async def _send_invitation(user: User, desk: EmailDesk) -> None:
+    assert user.email is not None, "an invited user has one"
+    url = invitation_url(desk.public_url, user, await make_invitation_token(user))
+    await desk.outbox.put(Letter(LetterKind.INVITATION, user.email, url), now() + INVITATION_LIFETIME)

@@ -1,0 +1,141 @@
+"""Signing in by a code that came by mail: asking for one, and exchanging it for a session (contract §3).
+
+Asking does the same for every address, by the same statements: who may have the code is only looked at by whoever sends the
+mail, later. Until the right code is typed every answer is the same, too.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from service.accounts.administration import parse_email
+from service.accounts.identifiers import SERVICE_ID_PREFIX
+from service.accounts.lookup import find_by_email
+from service.accounts.models import User, UserOrigin, UserStatus
+from service.accounts.provisioning import add_user, note_seen
+from service.accounts.seats import lock_seats
+from service.audit.actions import Action
+from service.audit.log import Actor, record_hourly
+from service.clock import now
+from service.database import transaction
+from service.email_login.allowances import take_allowance
+from service.email_login.codes import make_code, try_code, use_up
+from service.email_login.desk import EmailDesk, EmailGrant, EmailVisit, granted, noted
+from service.email_login.outbox import Letter, LetterKind
+from service.email_login.switch import Switch, read_switch
+from service.errors import SignInErrorCode, SignInRefused
+from service.identity import new_id
+from service.sessions.lifecycle import Client
+
+RESEND_AFTER = timedelta(seconds=60)  # mails take a while; the bounds on asking are elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRequest:
+    """A code is on its way, or nobody who may have one has this address."""
+
+    id: str
+    expires_at: datetime
+    resend_after: datetime
+
+
+async def request_email_code(email: str, client: Client, desk: EmailDesk) -> CodeRequest:
+    """Have a code sent to this address, if it may have one. Raises `BadUserInput` for what is no address, `SignInRefused`."""
+    email = parse_email(email)
+    async with noted(client):
+        await _require_enabled()
+        again_from = await take_allowance(email, client.ip_address)
+        async with transaction():
+            code = await make_code(email, desk.cipher)
+            await desk.outbox.put(Letter(LetterKind.CODE, email, code.digits), code.expires_at)
+        desk.outbox.bell.set()
+    return CodeRequest(code.id, code.expires_at, max(again_from, now() + RESEND_AFTER))
+
+
+async def exchange_email_code(request_id: str, code: str, visit: EmailVisit, desk: EmailDesk) -> EmailGrant:
+    """Sign in whoever has the code, in a new session; raises `SignInRefused`.
+
+    A code that is refused after it was right, because all seats are taken, stays good for the tries that are left.
+    """
+    async with noted(visit.client):
+        switch = await _require_enabled()
+        email = await try_code(request_id, code, desk.cipher)
+        if email is None:
+            raise await _wrong_code(visit, desk)
+        try:
+            return await _sign_in(request_id, email, switch, visit, desk)
+        except SignInRefused as refusal:
+            if refusal.code is not SignInErrorCode.INVALID_EMAIL_CODE:
+                await _note_refusal(refusal, email, visit)
+            raise
+
+
+async def is_wanted(letter: Letter) -> bool:
+    """Whether a letter is to be sent: a code to whoever may sign in by it, an invitation to whoever is still invited."""
+    switch, user = await read_switch(), await find_by_email(letter.email)
+    is_here = user is not None and user.status is UserStatus.ACTIVE
+    if letter.kind is LetterKind.CODE:
+        return switch.enabled and (switch.is_open or is_here)
+    return is_here
+
+
+async def _require_enabled() -> Switch:
+    switch = await read_switch()
+    if not switch.enabled:
+        raise SignInRefused(SignInErrorCode.EMAIL_LOGIN_DISABLED)
+    return switch
+
+
+async def _wrong_code(visit: EmailVisit, desk: EmailDesk) -> SignInRefused:
+    """Guessing is counted by address, together with bad signatures. The right code never gets here."""
+    retry_after = await desk.failed_sign_ins.count(visit.client.ip_address)
+    if retry_after is not None:
+        return SignInRefused(SignInErrorCode.TOO_MANY_ATTEMPTS, retry_after=retry_after)
+    return SignInRefused(SignInErrorCode.INVALID_EMAIL_CODE)
+
+
+async def _sign_in(request_id: str, email: str, switch: Switch, visit: EmailVisit, desk: EmailDesk) -> EmailGrant:
+    async with transaction():
+        if not await use_up(request_id):
+            raise SignInRefused(SignInErrorCode.INVALID_EMAIL_CODE)
+        user, is_new = await _admit(email, switch, Actor("email", visit.client.ip_address))
+        opened = await desk.open_session(user, visit)
+    await note_seen(user)
+    return granted(opened, new_user=is_new)
+
+
+async def _admit(email: str, switch: Switch, by: Actor) -> tuple[User, bool]:
+    """The user with this address, and whether it is new. Raises `SignInRefused`."""
+    user = await find_by_email(email)
+    if user is None and switch.is_open:
+        return await _sign_up(email, by)
+    if user is None:
+        raise SignInRefused(SignInErrorCode.INVALID_EMAIL_CODE)
+    if user.status is UserStatus.DEACTIVATED:
+        raise SignInRefused(SignInErrorCode.USER_DEACTIVATED)
+    return user, False
+
+
+async def _sign_up(email: str, by: Actor) -> tuple[User, bool]:
+    """A newcomer takes a seat. Under the lock it is looked for again: it may have come in by another code meanwhile."""
+    count = await lock_seats()
+    if user := await find_by_email(email):
+        return user, False
+    if count.is_full:
+        raise SignInRefused(SignInErrorCode.SEAT_LIMIT_REACHED)
+    user = User(id=new_id(SERVICE_ID_PREFIX), email=email, origin=UserOrigin.EMAIL, created_at=now())
+    await add_user(user, Action.USER_CREATED, by)
+    return user, True
+
+
+async def _note_refusal(refusal: SignInRefused, email: str, visit: EmailVisit) -> None:
+    """After the rollback, in a transaction of its own; only of the right code, so that no stranger can fill the log."""
+    user = await find_by_email(email)
+    await record_hourly(
+        Action.SIGN_IN_REFUSED,
+        Actor("email", visit.client.ip_address),
+        person=email,
+        reason=refusal.code,
+        user_id=user.id if user else None,
+        detail={"code": refusal.code},
+        reference=refusal.reference,
+    )

@@ -1,0 +1,79 @@
+"""What mails look like: text and HTML parts from one pair of templates a kind, and headers that nobody can inject into."""
+
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import localtime, make_msgid
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from service.email_login import codes, links
+from service.email_login.outbox import Letter, LetterKind
+from service.settings import Settings
+
+_environment = partial(
+    Environment,
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+)
+_TEXT = _environment(autoescape=False)  # plain text has nothing to escape
+_HTML = _environment(autoescape=True)
+
+_SUBJECTS = {
+    LetterKind.CODE: "Your sign-in code for {host}",
+    LetterKind.INVITATION: "You are invited to {host}",
+}
+
+
+def compose(letter: Letter, settings: Settings) -> EmailMessage:
+    """The whole message. Header values that could end a line make `EmailMessage` raise `ValueError`."""
+    message = EmailMessage(policy=SMTP)
+    host = host_of(settings)
+    message["From"] = settings.mail_from or Address(username="no-reply", domain=_domain(host))
+    message["To"] = _recipient(letter.email)
+    message["Subject"] = _SUBJECTS[letter.kind].format(host=host)
+    message["Date"] = localtime()
+    message["Message-ID"] = make_msgid(domain=_domain(host))
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
+    values = _values(letter, settings)
+    message.set_content(_TEXT.get_template(f"{letter.kind}.txt").render(values))
+    message.add_alternative(_HTML.get_template(f"{letter.kind}.html").render(values), subtype="html")
+    return message
+
+
+def host_of(settings: Settings) -> str:
+    """Where this service is reached, as people say it: without scheme and port."""
+    return urlsplit(settings.public_url).hostname or "localhost"
+
+
+def _recipient(email: str) -> Address:
+    """A normalised address is split at its last @; nothing of it can become a second recipient."""
+    username, _, domain = email.rpartition("@")
+    return Address(username=username, domain=domain)
+
+
+def _domain(host: str) -> str:
+    """A host as the right side of an address: an IP address stands in brackets (RFC 5321, 4.1.3)."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
+
+
+def _values(letter: Letter, settings: Settings) -> dict[str, object]:
+    return {
+        "host": host_of(settings),
+        "email": letter.email,
+        "secret": letter.secret,
+        "sign_in_url": f"{settings.public_url}/login",
+        "minutes": int(codes.LIFETIME.total_seconds() // 60),
+        "hours": int(links.INVITATION_LIFETIME.total_seconds() // 3600),
+    }

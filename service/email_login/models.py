@@ -1,0 +1,77 @@
+"""The side door: its switch, the codes that were asked for, one-time links, and the mails that are still to go out."""
+
+from enum import StrEnum
+
+from tortoise import fields
+from tortoise.models import Model
+
+
+class SignUpMode(StrEnum):
+    """INVITATION: only people who have a place here get a code. OPEN: anyone does, and the first sign-in makes the user."""
+
+    INVITATION = "INVITATION"
+    OPEN = "OPEN"
+
+
+class EmailLogin(Model):
+    """One row: the switch, and who may come in."""
+
+    id = fields.IntField(primary_key=True, generated=False)
+    enabled = fields.BooleanField(default=True)
+    sign_up = fields.CharEnumField(SignUpMode, max_length=16, default=SignUpMode.INVITATION)
+
+    class Meta:
+        table = "email_login"
+
+
+class EmailCode(Model):
+    """A code that was asked for, by anyone, for any address: also for one that gets no mail."""
+
+    id = fields.CharField(max_length=22, primary_key=True, description="128 random bits, known to whoever asked")
+    email = fields.CharField(max_length=320, description="normalised")
+    code_hash = fields.CharField(max_length=64, description="keyed, so that nobody finds 6 digits by trying them all")
+    tries = fields.IntField(default=0)
+    created_at = fields.DatetimeField()
+    expires_at = fields.DatetimeField(db_index=True)
+    used_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "email_codes"
+
+
+class CodeAllowance(Model):
+    """How many codes were asked for within an hour, of an address or from a network."""
+
+    id = fields.CharField(max_length=64, primary_key=True, description="hash of what is counted")
+    used = fields.IntField()
+    ends_at = fields.DatetimeField(db_index=True, description="an hour after the first")
+
+    class Meta:
+        table = "email_code_allowances"
+
+
+class SignInLink(Model):
+    """A one-time link. There is one of each holder at most, so that a new one voids the old."""
+
+    holder = fields.BigIntField(
+        primary_key=True, generated=False, description="serial of the invited user, 0 for whoever sets the service up"
+    )
+    token_hash = fields.CharField(max_length=64, unique=True)
+    email = fields.CharField(max_length=320, null=True, description="of the user then: another address, another person")
+    expires_at = fields.DatetimeField(db_index=True)
+
+    class Meta:
+        table = "sign_in_links"
+
+
+class OutgoingMail(Model):
+    """A mail that is still to be sent: it outlives a crash and a restart, and goes when it was sent or is of no use."""
+
+    id = fields.CharField(max_length=36, primary_key=True, description="UUIDv7")
+    encrypted_letter = fields.TextField(description="to whom and what, under the operator's encryption key")
+    tries = fields.IntField(default=0)
+    due_at = fields.DatetimeField(db_index=True, description="not before, and while it is being sent, when to try again")
+    expires_at = fields.DatetimeField(db_index=True, description="when it is of no use any more")
+
+    class Meta:
+        table = "outgoing_mails"

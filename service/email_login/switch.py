@@ -1,0 +1,49 @@
+"""The switch of email login: on or off, and who may come in. Read at every use, so that a change holds at once everywhere."""
+
+from dataclasses import dataclass, replace
+
+from service.audit.actions import Action
+from service.audit.log import Actor, record
+from service.database import Row, Statement, fetch_one, transaction, write
+from service.email_login.models import SignUpMode
+
+_READ = "SELECT enabled, sign_up FROM email_login WHERE id = 1"
+_CURRENT = Statement(_READ)
+_LOCK = Statement(_READ + " FOR UPDATE")
+_SET = Statement("UPDATE email_login SET enabled = $1, sign_up = $2 WHERE id = 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Whether email login is on, and who may sign in by it."""
+
+    enabled: bool
+    sign_up: SignUpMode
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anyone may come in, also who has no place here yet."""
+        return self.sign_up is SignUpMode.OPEN
+
+
+async def read_switch() -> Switch:
+    """The switch as it is now."""
+    return _switch_of(await fetch_one(_CURRENT))
+
+
+async def update_switch(by: Actor, *, enabled: bool | None = None, sign_up: SignUpMode | None = None) -> Switch:
+    """Change what is given, and nothing else. Ends no session."""
+    async with transaction():
+        before = _switch_of(await fetch_one(_LOCK))
+        after = replace(
+            before, enabled=before.enabled if enabled is None else enabled, sign_up=sign_up or before.sign_up
+        )
+        if after != before:
+            await write(_SET, after.enabled, after.sign_up)
+            await record(Action.EMAIL_LOGIN_UPDATED, by, detail={"enabled": after.enabled, "signUp": after.sign_up})
+    return after
+
+
+def _switch_of(row: Row | None) -> Switch:
+    assert row is not None, "the migration makes this row"
+    return Switch(bool(row["enabled"]), SignUpMode(row["sign_up"]))

@@ -1,0 +1,38 @@
+"""Operations run in this process, by callers that have no HTTP between them and the schema: the admin panel's pages.
+
+They are the same operations under the same authority: what the panel does, any dashboard can do.
+"""
+
+from typing import Any
+
+from service.authority import Caller
+from service.errors import ErrorCode
+from service.graphql.context import Context
+from service.graphql.documents import Documents
+from service.graphql.endpoint import log_internal_error, log_refusal
+from service.graphql.errors import ErrorBoundary
+from service.graphql.execution import Operations
+from service.graphql.requests import GraphQLRequest
+from service.graphql.schema import schema
+from service.instance import Instance
+
+_operations = Operations(schema, Documents(schema, introspection=True), ErrorBoundary(log_internal_error, log_refusal))
+
+
+class OperationRefused(Exception):
+    """The operation answered an error; the first one, in its public words."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+async def run_operation(
+    document: str, variables: dict[str, object], instance: Instance, caller: Caller
+) -> dict[str, Any]:
+    """The operation's data; raises `OperationRefused` where any part of it was refused."""
+    payload = await _operations.answer(GraphQLRequest(document, variables), Context(instance, caller))
+    for error in payload.get("errors", ()):
+        raise OperationRefused(error["extensions"]["code"], error["message"])
+    return payload.get("data") or {}

@@ -1,0 +1,42 @@
+"""Secrets that a page shows once: kept for a while for the session that made them, so that a reload or Back shows them again.
+
+Making another one instead, on every reload, would rotate the secret under people's feet.
+"""
+
+from datetime import timedelta
+
+from service.clock import now
+from service.database import Statement, fetch_one, write
+from service.encryption import Cipher
+from service.identity import new_id
+from service.sessions.lifecycle import LiveSession
+
+SHOWN_FOR = timedelta(minutes=10)
+
+_KEEP = Statement(
+    "INSERT INTO shown_secrets (id, session_id, kind, encrypted_secret, expires_at) VALUES ($1, $2, $3, $4, $5)"
+)
+_FIND = Statement(
+    "SELECT kind, encrypted_secret FROM shown_secrets WHERE id = $1 AND session_id = $2 AND expires_at > $3"
+)
+_PURGE = Statement(
+    "DELETE FROM shown_secrets WHERE id IN (SELECT id FROM shown_secrets WHERE expires_at < $1 LIMIT $2)"
+)
+
+
+async def keep_to_show(secret: str, kind: str, session: LiveSession, cipher: Cipher) -> str:
+    """Keep a secret, encrypted, for ten minutes and for this session alone; the id that it is shown by."""
+    shown_id = new_id()
+    await write(_KEEP, shown_id, session.id, kind, cipher.encrypt(secret), now() + SHOWN_FOR)
+    return shown_id
+
+
+async def secret_to_show(shown_id: str, session: LiveSession, cipher: Cipher) -> tuple[str, str] | None:
+    """The kind and the text of a secret that was kept for this session; None once its time is over."""
+    row = await fetch_one(_FIND, shown_id, session.id, now())
+    return None if row is None else (row["kind"], cipher.decrypt(row["encrypted_secret"]))
+
+
+async def purge_shown_secrets(batch: int) -> int:
+    """Forget so many at most whose time is over; how many there were."""
+    return await write(_PURGE, now(), batch)

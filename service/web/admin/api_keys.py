@@ -1,0 +1,54 @@
+"""API keys: made, shown once, revoked."""
+
+from datetime import UTC, date, datetime, time
+
+from starlette.datastructures import FormData
+from starlette.responses import Response
+
+from service.api_keys.models import ApiKeyScope
+from service.clock import now
+from service.web.admin.authentication import to_secret
+from service.web.admin.desk import Desk, text_of
+
+API_KEYS = "/admin/api-keys"
+
+
+async def show_api_keys(desk: Desk) -> Response:
+    """`GET /admin/api-keys`."""
+    return await _show(desk, None, 200)
+
+
+async def show_api_keys_with_problem(desk: Desk, problem: str, status: int) -> Response:
+    """The same, with what went wrong on it."""
+    return await _show(desk, problem, status)
+
+
+async def change_api_keys(desk: Desk, form: FormData) -> Response:
+    """`POST /admin/api-keys`: a new key, or one revoked."""
+    if text_of(form, "action") == "revoke":
+        await desk.run("revoke_api_key", id=text_of(form, "id"))
+        return desk.go(API_KEYS, done="key-revoked")
+    try:
+        expires_at = _end_of_day(text_of(form, "expires"))
+    except ValueError:
+        return await _show(desk, "The day on which the key ends must be a date.", 422)
+    scope = ApiKeyScope.ADMIN if text_of(form, "scope") == ApiKeyScope.ADMIN else ApiKeyScope.READ
+    made = await desk.run("create_api_key", name=text_of(form, "name"), scope=scope, expiresAt=expires_at)
+    return await to_secret(desk, made["createApiKey"]["token"], api_key=True)
+
+
+async def _show(desk: Desk, problem: str | None, status: int) -> Response:
+    data = await desk.run("api_keys")
+    return desk.show(
+        "api_keys.html",
+        status=status,
+        problem=problem,
+        keys=data["apiKeys"],
+        seat_usage=data["seatUsage"],
+        moment=now().isoformat(),
+    )
+
+
+def _end_of_day(day: str) -> str | None:
+    """The last second of a day (UTC), so that a key that ends today is good today; None for no day."""
+    return datetime.combine(date.fromisoformat(day), time(23, 59, 59), UTC).isoformat() if day else None

@@ -1,0 +1,86 @@
+"""A line of seats over time as SVG, drawn on the server: what it shows stands in the table behind it too."""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+WIDTH, HEIGHT = 720, 220
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 12, 24
+
+
+class Sample(TypedDict):
+    """A day, as the schema has it."""
+
+    date: str
+    used: int
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A line across the chart, and what it says."""
+
+    y: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Coordinates in a box of `WIDTH` by `HEIGHT`; the template draws them, and CSS colours them."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    used: str
+    area: str
+    limits: list[str]
+    marks: list[Mark]
+    first_day: str
+    last_day: str
+
+
+def chart_of(history: list[Sample]) -> Chart:
+    """The chart of at least one day. The scale begins at zero, so that heights compare."""
+    top = _round_up(max(max(day["used"], day["limit"] or 0) for day in history))
+    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(history) - 1)
+
+    def x(number: int) -> float:
+        return round(_LEFT + number * step, 1)
+
+    def y(seats: float) -> float:
+        return round(HEIGHT - _BOTTOM - seats / top * (HEIGHT - _TOP - _BOTTOM), 1)
+
+    points = [f"{x(n)},{y(day['used'])}" for n, day in enumerate(history)]
+    ground = y(0)
+    return Chart(
+        width=WIDTH,
+        height=HEIGHT,
+        left=_LEFT,
+        right=WIDTH - _RIGHT,
+        used=" ".join(points),
+        area=f"{_LEFT},{ground} {' '.join(points)} {x(len(history) - 1)},{ground}",
+        limits=[" ".join(f"{x(n)},{y(limit)}" for n, limit in run) for run in _runs_with_limit(history)],
+        marks=[Mark(y(top * share), f"{round(top * share):,}") for share in (0, 0.5, 1)],
+        first_day=history[0]["date"][:10],
+        last_day=history[-1]["date"][:10],
+    )
+
+
+def _runs_with_limit(history: list[Sample]) -> list[list[tuple[int, int]]]:
+    """Days in a row that had a limit: where there was none, the line is broken."""
+    runs: list[list[tuple[int, int]]] = [[]]
+    for number, day in enumerate(history):
+        if day["limit"] is None:
+            runs.append([])
+        else:
+            runs[-1].append((number, day["limit"]))
+    return [run for run in runs if run]
+
+
+def _round_up(highest: int) -> int:
+    """An even number that reads well at the top of a scale: 1, 2 or 5 and zeros, at least 2."""
+    size = 2
+    while size < highest:
+        leading = int(str(size)[0])
+        size = size * 5 // 2 if leading == 2 else size * 2
+    return size

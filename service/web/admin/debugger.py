@@ -1,0 +1,46 @@
+"""The code debugger: paste a code, see every check. The code is sent in a form, so it stands in no address and no history."""
+
+import json
+
+from starlette.datastructures import FormData
+from starlette.responses import Response
+
+from service.web.admin.desk import Desk, text_of
+
+DEBUGGER = "/admin/authentication/debugger"
+
+
+async def show_debugger(desk: Desk) -> Response:
+    """`GET /admin/authentication/debugger`: an empty form."""
+    return await _show_empty(desk, None, 200)
+
+
+async def show_debugger_with_problem(desk: Desk, problem: str, status: int) -> Response:
+    """The same, with what went wrong on it."""
+    return await _show_empty(desk, problem, status)
+
+
+async def debug_code(desk: Desk, form: FormData) -> Response:
+    """`POST /admin/authentication/debugger`: the findings. Nothing is done, and nothing of the code is kept."""
+    code = text_of(form, "code")
+    if not code:
+        return await _show_empty(desk, "Paste a code first.", 422)
+    data = await desk.run("inspect_code", externalAuthCode=code)
+    found = data["inspectExternalAuthCode"]
+    return desk.show(
+        "debugger.html",
+        code=code,
+        found=found,
+        header=_indented(found["header"]),
+        claims=_indented(found["claims"]),
+        seat_usage=data["seatUsage"],
+    )
+
+
+async def _show_empty(desk: Desk, problem: str | None, status: int) -> Response:
+    seat_usage = (await desk.run("seat_usage"))["seatUsage"]
+    return desk.show("debugger.html", status=status, problem=problem, code="", found=None, seat_usage=seat_usage)
+
+
+def _indented(value: object) -> str | None:
+    return None if value is None else json.dumps(value, indent=2, ensure_ascii=False)

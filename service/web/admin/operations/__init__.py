@@ -1,0 +1,17 @@
+"""The operations of the panel, one file each, as any dashboard could send them. CI validates them against the schema."""
+
+from pathlib import Path
+from typing import Any
+
+from service.authority import Caller
+from service.graphql.in_process import OperationRefused, run_operation
+from service.instance import Instance
+
+__all__ = ["DOCUMENTS", "OperationRefused", "run"]
+
+DOCUMENTS = {path.stem: path.read_text() for path in Path(__file__).parent.glob("*.graphql")}
+
+
+async def run(operation: str, instance: Instance, caller: Caller, /, **variables: object) -> dict[str, Any]:
+    """Run an operation by its file's name; raises `OperationRefused` with words that may be shown."""
+    return await run_operation(DOCUMENTS[operation], variables, instance, caller)

@@ -1,0 +1,44 @@
+"""Seats: how many are used, by whom, over time; and the limit."""
+
+from starlette.datastructures import FormData
+from starlette.responses import Response
+
+from service.web.admin.chart import chart_of
+from service.web.admin.desk import Desk, text_of
+
+SEATS = "/admin/seats"
+_PERIODS = {30: "30 days", 90: "90 days", 365: "1 year"}
+
+
+async def show_seats(desk: Desk) -> Response:
+    """`GET /admin/seats`."""
+    return await _show(desk, None, 200)
+
+
+async def show_seats_with_problem(desk: Desk, problem: str, status: int) -> Response:
+    """The same, with what went wrong on it."""
+    return await _show(desk, problem, status)
+
+
+async def set_limit(desk: Desk, form: FormData) -> Response:
+    """`POST /admin/seats`: an empty field is no limit."""
+    limit = text_of(form, "limit")
+    if limit and (not limit.isdecimal() or len(limit) > 10):
+        return await _show(desk, "The limit must be a number of seats, or empty for no limit.", 422)
+    await desk.run("set_seat_limit", limit=int(limit) if limit else None)
+    return desk.go(SEATS, done="limit-set")
+
+
+async def _show(desk: Desk, problem: str | None, status: int) -> Response:
+    asked = desk.asked("days") or ""
+    days = int(asked) if asked in map(str, _PERIODS) else min(_PERIODS)
+    seat_usage = (await desk.run("seats", days=days))["seatUsage"]
+    return desk.show(
+        "seats.html",
+        status=status,
+        problem=problem,
+        seat_usage=seat_usage,
+        chart=chart_of(seat_usage["history"]),
+        days=days,
+        periods=_PERIODS,
+    )

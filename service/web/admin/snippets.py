@@ -1,0 +1,55 @@
+"""What to copy: a program that signs a code in each language, and the ways to hand the code over, with this service's address."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.responses import Response
+
+from service.web.admin.desk import Desk
+
+SNIPPETS = "/admin/authentication/snippets"
+
+_DIRECTORY = Path(__file__).parent / "snippets"
+_LANGUAGES = {
+    "Node.js, jsonwebtoken": "sign-jsonwebtoken.mjs",
+    "Node.js, jose": "sign-jose.mjs",
+    "Python, PyJWT": "sign.py",
+    "PHP": "sign.php",
+    "Ruby": "sign.rb",
+    "Go": "sign.go",
+    "Java": "Sign.java",
+    "C#": "Program.cs",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A piece of text to copy. The README shows the same programs, and its tests run them."""
+
+    title: str
+    text: str
+
+
+_PROGRAMS = [Snippet(title, (_DIRECTORY / name).read_text().rstrip()) for title, name in _LANGUAGES.items()]
+
+
+async def show_snippets(desk: Desk) -> Response:
+    """`GET /admin/authentication/snippets`."""
+    seat_usage = (await desk.run("seat_usage"))["seatUsage"]
+    ways = _ways_in(desk.settings.public_url)
+    return desk.show("snippets.html", programs=_PROGRAMS, ways=ways, seat_usage=seat_usage)
+
+
+def _ways_in(public_url: str) -> list[Snippet]:
+    return [
+        Snippet("A link", f"{public_url}/?externalAuthCode=XXXXXX&returnTo=/inbox"),
+        Snippet("The widget", f'<script defer data-external-auth-code="XXXXXX" src="{public_url}/widget.js"></script>'),
+        Snippet(
+            "The GraphQL mutation",
+            f"""curl {public_url}/graphql -H 'Content-Type: application/json' -d '{{
+  "query": "mutation ($code: String!) {{ exchangeExternalAuthCode(externalAuthCode: $code) {{ __typename ... on SessionGrant """
+            """{ token user { id email } } ... on SignInError { code message reference } } }",
+  "variables": { "code": "XXXXXX" }
+}'""",
+        ),
+    ]

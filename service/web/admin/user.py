@@ -1,0 +1,96 @@
+"""A user's page: who it is, live sessions, history; and everything that can be done to it, each saying what it will do."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.datastructures import FormData
+from starlette.responses import Response
+
+from service.accounts.models import UserRole
+from service.web.admin.desk import Desk, show_problem, text_of
+from service.web.admin.users import USERS
+
+USER = f"{USERS}/user"
+
+
+async def show_user(desk: Desk) -> Response:
+    """`GET /admin/users/user?id=…`: the id may hold any character, so it is no part of the path."""
+    return await _show(desk, desk.asked("id") or "", None, 200)
+
+
+async def show_user_with_problem(desk: Desk, problem: str, status: int) -> Response:
+    """The same, with what went wrong with a form on it. The form says whom it is about."""
+    form = await desk.request.form()
+    return await _show(desk, text_of(form, "id"), problem, status)
+
+
+async def change_user(desk: Desk, form: FormData) -> Response:
+    """`POST /admin/users/user`: what its button says."""
+    action = _ACTIONS.get(text_of(form, "action"))
+    if action is None:
+        return await show_problem(desk, "This form is not known here. Go back and try again.", 422)
+    return await action(desk, text_of(form, "id"), form)
+
+
+async def _show(desk: Desk, user_id: str, problem: str | None, status: int) -> Response:
+    data = await desk.run("user", id=user_id)
+    if data["user"] is None:
+        return await show_problem(desk, "There is no user with this id. It may have been deleted.", 404)
+    return desk.show(
+        "user.html",
+        status=status,
+        problem=problem,
+        user=data["user"],
+        events=data["auditLog"],
+        seat_usage=data["seatUsage"],
+    )
+
+
+async def _update(desk: Desk, user_id: str, form: FormData) -> Response:
+    await desk.run(
+        "update_user", id=user_id, email=text_of(form, "email") or None, externalId=text_of(form, "externalId") or None
+    )
+    return desk.go(USER, id=user_id, done="updated")
+
+
+async def _deactivate(desk: Desk, user_id: str, _form: FormData) -> Response:
+    await desk.run("deactivate_user", id=user_id)
+    return desk.go(USER, id=user_id, done="deactivated")
+
+
+async def _reactivate(desk: Desk, user_id: str, _form: FormData) -> Response:
+    await desk.run("reactivate_user", id=user_id)
+    return desk.go(USER, id=user_id, done="reactivated")
+
+
+async def _delete(desk: Desk, user_id: str, form: FormData) -> Response:
+    if text_of(form, "confirmation") != user_id:
+        return await _show(desk, user_id, "Nothing was deleted: the id that you typed is not this user's.", 422)
+    await desk.run("delete_user", id=user_id)
+    return desk.go(USERS, done="deleted")
+
+
+async def _end_sessions(desk: Desk, user_id: str, _form: FormData) -> Response:
+    await desk.run("end_user_sessions", id=user_id)
+    return desk.go(USER, id=user_id, done="sessions-ended")
+
+
+async def _end_session(desk: Desk, user_id: str, form: FormData) -> Response:
+    await desk.run("end_session", id=text_of(form, "session"))
+    return desk.go(USER, id=user_id, done="session-ended")
+
+
+async def _set_role(desk: Desk, user_id: str, form: FormData) -> Response:
+    role = UserRole.ADMIN if text_of(form, "role") == UserRole.ADMIN else UserRole.MEMBER
+    await desk.run("set_user_role", id=user_id, role=role)
+    return desk.go(USER, id=user_id, done="role-set")
+
+
+_ACTIONS: dict[str, Callable[[Desk, str, FormData], Awaitable[Response]]] = {
+    "update": _update,
+    "deactivate": _deactivate,
+    "reactivate": _reactivate,
+    "delete": _delete,
+    "end-sessions": _end_sessions,
+    "end-session": _end_session,
+    "set-role": _set_role,
+}

@@ -1,0 +1,131 @@
+"""Which pages of other origins may call `/graphql` (CORS, as the Fetch standard has it): those that the operator names.
+
+A pure ASGI wrapper around the endpoint, so that its errors carry the headers too: without them a page learns nothing of
+what went wrong. What no page of another origin sends passes through it untouched.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.authority import is_same_origin, is_under_cookie_domain
+from service.metrics import REFUSED_ORIGINS
+from service.settings import Settings
+
+PREFLIGHT_MAX_AGE = 7200  # seconds; Chromium keeps no preflight longer
+NOTED_EVERY = 3600  # seconds
+MOST_NOTED = 50  # origins in that time: strangers choose them, and can fill neither memory nor log
+
+_METHODS = "GET, POST"
+_USUAL_HEADERS = "authorization, content-type"
+_HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}")  # field names (RFC 9110, 5.1), in a list
+_VARY = {"Vary": "Origin"}
+_REFUSED = "This origin may not call this service from a browser: DOORCODE_ALLOWED_ORIGINS does not name it.\n"
+
+_log = structlog.get_logger()
+
+
+class CrossOrigin:
+    """An ASGI application that lets the pages of exact origins read another one's answers."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+        self._refused = RefusedOrigins()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a preflight; pass on everything else."""
+        request = HTTPConnection(scope)
+        origin = request.headers.get("origin")
+        if origin is None or is_same_origin(request, self._settings):
+            await self._app(scope, receive, send)
+            return
+        headers = self._headers_for(origin)
+        if _is_preflight(request):
+            await _answer_preflight(request, headers)(scope, receive, send)
+        else:
+            await self._app(scope, receive, _with_headers(send, headers or _VARY))
+
+    def _headers_for(self, origin: str) -> dict[str, str] | None:
+        """What lets a page of this origin read the answer; None for an origin that may not."""
+        if origin not in self._settings.allowed_origins:
+            self._refused.note(origin)
+            return None
+        headers = {**_VARY, "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "Retry-After"}
+        if is_under_cookie_domain(origin, self._settings):
+            headers["Access-Control-Allow-Credentials"] = "true"
+        return headers
+
+
+class RefusedOrigins:
+    """Counts what is refused, and tells the operator of each origin once in a while."""
+
+    def __init__(self) -> None:
+        self._noted: set[str] = set()
+        self._forgotten_at = 0.0
+
+    def note(self, origin: str) -> None:
+        """One refused request. Anybody can write anything into that header."""
+        REFUSED_ORIGINS.inc()
+        shown = _printable(origin)
+        if self._is_news(shown, time.monotonic()):
+            _log.warning(
+                "an origin was refused; a page that should call this service has to be named in DOORCODE_ALLOWED_ORIGINS",
+                origin=shown,
+            )
+
+    def _is_news(self, origin: str, moment: float) -> bool:
+        if moment >= self._forgotten_at:
+            self._noted.clear()
+            self._forgotten_at = moment + NOTED_EVERY
+        if origin in self._noted or len(self._noted) >= MOST_NOTED:
+            return False
+        self._noted.add(origin)
+        return True
+
+
+def _is_preflight(request: HTTPConnection) -> bool:
+    return request.scope["method"] == "OPTIONS" and "access-control-request-method" in request.headers
+
+
+def _answer_preflight(request: HTTPConnection, headers: dict[str, str] | None) -> Response:
+    """Any header may be sent that the page asks for: clients have their own for tracing, and whoever may call at all is trusted to."""
+    if headers is None:
+        return PlainTextResponse(_REFUSED, 403, _VARY)
+    asked = request.headers.get("access-control-request-headers", "")
+    answer = {
+        **headers,
+        "Access-Control-Allow-Methods": _METHODS,
+        "Access-Control-Allow-Headers": asked if _HEADER_NAMES.fullmatch(asked) else _USUAL_HEADERS,
+        "Access-Control-Max-Age": str(PREFLIGHT_MAX_AGE),
+        "Vary": "Origin, Access-Control-Request-Headers",
+    }
+    return Response(status_code=204, headers=answer)
+
+
+def _with_headers(send: Send, headers: dict[str, str]) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            _add(MutableHeaders(scope=message), headers.items())
+        await send(message)
+
+    return sending
+
+
+def _add(answer: MutableHeaders, headers: Iterable[tuple[str, str]]) -> None:
+    for name, value in headers:
+        if name == "Vary":
+            answer.add_vary_header(value)
+        else:
+            answer[name] = value
+
+
+def _printable(origin: str) -> str:
+    """Short, and without what a terminal or a log reader would act on."""
+    return "".join(character if character.isprintable() else "?" for character in origin[:100])

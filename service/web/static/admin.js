@@ -1,0 +1,39 @@
+// What the panel gains with JavaScript: local times, copying, `/` to search, Esc to close. Every page works without it.
+
+"use strict";
+
+const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+for (const time of document.querySelectorAll("time[datetime]")) {
+  const moment = new Date(time.dateTime);
+  if (Number.isNaN(moment.getTime())) continue;
+  time.title = time.textContent; // the time in UTC stays to be read
+  time.textContent = localTime.format(moment);
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const source = button.parentElement.querySelector("[data-copy-source]");
+    try {
+      await navigator.clipboard.writeText(source.value ?? source.textContent);
+      button.textContent = "Copied";
+    } catch {
+      if (source.select) source.select();
+      button.textContent = "Press Ctrl+C";
+    }
+  });
+}
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select");
+  const search = document.querySelector("[data-search]");
+  if (event.key === "/" && !typing && search && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    search.focus();
+  } else if (event.key === "Escape") {
+    const open = document.activeElement.closest("details[open]");
+    if (!open) return;
+    open.open = false;
+    open.querySelector("summary").focus();
+  }
+});

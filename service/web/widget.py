@@ -1,0 +1,45 @@
+"""`/widget.js`: the script that a page of any origin loads to sign its visitor in."""
+
+import gzip
+import hashlib
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.web.assets import is_unchanged
+
+KEPT_FOR = 600  # seconds: a corrected widget is everywhere soon, and page loads meanwhile ask for nothing
+
+_SCRIPT = (Path(__file__).parent / "widget.js").read_bytes()
+_COMPRESSED = gzip.compress(_SCRIPT, mtime=0)
+_VERSION = hashlib.sha256(_SCRIPT).hexdigest()[:16]
+_HEADERS = {
+    "Cache-Control": f"public, max-age={KEPT_FOR}",
+    "Vary": "Accept-Encoding",
+    "Access-Control-Allow-Origin": "*",  # for `crossorigin` and `integrity`, and for what errors say
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+async def serve_widget(request: Request) -> Response:
+    """The script, compressed where the client takes that; 304 where it has it."""
+    compressed = _takes_gzip(request)
+    # A strong ETag is of the bytes that are sent (RFC 9110, 8.8.3.3).
+    etag = f'"{_VERSION}-gzip"' if compressed else f'"{_VERSION}"'
+    headers = {**_HEADERS, "ETag": etag}
+    if is_unchanged(request, etag):
+        return Response(status_code=304, headers=headers)
+    if compressed:
+        return Response(_COMPRESSED, media_type="text/javascript", headers={**headers, "Content-Encoding": "gzip"})
+    return Response(_SCRIPT, media_type="text/javascript", headers=headers)
+
+
+def _takes_gzip(request: Request) -> bool:
+    """Whether `gzip` is accepted by name. Who accepts anything (`*`) gets the plain script."""
+    for accepted in request.headers.get("accept-encoding", "").lower().split(","):
+        coding, _, quality = accepted.replace(" ", "").partition(";q=")
+        if coding == "gzip":
+            return quality.strip("0.") != "" or quality == ""
+    return False

@@ -1,0 +1,319 @@
+"""The widget in Chromium, on a page of another site: signing in, what is kept, events, the queue, signing out."""
+
+from collections.abc import Iterator
+
+import jwt
+import pytest
+from anyio.from_thread import BlockingPortal
+from playwright.sync_api import Page
+
+from service.accounts.administration import deactivate_user
+from service.audit.log import SYSTEM
+from tests.browser.frontend import Frontend
+from tests.browser.widget import events, hold, is_live, operations_sent, served, wait_for
+from tests.web.site import Site, new_user_id
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Frontend]:
+    with Frontend() as frontend:
+        yield frontend
+
+
+@pytest.fixture(scope="module")
+def site(shop: Frontend, background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with served(tmp_path_factory.mktemp("site"), background, DOORCODE_ALLOWED_ORIGINS=shop.origin) as site:
+        yield site
+
+
+def test_code_in_the_attribute_signs_in(page: Page, shop: Frontend, site: Site) -> None:
+    user_id = new_user_id()
+    code = site.sign({"user": {"id": user_id, "email": f"{user_id}@example.com", "plan": "gold"}})
+
+    page.goto(shop.show_widget(site.server.url, code))
+    session = wait_for(page, "ready")
+
+    assert session["user"] == {
+        "id": user_id,
+        "externalId": user_id,
+        "email": f"{user_id}@example.com",
+        "metadata": {"plan": "gold"},
+        "origin": "EXTERNAL_JWT",
+        "role": "MEMBER",
+    }
+    assert session["newUser"] is True
+    assert is_live(site, session["token"])
+    assert events(page) == ["ready"]
+
+
+def test_session_lasts_an_hour(page: Page, shop: Frontend, site: Site) -> None:
+    page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
+    session = wait_for(page, "ready")
+
+    lifetime = page.evaluate("s => Date.parse(s.expiresAt) - Date.parse(s.createdAt)", session)
+    assert lifetime == pytest.approx(3_600_000, abs=60_000)
+
+
+def test_attribute_is_gone_before_the_exchange_has_an_answer(page: Page, shop: Frontend, site: Site) -> None:
+    held = hold(page)
+    page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
+    page.wait_for_function("window.Doorcode")
+
+    assert page.locator("script[src]").count() == 1
+    assert page.locator("[data-external-auth-code]").count() == 0
+    assert events(page) == []
+    held[0].continue_()
+    wait_for(page, "ready")
+
+
+def test_nothing_is_kept_but_in_memory(page: Page, shop: Frontend, site: Site) -> None:
+    """And a session that a link left in this browser's cookies is not looked at."""
+    page.goto(f"{site.server.url}/?externalAuthCode={site.code_for(new_user_id())}")
+    before = page.context.storage_state(indexed_db=True)
+    sent = []
+    page.on("request", lambda request: sent.append(request.all_headers()) if "/graphql" in request.url else None)
+
+    page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
+    wait_for(page, "ready")
+
+    assert page.context.storage_state(indexed_db=True) == before
+    assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
+    assert sent
+    assert not [headers for headers in sent if "cookie" in headers]
+
+
+def test_every_page_load_verifies_afresh(page: Page, shop: Frontend, site: Site) -> None:
+    user_id = new_user_id()
+    page.goto(shop.show_widget(site.server.url, site.code_for(user_id)))
+    first = wait_for(page, "ready")
+    site.call(lambda _: deactivate_user(user_id, SYSTEM))
+
+    page.reload()
+    error = wait_for(page, "error")
+
+    assert error["code"] == "USER_DEACTIVATED"
+    assert not is_live(site, first["token"])
+
+
+def test_refused_code_is_an_error_event(page: Page, shop: Frontend, site: Site) -> None:
+    sent = operations_sent(page)
+    page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id(), exp=1)))
+    error = wait_for(page, "error")
+
+    assert error["code"] == "CODE_EXPIRED"
+    assert "expired" in error["message"]
+    assert len(error["reference"]) == 10
+    assert error["retryable"] is False
+    assert page.evaluate("Doorcode.getSession()") is None
+    assert page.evaluate("Doorcode.getAccessToken()") is None
+    assert len(sent) == 1
+
+
+def test_without_a_code_nothing_happens_until_authenticate(page: Page, shop: Frontend, site: Site) -> None:
+    user_id = new_user_id()
+    sent = operations_sent(page)
+    page.goto(shop.show_widget(site.server.url, None))
+
+    assert page.evaluate("Doorcode.getSession()") is None
+    assert sent == []
+    session = page.evaluate("code => Doorcode.authenticate(code)", site.code_for(user_id))
+    assert session["user"]["id"] == user_id
+    assert page.evaluate("Doorcode.getSession()") == session
+    assert events(page) == ["ready"]
+
+
+def test_authenticate_rejects_with_what_the_event_says(page: Page, shop: Frontend, site: Site) -> None:
+    page.goto(shop.show_widget(site.server.url, None))
+
+    failure = page.evaluate("Doorcode.authenticate('no code').catch(e => [e instanceof Error, {...e}])")
+
+    assert failure[0] is True
+    assert failure[1] == wait_for(page, "error")
+    assert failure[1]["code"] == "MALFORMED_CODE"
+
+
+def test_calls_before_it_has_loaded_are_made_up_for(page: Page, shop: Frontend, site: Site) -> None:
+    queue = """<script>
+      (window.Doorcode = window.Doorcode || []).push(() => { throw new Error("of the page") });
+      Doorcode.push(async doorcode => {
+        doorcode.on("ready", ({user}) => (window.early = user.id));
+        window.awaited = (await doorcode.getSession()).user.id;
+      });
+    </script>"""
+    user_id = new_user_id()
+    page.goto(shop.show_widget(site.server.url, site.code_for(user_id), before=queue))
+    page.wait_for_function("window.awaited && window.early")
+
+    assert page.evaluate("[early, awaited]") == [user_id, user_id]
+    page.evaluate("Doorcode.push(({getSession}) => (window.late = getSession))")
+    assert page.evaluate("late == Doorcode.getSession")
+
+
+@pytest.mark.parametrize("name", ["ready", "doorcode:ready"])
+def test_on_replays_what_has_happened(page: Page, shop: Frontend, site: Site, name: str) -> None:
+    user_id = new_user_id()
+    page.goto(shop.show_widget(site.server.url, site.code_for(user_id)))
+    wait_for(page, "ready")
+
+    page.evaluate("name => { window.heard = []; window.stop = Doorcode.on(name, s => heard.push(s.user.id)) }", name)
+    page.wait_for_function("heard.length")
+    page.evaluate("code => Doorcode.authenticate(code)", site.code_for(user_id))
+    assert page.evaluate("heard") == [user_id, user_id]
+
+    page.evaluate("stop()")
+    page.evaluate("code => Doorcode.authenticate(code)", site.code_for(user_id))
+    assert page.evaluate("heard") == [user_id, user_id]
+
+
+def test_on_does_not_replay_what_no_longer_holds(page: Page, shop: Frontend, site: Site) -> None:
+    page.goto(shop.show_widget(site.server.url, None))
+    page.evaluate("Doorcode.authenticate('no code').catch(() => {})")
+    page.evaluate("code => Doorcode.authenticate(code)", site.code_for(new_user_id()))
+    page.evaluate("Doorcode.signOut()")
+
+    page.evaluate("""async () => {
+      window.heard = [];
+      for (const name of ["ready", "error", "signout"]) Doorcode.on(name, () => heard.push(name));
+      await new Promise(done => setTimeout(done, 50));
+    }""")
+    assert page.evaluate("heard") == ["signout"]
+
+
+def test_access_token_is_one_for_other_services(page: Page, shop: Frontend, site: Site) -> None:
+    user_id = new_user_id()
+    sent = operations_sent(page)
+    page.goto(shop.show_widget(site.server.url, site.code_for(user_id)))
+
+    first, second = page.evaluate("Promise.all([Doorcode.getAccessToken(), Doorcode.getAccessToken()])")
+
+    assert first == second
+    assert len(sent) == 1
+    key = jwt.PyJWKClient(f"{site.server.url}/.well-known/jwks.json").get_signing_key_from_jwt(first)
+    claims = jwt.decode(first, key, ["ES256"], audience="doorcode", issuer=site.server.url)
+    assert claims["sub"] == user_id
+
+
+def test_sign_out_ends_the_session_at_the_server(page: Page, shop: Frontend, site: Site) -> None:
+    page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
+    session = wait_for(page, "ready")
+    assert is_live(site, session["token"])
+
+    assert page.evaluate("Doorcode.signOut()") is True
+
+    assert not is_live(site, session["token"])
+    assert events(page) == ["ready", "signout"]
+    assert page.evaluate("Promise.all([Doorcode.getSession(), Doorcode.getAccessToken()])") == [None, None]
+    assert page.evaluate("Doorcode.signOut()") is False
+
+
+def test_sign_out_on_the_way_to_another_page_arrives(page: Page, shop: Frontend, site: Site) -> None:
+    page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
+    session = wait_for(page, "ready")
+    elsewhere = shop.show("<h1>Bye</h1>", "/bye")
+
+    with page.expect_request(lambda request: request.method == "POST" and "endSession" in (request.post_data or "")):
+        page.evaluate("url => { Doorcode.signOut(); location.href = url }", elsewhere)
+    page.get_by_role("heading", name="Bye").wait_for()
+
+    for _ in range(50):
+        if not is_live(site, session["token"]):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("the session is still live")
+
+
+def test_somebody_else_ends_the_session_before(page: Page, shop: Frontend, site: Site) -> None:
+    page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
+    first = wait_for(page, "ready")
+
+    with page.expect_response(lambda response: "endSession" in (response.request.post_data or "")):
+        second = page.evaluate("code => Doorcode.authenticate(code)", site.code_for(new_user_id()))
+
+    assert is_live(site, second["token"])
+    assert not is_live(site, first["token"])
+
+
+def test_of_two_sign_ins_the_later_counts(page: Page, shop: Frontend, site: Site) -> None:
+    """Even where the answer to the first comes last; and nothing stays live that nobody holds."""
+    page.goto(shop.show_widget(site.server.url, None))
+    held = hold(page)
+    page.evaluate("code => { window.first = Doorcode.authenticate(code) }", site.code_for(new_user_id()))
+    page.wait_for_timeout(50)
+    later = page.evaluate("code => Doorcode.authenticate(code)", site.code_for(new_user_id()))
+
+    answer = held[0].fetch()
+    token = answer.json()["data"]["exchangeExternalAuthCode"]["token"]
+    with page.expect_response(lambda response: "endSession" in (response.request.post_data or "")):
+        held[0].fulfill(response=answer)
+
+    assert page.evaluate("first") == later
+    assert page.evaluate("Doorcode.getSession()") == later
+    assert events(page) == ["ready"]
+    assert is_live(site, later["token"])
+    assert not is_live(site, token)
+
+
+def test_sign_out_while_a_sign_in_is_under_way_holds(page: Page, shop: Frontend, site: Site) -> None:
+    held = hold(page)
+    page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
+    page.wait_for_function("window.Doorcode")
+    page.wait_for_timeout(50)
+    page.evaluate("Doorcode.signOut()")
+
+    answer = held[0].fetch()
+    with page.expect_response(lambda response: "endSession" in (response.request.post_data or "")):
+        held[0].fulfill(response=answer)
+
+    assert page.evaluate("Doorcode.getSession()") is None
+    assert events(page) == ["signout"]
+    assert not is_live(site, answer.json()["data"]["exchangeExternalAuthCode"]["token"])
+
+
+def test_second_script_of_a_page_hands_its_code_to_the_first(page: Page, shop: Frontend, site: Site) -> None:
+    """As where a page's body is exchanged without a page load."""
+    page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
+    wait_for(page, "ready")
+    page.evaluate("window.api = Doorcode")
+
+    user_id = new_user_id()
+    page.evaluate(
+        """([src, code]) => new Promise(done => {
+          const script = document.createElement("script");
+          Object.assign(script, {src, onload: done});
+          script.dataset.externalAuthCode = code;
+          document.body.append(script);
+        })""",
+        [f"{site.server.url}/widget.js", site.code_for(user_id)],
+    )
+
+    assert page.evaluate("Doorcode.getSession()")["user"]["id"] == user_id
+    assert page.evaluate("api == Doorcode")
+    assert page.locator("[data-external-auth-code]").count() == 0
+
+
+def test_strict_content_security_policy_needs_the_origin_twice(page: Page, shop: Frontend, site: Site) -> None:
+    """As the README says: the script, and what it asks."""
+    here = site.server.url
+    policy = f"default-src 'none'; script-src {here}; connect-src {here}"
+    code = site.code_for(new_user_id())
+    page.goto(
+        shop.show(
+            f'<script defer data-external-auth-code="{code}" src="{here}/widget.js"></script>',
+            "/strict",
+            Content_Security_Policy=policy,
+        )
+    )
+
+    assert page.evaluate("Doorcode.getSession()")["newUser"] is True
+
+
+def test_service_workers_and_scripts_with_integrity_can_load_it(page: Page, shop: Frontend, site: Site) -> None:
+    """`crossorigin` asks for CORS headers on the script itself, as `integrity` needs."""
+    page.goto(
+        shop.show(
+            f'<script defer crossorigin src="{site.server.url}/widget.js"></script>',
+            Cross_Origin_Embedder_Policy="require-corp",
+        )
+    )
+
+    assert page.evaluate("typeof Doorcode.getSession") == "function"

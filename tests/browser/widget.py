@@ -1,0 +1,64 @@
+"""A page with the widget, as a test looks at it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from anyio.from_thread import BlockingPortal
+from playwright.sync_api import Page, Route
+
+from tests.web.site import Site
+
+
+@contextmanager
+def served(directory: Path, background: BlockingPortal, **environ: str) -> Iterator[Site]:
+    """A Doorcode on SQLite until the end of the block."""
+    site = Site.open(directory, f"sqlite://{directory}/site.sqlite3", background, environ)
+    try:
+        yield site
+    finally:
+        site.server.close()
+
+
+def events(page: Page) -> list[str]:
+    """The names of the events so far."""
+    return [name for name, _ in page.evaluate("seen")]
+
+
+def wait_for(page: Page, event: str) -> Any:
+    """The detail of the last such event, once there is one."""
+    eventually(page, lambda: event in events(page))
+    return page.evaluate(f"seen.findLast(([name]) => name == '{event}')[1]")
+
+
+def eventually(page: Page, condition: Callable[[], object]) -> None:
+    """Waits until it holds. Playwright's own waiting stands still where a test has stopped the page's clock."""
+    for _ in range(500):
+        if condition():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("it never came to hold")
+
+
+def operations_sent(page: Page) -> list[dict[str, Any]]:
+    """Grows with every GraphQL request of the page."""
+    sent: list[dict[str, Any]] = []
+    page.on("request", lambda request: sent.append(request.post_data_json) if request.method == "POST" else None)
+    return sent
+
+
+def hold(page: Page) -> list[Route]:
+    """Keeps the next GraphQL request from the server, until the test lets it go on."""
+    held: list[Route] = []
+    page.route("**/graphql", lambda route: held.append(route), times=1)  # noqa: PLW0108  # Playwright marks handlers
+    return held
+
+
+def is_live(site: Site, token: str) -> bool:
+    """Whether this is the token of a live session."""
+    with site.client() as client:
+        asked = client.post(
+            "/graphql", json={"query": "{currentSession{id}}"}, headers={"Authorization": f"Bearer {token}"}
+        )
+    return asked.json()["data"]["currentSession"] is not None

@@ -1,0 +1,143 @@
+"""The service in this process, driven as its edges drive it: codes as an integrator signs them, exchanges, people."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+
+from service.accounts.administration import invite_user
+from service.accounts.lookup import find_by_id
+from service.accounts.models import User, UserRole
+from service.audit.log import Actor
+from service.authority import by_session_token
+from service.clock import now
+from service.database import Row, Statement, fetch, fetch_one
+from service.errors import SignInErrorCode, SignInRefused
+from service.external_auth import secrets
+from service.external_auth.exchange import Grant, Visit, exchange
+from service.external_auth.policy_changes import Given, PolicyChange, update_policy
+from service.instance import Instance
+from service.sessions.lifecycle import Client, OpenedSession, Opening, open_session
+from service.sessions.models import Carrier, SignInMethod
+
+TABLES = [
+    "api_keys",
+    "audit_events",
+    "email_code_allowances",
+    "email_codes",
+    "email_login",
+    "external_auth",
+    "jwt_secrets",
+    "outgoing_mails",
+    "seat_samples",
+    "seats",
+    "session_cutoffs",
+    "sessions",
+    "sign_in_links",
+    "signing_keys",
+    "used_codes",
+    "users",
+]
+ADDRESS = "192.0.2.1"
+CLIENT = Client(ADDRESS, "tests")
+TESTER = Actor("tester", ADDRESS)
+
+
+def code_of(secret: str, claims: Mapping[str, Any], **header: object) -> str:
+    """A code as an integrator's program makes it from the secret's text; the claims may be any, however wrong."""
+    return jwt.PyJWS().encode(json.dumps(claims).encode(), secret, "HS256", header or None)
+
+
+async def enable(instance: Instance) -> str:
+    """Switches the method on; the text of the secret that this made."""
+    made = await secrets.enable(instance.cipher, TESTER)
+    assert made, "there was a current secret already"
+    return made.text
+
+
+async def set_policy(**values: object) -> None:
+    """Changes the policy, by its column names."""
+    await update_policy(PolicyChange(**{name: Given(value) for name, value in values.items()}), TESTER)
+
+
+async def visit(session_token: str | None = None, carrier: Carrier = Carrier.BEARER, client: Client = CLIENT) -> Visit:
+    """How a request arrives that carries this session token, as the edges make it."""
+    caller = await by_session_token(session_token, client, frozenset(Carrier))
+    return Visit(client, carrier, caller.session, caller.session_token)
+
+
+async def sign_in(
+    instance: Instance,
+    code: str,
+    *,
+    session_token: str | None = None,
+    carrier: Carrier = Carrier.BEARER,
+    client: Client = CLIENT,
+    lifetime: int | None = None,
+) -> Grant:
+    """One exchange."""
+    arrived = await visit(session_token, carrier, client)
+    return await exchange(code, arrived, instance.desk, lifetime=lifetime)
+
+
+async def refusal_of(instance: Instance, code: str, **how: Any) -> SignInRefused:
+    """The refusal of an exchange that has to be refused."""
+    with pytest.raises(SignInRefused) as refused:
+        await sign_in(instance, code, **how)
+    return refused.value
+
+
+async def answer_to(instance: Instance, code: str, **how: Any) -> SignInErrorCode | None:
+    """What an exchange answers: its error's code, or None where somebody is signed in."""
+    try:
+        await sign_in(instance, code, **how)
+    except SignInRefused as refused:
+        return refused.code
+    return None
+
+
+async def user(user_id: str) -> User:
+    """The user with this id, as the database has it now."""
+    found = await find_by_id(user_id)
+    assert found, f"there is no user {user_id}"
+    return found
+
+
+async def member(email: str) -> User:
+    """A member who was invited."""
+    return await invite_user(email, UserRole.MEMBER, TESTER)
+
+
+async def admin(email: str = "admin@example.com") -> User:
+    """An admin who was invited."""
+    return await invite_user(email, UserRole.ADMIN, TESTER)
+
+
+async def open_for(
+    person: User,
+    method: SignInMethod = SignInMethod.EMAIL,
+    carrier: Carrier = Carrier.BEARER,
+    lifetime: float = 3600,
+) -> OpenedSession:
+    """A session of this user, as a sign-in by this method opens it."""
+    return await open_session(person, Opening(method, carrier, CLIENT), now() + timedelta(seconds=lifetime))
+
+
+async def rows(table: str, where: str = "") -> list[Row]:
+    """Rows of a table, in no order."""
+    return list(await fetch(Statement(f"SELECT * FROM {table} {where}")))
+
+
+async def count(table: str, where: str = "") -> int:
+    """How many rows there are."""
+    row = await fetch_one(Statement(f"SELECT COUNT(*) AS number FROM {table} {where}"))
+    assert row
+    return int(row["number"])
+
+
+async def everything() -> dict[str, list[str]]:
+    """Every row of every table that the service has, to be compared with later."""
+    return {table: sorted(repr(sorted(dict(row).items())) for row in await rows(table)) for table in TABLES}

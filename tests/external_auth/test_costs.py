@@ -1,0 +1,88 @@
+"""What an exchange asks of the database, counted where the driver sends it: it is made on every page load."""
+
+import pytest
+
+from service.accounts import administration
+from service.external_auth.secrets import current_secret
+from service.instance import Instance
+from service.sessions.models import Carrier
+from tests.driving import TESTER, answer_to, code_of, count, enable, sign_in
+from tests.statements import noted_statements
+
+ADA = {"user": {"id": "ada", "email": "ada@example.com", "plan": "gold"}}
+PAYLOADS = [ADA, {"user": {"id": "ada"}}, {"id": "ada"}, {"email": "ada@example.com"}]
+
+
+@pytest.mark.parametrize("claims", PAYLOADS, ids=["user", "user without profile", "id", "email"])
+async def test_exchange_by_a_known_user_costs_two_reads_and_one_write(
+    instance: Instance, claims: dict[str, object]
+) -> None:
+    code = code_of(await enable(instance), ADA)
+    await sign_in(instance, code)
+    code = code_of(await _secret_text(instance), claims)
+    async with noted_statements() as noted:
+        grant = await sign_in(instance, code)
+    assert (len(noted.reads), len(noted.writes)) == (2, 1), noted
+    assert noted.writes[0].startswith("INSERT INTO sessions")
+    assert len(noted) == 3
+    assert not grant.new_user
+
+
+@pytest.mark.parametrize("carrier", [Carrier.BEARER, Carrier.COOKIE])
+@pytest.mark.parametrize("claims", PAYLOADS, ids=["user", "user without profile", "id", "email"])
+async def test_exchange_that_continues_a_session_costs_two_reads_and_no_write(
+    instance: Instance, claims: dict[str, object], carrier: Carrier
+) -> None:
+    code = code_of(await enable(instance), ADA)
+    first = await sign_in(instance, code, carrier=carrier)
+    code = code_of(await _secret_text(instance), claims)
+    async with noted_statements() as noted:
+        again = await sign_in(instance, code, session_token=first.token, carrier=carrier)
+    assert again.token == first.token
+    assert (len(noted.reads), len(noted.writes), len(noted)) == (2, 0, 2), noted
+
+
+async def test_exchange_beside_a_session_that_is_not_continued_costs_two_reads_and_one_write(
+    instance: Instance,
+) -> None:
+    code = code_of(await enable(instance), ADA)
+    first = await sign_in(instance, code)
+    async with noted_statements() as noted:
+        again = await sign_in(instance, code, session_token=first.token, lifetime=60)
+    assert again.token != first.token
+    assert (len(noted.reads), len(noted.writes), len(noted)) == (2, 1, 3), noted
+
+
+async def test_user_with_another_external_id_costs_no_more(instance: Instance) -> None:
+    secret = await enable(instance)
+    await sign_in(instance, code_of(secret, ADA))
+    await administration.update_user("ada", TESTER, external_id="crm-1")
+    code = code_of(secret, {"user": {"id": "crm-1", "email": "ada@example.com", "plan": "gold"}})
+    await sign_in(instance, code)
+    async with noted_statements() as noted:
+        await sign_in(instance, code)
+    assert (len(noted.reads), len(noted.writes), len(noted)) == (2, 1, 3), noted
+
+
+async def test_stranger_s_code_costs_one_read(instance: Instance) -> None:
+    await enable(instance)
+    for code in ("", "a.b.c", code_of("x" * 43, ADA)):
+        await answer_to(instance, code)
+        async with noted_statements() as noted:
+            await answer_to(instance, code)
+        assert (len(noted.reads), len(noted.writes), len(noted)) == (1, 0, 1), noted
+
+
+async def test_secret_is_noted_as_used_once_a_minute_and_not_at_every_exchange(instance: Instance) -> None:
+    code = code_of(await enable(instance), ADA)
+    async with noted_statements() as noted:
+        for _ in range(5):
+            await sign_in(instance, code)
+    assert len([statement for statement in noted.writes if "jwt_secrets" in statement]) == 1
+    assert await count("sessions") == 5
+
+
+async def _secret_text(instance: Instance) -> str:
+    made = await current_secret(instance.cipher)
+    assert made
+    return made.text

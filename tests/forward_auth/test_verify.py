@@ -1,0 +1,187 @@
+"""`/verify`, on both databases: who is told to be signed in, and in which headers."""
+
+from urllib.parse import unquote
+
+import pytest
+
+from service.accounts.administration import deactivate_user
+from service.api_keys.keys import create_api_key
+from service.api_keys.models import ApiKeyScope
+from service.authority import cookie_name
+from service.external_auth import secrets
+from service.instance import Instance
+from service.sessions.administration import end_user_sessions
+from service.sessions.models import Carrier
+from tests.clients import Api
+from tests.driving import TESTER, code_of, enable, member, open_for, sign_in, user
+
+HEADERS = ["x-auth-user-id", "x-auth-email", "x-auth-origin", "x-auth-session-id"]
+
+
+async def ask(api: Api, **headers: str) -> tuple[int, dict[str, str]]:
+    """The status, and the headers about whoever it is."""
+    response = await api.http.get("/verify", headers=headers)
+    assert response.content == b""
+    assert response.headers["cache-control"] == "no-store"
+    return response.status_code, {name: value for name, value in response.headers.items() if name.startswith("x-auth")}
+
+
+def cookie(instance: Instance, token: str, carrier: Carrier = Carrier.COOKIE) -> dict[str, str]:
+    return {"Cookie": f"{cookie_name(instance.settings, carrier)}={token}"}
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_session_by_cookie_is_told_of(api: Api, instance: Instance) -> None:
+    claims = {"user": {"id": "crm-42", "email": "ana@example.com"}}
+    grant = await sign_in(instance, code_of(await enable(instance), claims), carrier=Carrier.COOKIE)
+
+    assert await ask(api, **cookie(instance, grant.token)) == (
+        200,
+        {
+            "x-auth-user-id": "crm-42",
+            "x-auth-email": "ana@example.com",
+            "x-auth-origin": "EXTERNAL_JWT",
+            "x-auth-session-id": grant.session.id,
+        },
+    )
+
+
+async def test_session_by_bearer_is_told_of(api: Api) -> None:
+    person = await member("ana@example.com")
+    opened = await open_for(person)
+
+    status, told = await ask(api, **bearer(opened.token))
+
+    assert (status, told["x-auth-user-id"], told["x-auth-origin"]) == (200, person.id, "INVITATION")
+
+
+async def test_headers_are_percent_encoded_utf8(api: Api, instance: Instance) -> None:
+    user_id, email = "zoë/100% \U0001f511", "zoë+shop@bücher.example"
+    claims = {"user": {"id": user_id, "email": email}}
+    grant = await sign_in(instance, code_of(await enable(instance), claims))
+
+    _, told = await ask(api, **bearer(grant.token))
+
+    assert told["x-auth-user-id"] == "zo%C3%AB%2F100%25%20%F0%9F%94%91"
+    assert unquote(told["x-auth-user-id"]) == user_id
+    assert told["x-auth-email"] == "zo%C3%AB%2Bshop@xn--bcher-kva.example"
+
+
+async def test_user_without_email_has_an_empty_header(api: Api, instance: Instance) -> None:
+    """A header that is missing would leave a forged one where it is."""
+    grant = await sign_in(instance, code_of(await enable(instance), {"user": {"id": "crm-42"}}))
+
+    status, told = await ask(api, **bearer(grant.token))
+
+    assert (status, sorted(told), told["x-auth-email"]) == (200, sorted(HEADERS), "")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "https://app.example.com"},
+        {"Origin": "null"},
+    ],
+)
+async def test_cookie_counts_wherever_the_request_comes_from(
+    api: Api, instance: Instance, metadata: dict[str, str]
+) -> None:
+    opened = await open_for(await member("ana@example.com"), carrier=Carrier.COOKIE)
+
+    status, _ = await ask(api, **cookie(instance, opened.token), **metadata)
+
+    assert status == 200
+
+
+async def test_nobody_is_signed_in(api: Api) -> None:
+    response = await api.http.get("/verify")
+
+    assert (response.status_code, response.content) == (401, b"")
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert not [name for name in response.headers if name.startswith("x-auth")]
+
+
+@pytest.mark.parametrize(
+    "token", ["", "nonsense", "dcs_" + "A" * 43, "dcs_\xff", "eyJhbGciOiJub25lIn0.e30.", "dcs_" + "x" * 9000]
+)
+async def test_any_other_token_is_nobodys(api: Api, instance: Instance, token: str) -> None:
+    for headers in (bearer(token), cookie(instance, token)):
+        encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+        response = await api.http.get("/verify", headers=encoded)
+        assert response.status_code == 401
+
+
+async def test_bad_bearer_wins_over_a_good_cookie(api: Api, instance: Instance) -> None:
+    opened = await open_for(await member("ana@example.com"), carrier=Carrier.COOKIE)
+
+    status, told = await ask(api, **cookie(instance, opened.token), **bearer("dcs_nobody"))
+
+    assert (status, told) == (401, {})
+
+
+async def test_other_schemes_leave_it_to_the_cookie(api: Api, instance: Instance) -> None:
+    opened = await open_for(await member("ana@example.com"), carrier=Carrier.COOKIE)
+
+    status, _ = await ask(api, **cookie(instance, opened.token), Authorization="Basic YTpi")
+
+    assert status == 200
+
+
+async def test_admin_cookie_signs_in_to_the_panel_alone(api: Api, instance: Instance) -> None:
+    opened = await open_for(await member("ana@example.com"), carrier=Carrier.ADMIN_COOKIE)
+
+    assert await ask(api, **cookie(instance, opened.token, Carrier.ADMIN_COOKIE)) == (401, {})
+    assert await ask(api, **cookie(instance, opened.token)) == (401, {})
+
+
+async def test_api_key_is_no_person(api: Api) -> None:
+    key = await create_api_key("machine", ApiKeyScope.ADMIN, None, TESTER)
+
+    assert await ask(api, **bearer(key.token)) == (401, {})
+
+
+async def test_what_ends_a_session_holds_for_the_next_request(api: Api, instance: Instance) -> None:
+    secret = await enable(instance)
+
+    async def signed_in(user_id: str) -> dict[str, str]:
+        grant = await sign_in(instance, code_of(secret, {"user": {"id": user_id}}), carrier=Carrier.COOKIE)
+        assert (await ask(api, **cookie(instance, grant.token)))[0] == 200
+        return cookie(instance, grant.token)
+
+    ana, ben, cyd = await signed_in("ana"), await signed_in("ben"), await signed_in("cyd")
+    await end_user_sessions("ana", TESTER)
+    await deactivate_user("ben", TESTER)
+    assert [(await ask(api, **who))[0] for who in (ana, ben, cyd)] == [401, 401, 200]
+
+    await secrets.disable(TESTER, end_sessions=True)
+    assert (await ask(api, **cyd))[0] == 401
+
+
+async def test_expired_session_is_nobodys(api: Api, instance: Instance) -> None:
+    opened = await open_for(await member("ana@example.com"), carrier=Carrier.COOKIE, lifetime=-1)
+
+    assert await ask(api, **cookie(instance, opened.token)) == (401, {})
+
+
+async def test_its_use_is_noted(api: Api, instance: Instance) -> None:
+    person = await member("ana@example.com")
+    assert person.last_seen_at is None
+    opened = await open_for(person, carrier=Carrier.COOKIE)
+
+    await ask(api, **cookie(instance, opened.token))
+
+    assert (await user(person.id)).last_seen_at is not None
+
+
+async def test_only_reading_is_answered(api: Api, instance: Instance) -> None:
+    opened = await open_for(await member("ana@example.com"), carrier=Carrier.COOKIE)
+
+    head = await api.http.head("/verify", headers=cookie(instance, opened.token))
+    post = await api.http.post("/verify", headers=cookie(instance, opened.token))
+
+    assert (head.status_code, post.status_code) == (200, 405)

@@ -1,0 +1,134 @@
+"""A real SMTP server on loopback, that keeps what it is sent."""
+
+import ssl
+import threading
+import time
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any, Self
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from tests.certificates import Certificate
+from tests.servers import free_port
+
+DEADLINE = 20.0  # seconds; a busy machine is no failure
+USER, PASSWORD = "doorcode", "p@ss:word/1"
+
+
+class MailServer:
+    """Plain, unless it is given a certificate. `answers` are given to `RCPT TO`, one after the other, before it takes mails."""
+
+    def __init__(
+        self,
+        certificate: Certificate | None = None,
+        *,
+        tls_from_the_start: bool = False,
+        login: bool = False,
+        answers: list[str] | None = None,
+        data_answers: list[str] | None = None,
+        patience: float = 0.0,
+        utf8: bool = True,
+    ) -> None:
+        self.port = free_port()
+        self.mails: list[EmailMessage] = []
+        self.recipients: list[list[str]] = []
+        self.logins: list[tuple[str, str]] = []
+        self.tried = 0
+        self._answers, self._data_answers = answers or [], data_answers or []
+        self._patience = patience
+        self._arrived = threading.Condition()
+        context = certificate.server_context() if certificate else None
+        options: dict[str, Any] = {"enable_SMTPUTF8": utf8, "hostname": "127.0.0.1"}
+        if login:
+            options |= {"authenticator": self._authenticate, "auth_required": True, "auth_require_tls": certificate is not None}
+        self._controller = _Controller(self, self.port, context, tls_from_the_start, options)
+
+    def __enter__(self) -> Self:
+        self._controller.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._controller.stop()
+
+    def wait_for(self, number: int) -> list[EmailMessage]:
+        """The mails, once there are so many."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self.mails) >= number, DEADLINE), f"{len(self.mails)} mails came"
+        return self.mails
+
+    def mail_to(self, email: str) -> EmailMessage:
+        """The last mail to this address, once there is one."""
+        deadline = time.monotonic() + DEADLINE
+        while time.monotonic() < deadline:
+            for mail in reversed(self.mails):
+                if mail["To"] == email:
+                    return mail
+            time.sleep(0.02)
+        raise AssertionError(f"no mail came for {email}")
+
+    async def handle_RCPT(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        self.tried += 1
+        if self._answers:
+            return self._answers.pop(0)
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if self._data_answers:
+            return self._data_answers.pop(0)
+        if self._patience:
+            import asyncio
+
+            await asyncio.sleep(self._patience)
+        assert isinstance(envelope.content, bytes)
+        with self._arrived:
+            self.recipients.append(list(envelope.rcpt_tos))
+            self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
+            self._arrived.notify_all()
+        return "250 OK"
+
+    def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _how: str, data: Any) -> AuthResult:
+        assert isinstance(data, LoginPassword)
+        self.logins.append((data.login.decode(), data.password.decode()))
+        return AuthResult(success=self.logins[-1] == (USER, PASSWORD))
+
+
+class _Controller(Controller):
+    def __init__(
+        self, handler: MailServer, port: int, context: ssl.SSLContext | None, tls_from_the_start: bool, options: dict[str, Any]
+    ) -> None:
+        self._smtp_options = options
+        self._start_tls = context if context and not tls_from_the_start else None
+        super().__init__(handler, hostname="127.0.0.1", port=port, ssl_context=context if tls_from_the_start else None)
+
+    def factory(self) -> SMTP:
+        return SMTP(self.handler, tls_context=self._start_tls, require_starttls=self._start_tls is not None, **self._smtp_options)
+
+
+def text_of(mail: EmailMessage, kind: str = "plain") -> str:
+    """One of its two parts."""
+    part = mail.get_body((kind,))
+    assert part is not None
+    return str(part.get_content())
+
+
+def code_in(mail: EmailMessage) -> str:
+    """The six digits, which stand on a line of their own."""
+    [code] = [line.strip() for line in text_of(mail).splitlines() if line.strip().isdigit()]
+    return code
+
+
+def link_in(mail: EmailMessage) -> str:
+    """The invitation's address."""
+    [link] = [line.strip() for line in text_of(mail).splitlines() if "token=" in line]
+    return link
+
+
+def directory_of(path: str) -> Path:
+    """A path."""
+    return Path(path)

@@ -1,0 +1,108 @@
+"""Every program in the README that signs a code is run as it stands, and its code is let in under the strictest policy."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.readme.conftest import PATIENCE, Doorcode, NodeDirectory, node_program
+from tests.readme.document import Program, programs
+
+EXCHANGE = """
+    mutation ($code: String!) {
+      exchangeExternalAuthCode(externalAuthCode: $code) {
+        ... on SessionGrant { user { id email metadata } }
+        ... on SignInError { code message }
+      }
+    }
+"""
+ADA = {"id": "crm-42", "email": "ada@example.com", "metadata": {"name": "Ada"}}
+
+
+def words_of(program: Program) -> list[str]:
+    """How to run it, once what the README says to install is installed."""
+    assert program.command
+    return program.command.rpartition("&& ")[2].split()
+
+
+SIGNING = [program for program in programs().values() if program.command]
+FOR_ALL = [program for program in SIGNING if words_of(program)[0] in ("node", "python")]
+FOR_SOME = [program for program in SIGNING if program not in FOR_ALL]
+COMPILERS = {"java": "javac"}  # a Java that cannot compile runs no source file
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _strictest_policy(doorcode: Doorcode) -> Iterator[None]:
+    doorcode.set_policy(requireExpiry=True, maxLifetimeSeconds=300, singleUse=True)
+    yield
+    doorcode.set_policy(requireExpiry=False, maxLifetimeSeconds=None, singleUse=False)
+
+
+def test_there_is_one_in_every_language_that_the_readme_promises() -> None:
+    assert [program.name for program in SIGNING] == [
+        "sign-jsonwebtoken.mjs",
+        "sign-jose.mjs",
+        "sign.py",
+        "sign.php",
+        "sign.rb",
+        "sign.go",
+        "Sign.java",
+        "Program.cs",
+    ]
+
+
+@pytest.mark.parametrize("program", FOR_ALL, ids=str)
+def test_code_is_let_in(program: Program, doorcode: Doorcode, node: NodeDirectory) -> None:
+    check_code_of(program, doorcode, node.path)
+
+
+@pytest.mark.may_skip("not every machine has every language")
+@pytest.mark.parametrize("program", FOR_SOME, ids=str)
+def test_code_is_let_in_where_the_language_is_at_hand(program: Program, doorcode: Doorcode, tmp_path: Path) -> None:
+    runtime = COMPILERS.get(words_of(program)[0], words_of(program)[0])
+    if shutil.which(runtime) is None:
+        pytest.skip(f"{program.name} was not run: there is no {runtime} on the PATH")
+    check_code_of(program, doorcode, tmp_path)
+
+
+def check_code_of(program: Program, doorcode: Doorcode, directory: Path) -> None:
+    code = run(program, doorcode.secret, directory)
+
+    assert exchange(doorcode, code) == {"user": ADA}
+    assert exchange(doorcode, code)["code"] == "CODE_ALREADY_USED"
+
+
+def run(program: Program, secret: str, directory: Path) -> str:
+    runtime, *arguments = words_of(program)
+    if runtime == "dotnet":
+        subprocess.run(["dotnet", "new", "console", "--force"], cwd=directory, check=True, timeout=PATIENCE)
+    (directory / program.name).write_text(program.text)
+    done = subprocess.run(
+        [path_of(runtime), *arguments],
+        cwd=directory,
+        env={**os.environ, "DOORCODE_JWT_SECRET": secret},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def path_of(runtime: str) -> str:
+    if runtime == "python":
+        return sys.executable
+    return node_program("node") if runtime == "node" else runtime
+
+
+def exchange(doorcode: Doorcode, code: str) -> Any:
+    body = {"query": EXCHANGE, "variables": {"code": code}}
+    answer = httpx2.post(f"{doorcode.url}/graphql", json=body, timeout=30).json()
+    return answer["data"]["exchangeExternalAuthCode"]

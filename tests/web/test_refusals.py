@@ -1,0 +1,179 @@
+"""A refused link login (contract §5): a page without the code in its address, in plain words, with the reference."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import pytest
+
+from service.accounts.administration import deactivate_user
+from service.accounts.seats import count_seats, set_seat_limit
+from service.audit.log import SYSTEM
+from service.errors import SignInErrorCode, new_reference
+from service.external_auth import codes, secrets
+from service.web import refusals
+from tests.web.site import Site, new_user_id, parameters
+
+
+@dataclass
+class Attempt:
+    """A code that will be refused, and whom it would make."""
+
+    site: Site
+    user_id: str = field(default_factory=new_user_id)
+
+    def code(self, **claims: Any) -> str:
+        """For the newcomer, with other claims added."""
+        return self.site.code_for(self.user_id, **claims)
+
+
+@contextmanager
+def full(site: Site) -> Iterator[None]:
+    """No seat is free within the block."""
+
+    async def limit(to_what_is_used: bool) -> None:
+        await set_seat_limit((await count_seats()).used if to_what_is_used else None, SYSTEM)
+
+    site.call(lambda _: limit(True))
+    yield
+    site.call(lambda _: limit(False))
+
+
+@contextmanager
+def disabled(site: Site) -> Iterator[None]:
+    """The method is off within the block."""
+    site.call(lambda _: secrets.disable(SYSTEM))
+    yield
+    site.call(lambda instance: secrets.enable(instance.cipher, SYSTEM))
+
+
+def email_of_another(attempt: Attempt) -> str:
+    """A code for a new id with an email that somebody has."""
+    email = f"{new_user_id()}@example.test"
+    holder = {"user": {"id": new_user_id(), "email": email}}
+    with attempt.site.client() as client:
+        client.get("/", params={"externalAuthCode": attempt.site.sign(holder)})
+    return attempt.site.sign({"user": {"id": attempt.user_id, "email": email}})
+
+
+def deactivated(attempt: Attempt) -> str:
+    """A code for a user who is deactivated."""
+    code = attempt.site.code_for(user_id := new_user_id())
+    with attempt.site.client() as client:
+        client.get("/", params={"externalAuthCode": code})
+    attempt.site.call(lambda _: deactivate_user(user_id, SYSTEM))
+    return code
+
+
+REFUSED: dict[str, tuple[int, Callable[[Attempt], str]]] = {
+    "MALFORMED_CODE": (401, lambda attempt: attempt.code()[:40]),
+    "INVALID_SIGNATURE": (401, lambda attempt: codes.sign({"user": {"id": attempt.user_id}}, "x" * 43, "nobody's")),
+    "CODE_EXPIRED": (401, lambda attempt: attempt.code(exp=int(time.time()) - 120)),
+    "CODE_NOT_YET_VALID": (401, lambda attempt: attempt.code(nbf=int(time.time()) + 120)),
+    "INVALID_CLAIMS": (401, lambda attempt: attempt.site.sign({"user": {"id": "undefined"}})),
+    "UNKNOWN_USER": (401, lambda attempt: attempt.site.sign({"id": attempt.user_id})),
+    "EMAIL_TAKEN": (403, email_of_another),
+    "USER_DEACTIVATED": (403, deactivated),
+    "SEAT_LIMIT_REACHED": (403, lambda attempt: attempt.code()),
+    "EXTERNAL_AUTH_DISABLED": (403, lambda attempt: attempt.code()),
+}
+STATES = {"SEAT_LIMIT_REACHED": full, "EXTERNAL_AUTH_DISABLED": disabled}
+
+
+@pytest.mark.parametrize("error", REFUSED)
+def test_refusal_leads_to_a_page_that_says_why(site: Site, client: httpx2.Client, error: str) -> None:
+    status, make_code = REFUSED[error]
+    attempt = Attempt(site)
+    code = make_code(attempt)
+    if state := STATES.get(error):
+        with state(site):
+            response = client.get("/", params={"externalAuthCode": code, "returnTo": "/x"})
+    else:
+        response = client.get("/", params={"externalAuthCode": code, "returnTo": "/x"})
+
+    assert response.status_code == 303
+    assert "set-cookie" not in response.headers
+    location = response.headers["location"]
+    assert parameters(location).keys() == {"error", "reference"}
+    assert parameters(location)["error"] == error
+    assert location.startswith("/login/refused?")
+
+    page = client.get(location)
+    assert page.status_code == status
+    assert parameters(location)["reference"] in page.text
+    assert error in page.text
+    assert site.find(attempt.user_id) is None
+
+
+def test_refusal_is_logged_with_its_code_reference_and_address(site: Site, client: httpx2.Client) -> None:
+    location = client.post("/login", data={"externalAuthCode": "x"}).headers["location"]
+    lines = [json.loads(line) for line in site.server.stderr_text().splitlines() if line.startswith("{")]
+    [line] = [line for line in lines if line.get("reference") == parameters(location)["reference"]]
+    assert (line["code"], line["ip"]) == ("MALFORMED_CODE", "127.0.0.1")
+
+
+def test_too_many_failures_of_an_address_are_told_how_long_to_wait(app_site: Site) -> None:
+    forged = codes.sign({"id": "1"}, "x" * 43, "nobody's")
+    somebody, somebody_else = {"X-Forwarded-For": "198.51.100.1"}, {"X-Forwarded-For": "198.51.100.2"}
+    with app_site.client() as client:
+
+        def location_for(code: str, headers: dict[str, str]) -> str:
+            return str(client.get("/", params={"externalAuthCode": code}, headers=headers).headers["location"])
+
+        errors = [parameters(location_for(forged, somebody))["error"] for _ in range(3)]
+        assert errors == ["INVALID_SIGNATURE"] * 3
+        held_up = location_for(forged, somebody)
+        assert parameters(held_up)["error"] == "TOO_MANY_ATTEMPTS"
+        page = client.get(held_up)
+        assert page.status_code == 429
+        assert 1 <= int(page.headers["retry-after"]) <= 60
+        assert page.headers["retry-after"] == parameters(held_up)["retryAfter"]
+        assert parameters(location_for(forged, somebody_else))["error"] == "INVALID_SIGNATURE"
+        genuine = location_for(app_site.code_for(new_user_id()), somebody)
+        assert "refused" not in genuine  # a code whose signature holds is never held up
+
+
+def test_every_reason_that_a_link_can_be_refused_for_has_its_words() -> None:
+    by_email_alone = {SignInErrorCode.EMAIL_LOGIN_DISABLED, SignInErrorCode.INVALID_EMAIL_CODE}
+    assert set(refusals._EXPLANATIONS) == set(SignInErrorCode) - by_email_alone
+
+
+def test_every_reference_is_shown() -> None:
+    assert all(refusals._REFERENCE.fullmatch(new_reference()) for _ in range(1_000))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "error=CODE_EXPIRED",
+        "reference=ABCDEFGHJK",
+        "error=code_expired&reference=ABCDEFGHJK",
+        "error=EMAIL_LOGIN_DISABLED&reference=ABCDEFGHJK",
+        "error=<b>&reference=ABCDEFGHJK",
+        "error=CODE_EXPIRED&reference=<b>",
+        "error=CODE_EXPIRED&reference=call+555+0100",
+        "error=CODE_EXPIRED&reference=ABCDEFGHJK%0A",
+        "error=CODE_EXPIRED&reference=ABCDEFGHJKL",
+        "error=CODE_EXPIRED&reference=%D9%A3%D9%A3%D9%A3%D9%A3%D9%A3%D9%A3%D9%A3%D9%A3%D9%A3%D9%A3",
+    ],
+)
+def test_page_shows_nothing_that_no_refusal_could_have_said(sqlite_site: Site, query: str) -> None:
+    with sqlite_site.client() as client:
+        page = client.get(f"/login/refused?{query}", headers={"Accept": "text/html"})
+    assert page.status_code == 404
+    assert "<b>" not in page.text
+    assert "555" not in page.text
+
+
+@pytest.mark.parametrize("wait", ["0", "-1", "1e9", "99999999", "x", "1%0D%0AX-Y:z"])
+def test_wait_that_no_refusal_could_have_asked_for_is_left_out(sqlite_site: Site, wait: str) -> None:
+    with sqlite_site.client() as client:
+        query = f"error=TOO_MANY_ATTEMPTS&reference=ABCDEFGHJK&retryAfter={wait}"
+        page = client.get(f"/login/refused?{query}")
+    assert page.status_code == 429
+    assert "retry-after" not in page.headers
