@@ -36,5 +36,5 @@ def exposition() -> bytes:
     if _MULTIPROCESS_DIRECTORY not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types there
     return generate_latest(registry)

@@ -27,6 +27,14 @@ synchronous_commit = off
 full_page_writes = off
 """
 
+# Leaves a shell behind that waits for process $0, stops the server in directory $1 (SIGQUIT: at once), and takes it away.
+# So nothing stays behind even where a run is killed.
+_END_WITH = """(
+    while kill -0 "$0"; do sleep 1; done
+    server=$(head -n 1 "$1/data/postmaster.pid") && kill -QUIT "$server" && sleep 1
+    rm -rf "$1"
+) &"""
+
 
 async def migrated(url: str, data_dir: Path) -> None:
     """Brings the database at this URL up to date, as `doorcode migrate` does."""
@@ -35,7 +43,7 @@ async def migrated(url: str, data_dir: Path) -> None:
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """One server for a whole run: whichever xdist worker needs it first starts it, and the process that made it stops it."""
+    """One server for a whole run: whichever xdist worker needs it first starts it, and it ends with the process that made it."""
 
     directory: Path
 
@@ -45,6 +53,9 @@ class PostgresServer:
         directory = Path(tempfile.mkdtemp(prefix="doorcode-postgres-"))
         if account := _unprivileged_account():
             os.chown(directory, account.pw_uid, account.pw_gid)
+        quiet = subprocess.DEVNULL
+        watch = ["sh", "-c", _END_WITH, str(os.getpid()), str(directory)]
+        subprocess.run(watch, check=True, start_new_session=True, stdin=quiet, stdout=quiet, stderr=quiet)
         return cls(directory)
 
     def url(self, database: str) -> str:
@@ -54,12 +65,6 @@ class PostgresServer:
             if not self._port_file.exists():
                 self._port_file.write_text(str(_start_postgres(self.directory)))
         return f"postgres://doorcode:secret@127.0.0.1:{self._port_file.read_text()}/{database}"
-
-    def stop(self) -> None:
-        """Ends it, if anybody started it, and takes its files away."""
-        if self._port_file.exists():
-            _postgres_program("pg_ctl", self.directory, "stop", "--silent", "--mode=immediate")
-        shutil.rmtree(self.directory)
 
     @property
     def _port_file(self) -> Path:

@@ -1,11 +1,12 @@
 """A real SMTP server on loopback, that keeps what it is sent."""
 
+import asyncio
 import ssl
 import threading
 import time
+import warnings
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any, Self
 
 from aiosmtpd.controller import Controller
@@ -43,7 +44,9 @@ class MailServer:
         context = certificate.server_context() if certificate else None
         options: dict[str, Any] = {"enable_SMTPUTF8": utf8, "hostname": "127.0.0.1"}
         if login:
-            options |= {"authenticator": self._authenticate, "auth_required": True, "auth_require_tls": certificate is not None}
+            # Of TLS from the start this server knows nothing: it sees what has been decrypted.
+            by_starttls = certificate is not None and not tls_from_the_start
+            options |= {"authenticator": self._authenticate, "auth_required": True, "auth_require_tls": by_starttls}
         self._controller = _Controller(self, self.port, context, tls_from_the_start, options)
 
     def __enter__(self) -> Self:
@@ -82,8 +85,6 @@ class MailServer:
         if self._data_answers:
             return self._data_answers.pop(0)
         if self._patience:
-            import asyncio
-
             await asyncio.sleep(self._patience)
         assert isinstance(envelope.content, bytes)
         with self._arrived:
@@ -95,7 +96,7 @@ class MailServer:
     def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _how: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
         self.logins.append((data.login.decode(), data.password.decode()))
-        return AuthResult(success=self.logins[-1] == (USER, PASSWORD))
+        return AuthResult(success=self.logins[-1] == (USER, PASSWORD), handled=False)
 
 
 class _Controller(Controller):
@@ -107,7 +108,10 @@ class _Controller(Controller):
         super().__init__(handler, hostname="127.0.0.1", port=port, ssl_context=context if tls_from_the_start else None)
 
     def factory(self) -> SMTP:
-        return SMTP(self.handler, tls_context=self._start_tls, require_starttls=self._start_tls is not None, **self._smtp_options)
+        start_tls = self._start_tls
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of a login without TLS
+            return SMTP(self.handler, tls_context=start_tls, require_starttls=start_tls is not None, **self._smtp_options)
 
 
 def text_of(mail: EmailMessage, kind: str = "plain") -> str:
@@ -127,8 +131,3 @@ def link_in(mail: EmailMessage) -> str:
     """The invitation's address."""
     [link] = [line.strip() for line in text_of(mail).splitlines() if "token=" in line]
     return link
-
-
-def directory_of(path: str) -> Path:
-    """A path."""
-    return Path(path)

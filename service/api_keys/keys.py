@@ -10,7 +10,7 @@ from service.audit.log import Actor, record
 from service.clock import MINUTE, floor, now
 from service.database import Statement, transaction, write
 from service.errors import BadUserInput, NotFound
-from service.identity import new_id
+from service.identity import could_be_id, new_id
 from service.tokens import API_KEY_PREFIX, hash_token, new_token
 
 HINT_CHARACTERS = 4
@@ -52,7 +52,7 @@ async def create_api_key(name: str, scope: ApiKeyScope, expires_at: datetime | N
 async def revoke_api_key(key_id: str, by: Actor) -> ApiKey:
     """Let the key do nothing any more. Revoking twice is no error. Raises `NotFound`."""
     async with transaction():
-        key = await ApiKey.get_or_none(id=key_id)
+        key = await ApiKey.get_or_none(id=key_id) if could_be_id(key_id) else None
         if key is None:
             raise NotFound("There is no API key with this id.")
         if key.revoked_at is None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.audit.actions import Action
@@ -39,7 +40,7 @@ async def record(
     *,
     user_id: str | None = None,
     secret_id: str | None = None,
-    detail: dict[str, object] | None = None,
+    detail: Mapping[str, object] | None = None,
 ) -> None:
     """Write down that something was done, in the transaction that does it."""
     await AuditEvent.create(
@@ -62,7 +63,7 @@ async def record_hourly(
     reason: str,
     user_id: str | None = None,
     secret_id: str | None = None,
-    detail: dict[str, object] | None = None,
+    detail: Mapping[str, object] | None = None,
     reference: str | None = None,
 ) -> None:
     """Write down what may happen at every page load: one event a person, reason and hour, with a count (contract §3).

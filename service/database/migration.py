@@ -5,6 +5,7 @@ import fcntl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 from tortoise.context import TortoiseContext
@@ -74,7 +75,7 @@ def _file_lock(path: Path) -> Iterator[None]:
 @asynccontextmanager
 async def _advisory_lock(settings: Settings) -> AsyncIterator[None]:
     """The same on PostgreSQL; the lock ends with its connection, however that ends."""
-    credentials = postgres_credentials(settings.database_url)
+    credentials: dict[str, Any] = postgres_credentials(settings.database_url)
     for pool_option in ("minsize", "maxsize", "application_name", "command_timeout"):
         credentials.pop(pool_option, None)
     connection = await asyncio.wait_for(asyncpg.connect(**credentials), 30)

@@ -33,7 +33,7 @@ _SUBJECTS = {
 
 
 def compose(letter: Letter, settings: Settings) -> EmailMessage:
-    """The whole message. Header values that could end a line make `EmailMessage` raise `ValueError`."""
+    """The whole message; raises `ValueError` for an address that no header can hold, such as one with a line's end in it."""
     message = EmailMessage(policy=SMTP)
     host = host_of(settings)
     message["From"] = settings.mail_from or Address(username="no-reply", domain=_domain(host))
@@ -54,8 +54,13 @@ def host_of(settings: Settings) -> str:
 
 
 def _recipient(email: str) -> Address:
-    """A normalised address is split at its last @; nothing of it can become a second recipient."""
+    """A normalised address is split at its last @; nothing of it can become a second recipient.
+
+    One that looks like an encoded word (RFC 2047) is nobody's, and `EmailMessage` would decode it into another address.
+    """
     username, _, domain = email.rpartition("@")
+    if "=?" in email:
+        raise ValueError("an encoded word in an address")
     return Address(username=username, domain=domain)
 
 

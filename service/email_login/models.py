@@ -70,7 +70,9 @@ class OutgoingMail(Model):
     id = fields.CharField(max_length=36, primary_key=True, description="UUIDv7")
     encrypted_letter = fields.TextField(description="to whom and what, under the operator's encryption key")
     tries = fields.IntField(default=0)
-    due_at = fields.DatetimeField(db_index=True, description="not before, and while it is being sent, when to try again")
+    due_at = fields.DatetimeField(
+        db_index=True, description="not before, and while it is being sent, when to try again"
+    )
     expires_at = fields.DatetimeField(db_index=True, description="when it is of no use any more")
 
     class Meta:

@@ -62,9 +62,11 @@ class Inspection:
         """A check that passed."""
         self.checks.append(CheckResult(name, True, detail))
 
-    def add_failure(self, name: str, refused: SignInRefused, hint: str | None = None) -> None:
-        """A check that failed; the first one is the answer."""
-        detail = _sentence(refused.reason or refused.message)
+    def add_failure(
+        self, name: str, refused: SignInRefused, hint: str | None = None, *, found: str | None = None
+    ) -> None:
+        """A check that failed; the first one is the answer, in the words of the exchange. `found` is for here alone."""
+        detail = found or _sentence(refused.reason or refused.message)
         self.checks.append(CheckResult(name, False, f"{detail} {hint}" if hint else detail))
         self.refusal = self.refusal or refused
 
@@ -96,8 +98,9 @@ def _check_enabled(result: Inspection, enabled: bool) -> None:
     if enabled:
         result.add_pass("enabled", "JWT sign-in is enabled.")
     else:
-        refused = SignInRefused(SignInErrorCode.EXTERNAL_AUTH_DISABLED, reason="JWT sign-in is disabled")
-        result.add_failure("enabled", refused, "Enable it under User Authentication, or with: doorcode jwt enable")
+        refused = SignInRefused(SignInErrorCode.EXTERNAL_AUTH_DISABLED)
+        hint = "Enable it under User Authentication, or with: doorcode jwt enable"
+        result.add_failure("enabled", refused, hint, found="JWT sign-in is disabled.")
 
 
 def _run(check: Check, draft: Draft, result: Inspection, rows: dict[str, JwtSecret]) -> None:
@@ -185,10 +188,8 @@ async def _check_unused(draft: Draft, result: Inspection) -> None:
     if not draft.is_genuine or jti is None:
         result.add_unreached("single use")
     elif await UsedCode.exists(id=used_code_id(draft.signer.id, jti)):
-        result.add_failure(
-            "single use",
-            SignInRefused(SignInErrorCode.CODE_ALREADY_USED, reason="a code with this jti has been used already"),
-        )
+        refused = SignInRefused(SignInErrorCode.CODE_ALREADY_USED)
+        result.add_failure("single use", refused, found="A code with this jti has been used already.")
     else:
         result.add_pass("single use", "Not used yet.")
 
@@ -242,11 +243,14 @@ async def _check_seat(decision: Decision, result: Inspection) -> None:
     count = await count_seats()
     of = "without a limit" if count.limit is None else f"of {count.limit}"
     if count.is_full:
-        refused = SignInRefused(SignInErrorCode.SEAT_LIMIT_REACHED, reason=f"{count.used} {of} seats are used")
-        result.add_failure("seat", refused, "Free a seat, or raise the limit.")
+        refused = SignInRefused(SignInErrorCode.SEAT_LIMIT_REACHED)
+        found = f"{count.used} {of} seats are used."
+        result.add_failure("seat", refused, "Free a seat, or raise the limit.", found=found)
     else:
         result.add_pass("seat", f"Takes seat {count.used + 1} {of}.")
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+    """A reason as a sentence; one that begins with the name of a claim leaves it as it is written."""
+    begun = text[:1].upper() + text[1:] if text.startswith(("the ", "no ")) else text
+    return begun + ("" if text.endswith((".", "?", "!")) else ".")

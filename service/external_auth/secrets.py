@@ -16,7 +16,7 @@ from service.database import Statement, transaction, write
 from service.encryption import Cipher
 from service.errors import BadUserInput, Conflict, NotFound
 from service.external_auth.models import ExternalAuth, JwtSecret
-from service.identity import new_id
+from service.identity import could_be_id, new_id
 from service.sessions.lifecycle import end_sessions_of_method, end_sessions_of_secret
 from service.sessions.models import SignInMethod
 
@@ -116,7 +116,7 @@ async def revoke(secret_id: str, by: Actor, *, end_sessions: bool = True) -> Non
     """
     async with transaction():
         await mark_changed()
-        secret = await JwtSecret.get_or_none(id=secret_id)
+        secret = await JwtSecret.get_or_none(id=secret_id) if could_be_id(secret_id) else None
         if secret is None:
             raise NotFound("There is no JWT secret with this id.")
         if secret.revoked_at is None:

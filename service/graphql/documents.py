@@ -47,8 +47,8 @@ MAX_KEPT_WEIGHT = 32 * 1024 * 1024
 """Bytes of all kept documents together, about."""
 
 _TOO_REPETITIVE = (
-    f"This document repeats fields or fragments so often that checking it takes more than {MAX_MERGE_COMPARISONS:,} "
-    "comparisons, which is the limit. Select each field once."
+    "This document repeats or nests its fields and fragments so much that checking it would take too long: the limit "
+    f"is {MAX_MERGE_COMPARISONS:,} comparisons. Select each field once."
 )
 _BYTES_PER_TOKEN = 600  # measured with tracemalloc: 340 to 610, the positions in the text included
 _BYTES_PER_REFUSAL = 8 * 1024  # ten findings of at most 500 characters

@@ -41,7 +41,7 @@ class HasResponseHeaders(Protocol):
 ContextT = TypeVar("ContextT", bound=HasResponseHeaders)
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """A response, written."""
 
     status: int
@@ -74,23 +74,23 @@ class GraphQLEndpoint(Generic[ContextT]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever happens inside, the answer is JSON."""
         try:
-            answer = await self._answer(scope, receive)
+            response = await self._answer(scope, receive)
         except ClientDisconnect:
             return
         except asyncio.CancelledError as error:
             if (task := asyncio.current_task()) is None or task.cancelling():
                 raise
-            answer = self._crashed(error)  # a task that a resolver waited for was cancelled, not this request
+            response = self._crashed(error)  # a task that a resolver waited for was cancelled, not this request
         except Exception as error:
-            answer = self._crashed(error)
+            response = self._crashed(error)
         with suppress(OSError):  # the client has gone
-            await _send(answer, send)
+            await _send(response, send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         accept = headers.get(b"accept", b"*/*")
         if self._graphiql and b"text/html" in accept and _asks_nothing(scope):
-            return _answer(200, self._graphiql, "text/html")
+            return _response(200, self._graphiql, "text/html")
         media_type = MediaType.JSON
         try:
             media_type = preferred_media_type(accept)
@@ -104,7 +104,7 @@ class GraphQLEndpoint(Generic[ContextT]):
             return _written({"errors": list(refused.errors)}, media_type, {})
         return await self._run(document, request, Request(scope, receive), media_type)
 
-    async def _run(self, document: Document, request: GraphQLRequest, http: Request, media_type: MediaType) -> Answer:
+    async def _run(self, document: Document, request: GraphQLRequest, http: Request, media_type: MediaType) -> Response:
         try:
             context = await self._context_for(http)
         except RequestRefused as refusal:
@@ -112,8 +112,8 @@ class GraphQLEndpoint(Generic[ContextT]):
         payload = await self.operations.execute(document, request, context)
         return _written(payload, media_type, context.response_headers)
 
-    def _crashed(self, error: BaseException) -> Answer:
-        return _answer(500, _encoded({"errors": [self._boundary.raised(error)]}), MediaType.JSON)
+    def _crashed(self, error: BaseException) -> Response:
+        return _response(500, _encoded({"errors": [self._boundary.raised(error)]}), MediaType.JSON)
 
 
 def _asks_nothing(scope: Scope) -> bool:
@@ -134,15 +134,15 @@ def _check_only_queries(document: Document, request: GraphQLRequest) -> None:
         raise HttpRefusal(405, "A GET may only query. Send this operation with POST.", {"Allow": "POST"})
 
 
-def _refused(refusal: HttpRefusal, media_type: MediaType) -> Answer:
+def _refused(refusal: HttpRefusal, media_type: MediaType) -> Response:
     body = _encoded({"errors": [bad_user_input(refusal.message)]})
-    return _answer(refusal.status, body, media_type, refusal.headers)
+    return _response(refusal.status, body, media_type, refusal.headers)
 
 
-def _written(payload: Payload, media_type: MediaType, headers: Mapping[str, str]) -> Answer:
+def _written(payload: Payload, media_type: MediaType, headers: Mapping[str, str]) -> Response:
     """Plain JSON is always 200, as clients that know no other media type expect of an answer that is GraphQL."""
     status = 400 if media_type is MediaType.GRAPHQL_RESPONSE and "data" not in payload else 200
-    return _answer(status, _encoded(payload), media_type, {**_retry_after(payload), **headers})
+    return _response(status, _encoded(payload), media_type, {**_retry_after(payload), **headers})
 
 
 def _retry_after(payload: Payload) -> dict[str, str]:
@@ -158,7 +158,7 @@ def _encoded(payload: Payload) -> bytes:
         return json.dumps(payload, separators=(",", ":")).encode()
 
 
-def _answer(status: int, body: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Answer:
+def _response(status: int, body: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Response:
     written = [
         (b"content-type", f"{content_type}; charset=utf-8".encode()),
         (b"content-length", str(len(body)).encode()),
@@ -167,9 +167,9 @@ def _answer(status: int, body: bytes, content_type: str, headers: Mapping[str, s
     ]
     for name, value in (headers or {}).items():
         written.append((name.lower().encode("ascii"), value.encode("ascii")))
-    return Answer(status, written, body)
+    return Response(status, written, body)
 
 
-async def _send(answer: Answer, send: Send) -> None:
-    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-    await send({"type": "http.response.body", "body": answer.body})
+async def _send(response: Response, send: Send) -> None:
+    await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+    await send({"type": "http.response.body", "body": response.body})

@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import hmac
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import orjson
 import structlog
@@ -23,6 +25,9 @@ EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus's text for
 
 _NEVER_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _log = structlog.get_logger()
+_asking: set[asyncio.Future[Any]] = set()
+
+Answer = TypeVar("Answer")
 
 
 async def healthz(_request: Request) -> Response:
@@ -61,8 +66,7 @@ async def jwks(request: Request) -> Response:
 
 async def _trouble() -> str | None:
     try:
-        async with asyncio.timeout(PATIENCE):
-            return None if await is_migrated() else "unmigrated"
+        return None if await _patiently(is_migrated()) else "unmigrated"
     except Exception as error:  # whatever a driver raises, the answer is the same
         _log.warning("the database did not answer a probe", error=type(error).__name__)
         return "unreachable"
@@ -81,10 +85,30 @@ def _may_read_metrics(request: Request, settings: Settings) -> bool:
 async def _measure_seats() -> None:
     """Without the database the rest is still worth reading, then more than ever."""
     try:
-        async with asyncio.timeout(PATIENCE):
-            count = await count_seats()
+        count = await _patiently(count_seats())
     except Exception as error:
         _log.warning("the seats could not be counted for the metrics", error=type(error).__name__)
         return
     SEATS_USED.set(count.used)
     SEATS_LIMIT.set(float("nan") if count.limit is None else count.limit)
+
+
+async def _patiently(question: Coroutine[Any, Any, Answer]) -> Answer:
+    """The database's answer; raises `TimeoutError` where it takes too long.
+
+    The question is then given up, but not waited for: a driver that tells a stuck database so may be stuck itself.
+    """
+    asking = asyncio.ensure_future(question)
+    _asking.add(asking)  # the event loop itself holds no task fast
+    asking.add_done_callback(_forget)
+    done, _ = await asyncio.wait({asking}, timeout=PATIENCE)
+    if not done:
+        asking.cancel()
+        raise TimeoutError
+    return asking.result()
+
+
+def _forget(asking: asyncio.Future[Any]) -> None:
+    _asking.discard(asking)
+    if not asking.cancelled():
+        asking.exception()  # looked at, or the event loop would complain that nobody did

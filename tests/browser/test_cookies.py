@@ -68,8 +68,10 @@ def one_host(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactor
         yield site
 
 
-def chromium_at(proxy: Proxy, browser_type: BrowserType, launch: dict[str, Any]) -> Browser:
-    return browser_type.launch(**{**launch, "args": [*launch["args"], proxy.resolver_rules]})
+def chromium_at(proxy: Proxy, browser_type: BrowserType, launch: dict[str, Any]) -> Iterator[Browser]:
+    browser = browser_type.launch(**{**launch, "args": [*launch["args"], proxy.resolver_rules]})
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,7 @@ def browser_across_subdomains(
 ) -> Iterator[Browser]:
     names = ("tls.nginx.conf", "applications.nginx.conf")
     with behind_nginx(subdomains, application, tmp_path_factory.mktemp("nginx"), *names) as proxy:
-        yield chromium_at(proxy, browser_type, browser_type_launch_args)
+        yield from chromium_at(proxy, browser_type, browser_type_launch_args)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +96,7 @@ def browser_on_one_host(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Browser]:
     with behind_nginx(one_host, application, tmp_path_factory.mktemp("nginx"), "one-host.nginx.conf") as proxy:
-        yield chromium_at(proxy, browser_type, browser_type_launch_args)
+        yield from chromium_at(proxy, browser_type, browser_type_launch_args)
 
 
 def new_page(browser: Browser) -> Iterator[Page]:

@@ -515,6 +515,10 @@ async def test_a_time_is_taken_with_any_offset_and_answered_in_utc(written: str,
     assert datetime.fromisoformat(answered).tzinfo is not None
 
 
+async def test_a_time_of_another_zone_is_answered_in_utc() -> None:
+    assert await Toy().ask("{elsewhere}") == {"data": {"elsewhere": "2029-12-31T22:00:00Z"}}
+
+
 @pytest.mark.parametrize(
     "written",
     [

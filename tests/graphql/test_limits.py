@@ -149,6 +149,12 @@ async def test_two_thousand_nodes_are_answered_and_one_more_is_refused() -> None
     ]
 
 
+@pytest.mark.parametrize("size", [10**6, 2**63, 1e308])
+def test_no_size_is_too_large_to_be_counted(size: float) -> None:
+    query = "query($n:Int){users(first:$n){nodes{sessions(first:$n){nodes{user{sessions(first:$n){totalCount}}}}}}}"
+    assert "more than 10^18 nodes" in str(refusal_of(query, {"n": size}))
+
+
 def test_only_the_operation_that_runs_is_counted() -> None:
     query = "query Small{users(first:1){totalCount}} query Large{users(first:5000){totalCount}}"
     operations = Toy().endpoint.operations

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
 from typing import Annotated, Any
 
@@ -160,6 +160,10 @@ class Query:
     @strawberry.field
     def metadata(self) -> JSON:
         return JSON({"big": 2**80, "small": [1, None, "ü"]})
+
+    @strawberry.field
+    def elsewhere(self) -> datetime:
+        return datetime(2030, 1, 1, tzinfo=timezone(timedelta(hours=2)))
 
     @strawberry.field
     def naive(self) -> datetime | None:

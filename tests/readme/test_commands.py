@@ -60,14 +60,15 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_every_command_works_as_it_stands(checkout: Path, empty_postgres_url: str) -> None:
     port = free_port()
+    blocks = shell()
     script = [PRELUDE]
-    for number, (block, _) in enumerate(shell()):
+    for number, (block, _) in enumerate(blocks):
         text = block.text.replace(ADDRESS, f"127.0.0.1:{port}").replace(POSTGRES, empty_postgres_url)
         text = re.sub(r"^(\w+=\S+ )*\./scripts/serve\b", r"\1serve", text, flags=re.MULTILINE)
         script += [f"{{\n{text}\n}} >{number}.out 2>{number}.err", f"touch {number}.done"]
     follow(checkout, "\n".join(script), port)
 
-    for number, (block, expected) in enumerate(shell()):
+    for number, (block, expected) in enumerate(blocks):
         check(checkout, number, block, expected)
 
 

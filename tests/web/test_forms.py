@@ -26,12 +26,10 @@ UNREADABLE: list[tuple[int, str | None, bytes]] = [
     (415, f"{MULTIPART}; charset=punycode", PART % (b"a" * 60_000)),
     (415, f"{MULTIPART}; charset=unicode_escape", PART % b"\\x"),
     (400, "multipart/form-data", PART % b"x"),
-    (400, MULTIPART, b""),
     (400, MULTIPART, b"\x00\xff" * 100),
     (400, MULTIPART, b"--b\r\n\r\nx\r\n--b--\r\n"),
-    (400, MULTIPART, PART[:60]),
     (400, MULTIPART, FILE),
-    (400, MULTIPART, (PART[:-8] % b"x") * 30 + b"--b--\r\n"),
+    (400, MULTIPART, (PART[:-7] % b"x") * 30 + b"--b--\r\n"),
     (400, URLENCODED, b"&".join(b"a=b" for _ in range(30))),
     (413, URLENCODED, b"externalAuthCode=" + b"x" * MAX_BODY),
     (413, MULTIPART, PART % (b"x" * MAX_BODY)),
@@ -75,7 +73,9 @@ ODD = [
     (URLENCODED, b"externalAuthCode[]=x"),
     (f"{URLENCODED}; charset=UTF-8", b"externalAuthCode=x"),
     (MULTIPART, PART % b"\xff\xfe\x00"),
+    (MULTIPART, b""),
     (MULTIPART, b"--b--\r\n"),
+    (MULTIPART, PART[:60]),
     (URLENCODED, b"externalAuthCode=" + b"x" * 60_000),
 ]
 

@@ -1,0 +1,77 @@
+"""Email sign-in driven as its edges drive it; a mail is read where it waits to be sent."""
+
+from typing import Any
+
+import pytest
+
+from service.audit.models import AuditEvent
+from service.database import Statement, fetch, write
+from service.email_login.desk import EmailGrant, EmailVisit
+from service.email_login.login import CodeRequest, exchange_email_code, request_email_code
+from service.email_login.models import SignUpMode
+from service.email_login.outbox import ClaimedMail, Letter
+from service.email_login.switch import update_switch
+from service.errors import SignInErrorCode, SignInRefused
+from service.instance import Instance
+from service.sessions.lifecycle import Client
+from service.sessions.models import Carrier
+from tests.driving import CLIENT, TESTER
+
+INVALID = SignInErrorCode.INVALID_EMAIL_CODE
+
+
+async def letters(instance: Instance) -> list[Letter]:
+    """What waits to be sent, oldest first."""
+    rows = await fetch(Statement("SELECT * FROM outgoing_mails ORDER BY id"))
+    mails = [ClaimedMail(row["id"], row["encrypted_letter"], row["tries"], row["expires_at"]) for row in rows]
+    return [instance.email_desk.outbox.read(mail) for mail in mails]
+
+
+async def ask(instance: Instance, email: str = "ada@example.com", client: Client = CLIENT) -> tuple[CodeRequest, str]:
+    """A request, and the digits that the mail would carry."""
+    request = await request_email_code(email, client, instance.email_desk)
+    return request, (await letters(instance))[-1].secret
+
+
+async def sign_in(
+    instance: Instance, request_id: str, code: str, *, carrier: Carrier = Carrier.BEARER, client: Client = CLIENT
+) -> EmailGrant:
+    """One exchange."""
+    return await exchange_email_code(request_id, code, EmailVisit(client, carrier), instance.email_desk)
+
+
+async def answer_to(instance: Instance, request_id: str, code: str, **how: Any) -> SignInErrorCode | None:
+    """What an exchange answers: its error's code, or None where somebody is signed in."""
+    try:
+        await sign_in(instance, request_id, code, **how)
+    except SignInRefused as refused:
+        return refused.code
+    return None
+
+
+async def refusal_to_ask(instance: Instance, email: str = "ada@example.com", client: Client = CLIENT) -> SignInRefused:
+    """The refusal of a request that has to be refused."""
+    with pytest.raises(SignInRefused) as refused:
+        await request_email_code(email, client, instance.email_desk)
+    return refused.value
+
+
+async def open_to_anyone() -> None:
+    """Lets anyone sign up."""
+    await update_switch(TESTER, sign_up=SignUpMode.OPEN)
+
+
+async def forget_allowances() -> None:
+    """As when an hour has passed."""
+    await write(Statement("DELETE FROM email_code_allowances"))
+
+
+def wrong(code: str) -> str:
+    """Six other digits."""
+    return f"{(int(code) + 1) % 1_000_000:06}"
+
+
+async def audited(*actions: str) -> list[tuple[str, str, str | None]]:
+    """The audit log's events of these actions, oldest first: action, actor, user."""
+    events = await AuditEvent.filter(action__in=actions).order_by("created_at", "id")
+    return [(event.action, event.actor, event.user_id) for event in events]

@@ -1,0 +1,57 @@
+"""Wrong codes are counted by address, together with bad signatures; a right one is never counted and never held up."""
+
+import pytest
+
+from service.errors import SignInErrorCode
+from service.instance import Instance
+from service.sessions.lifecycle import Client
+from tests.driving import answer_to as answer_to_code
+from tests.driving import code_of, enable, member
+from tests.email_login.desk import INVALID, answer_to, ask, wrong
+
+HERE, ELSEWHERE = Client("198.51.100.1"), Client("198.51.100.2")
+TOO_MANY = SignInErrorCode.TOO_MANY_ATTEMPTS
+
+
+@pytest.fixture
+def environ(environ: dict[str, str]) -> dict[str, str]:
+    """Three tries, and an hour to wait: no test takes that long."""
+    return {**environ, "DOORCODE_FAILED_SIGN_INS": "3/hour"}
+
+
+async def test_wrong_codes_are_counted_by_address(instance: Instance) -> None:
+    request, code = await ask(instance)
+    other, other_code = await ask(instance, "grace@example.com")
+    assert [await answer_to(instance, request.id, wrong(code), client=HERE) for _ in range(3)] == [INVALID] * 3
+    assert await answer_to(instance, other.id, wrong(other_code), client=HERE) is TOO_MANY
+    assert await answer_to(instance, other.id, wrong(other_code), client=ELSEWHERE) is INVALID
+
+
+async def test_requests_that_do_not_exist_are_counted_too(instance: Instance) -> None:
+    assert [await answer_to(instance, "A" * 22, "123456", client=HERE) for _ in range(4)] == [INVALID] * 3 + [TOO_MANY]
+
+
+async def test_right_code_is_never_held_up_and_never_counted(instance: Instance) -> None:
+    await member("ada@example.com")
+    for _ in range(4):
+        await answer_to(instance, "A" * 22, "123456", client=HERE)
+    request, code = await ask(instance, client=HERE)
+    assert await answer_to(instance, request.id, code, client=HERE) is None
+    for _ in range(4):
+        request, code = await ask(instance, client=ELSEWHERE)
+        assert await answer_to(instance, request.id, code, client=ELSEWHERE) is None
+    assert await answer_to(instance, "A" * 22, "123456", client=ELSEWHERE) is INVALID
+
+
+async def test_bad_signatures_and_wrong_codes_are_counted_together(instance: Instance) -> None:
+    await enable(instance)
+    bad = code_of("x" * 43, {"user": {"id": "ada"}})
+    for _ in range(3):
+        assert await answer_to_code(instance, bad, client=HERE) is SignInErrorCode.INVALID_SIGNATURE
+    assert await answer_to(instance, "A" * 22, "123456", client=HERE) is TOO_MANY
+
+
+async def test_asking_is_not_counted(instance: Instance) -> None:
+    for n in range(10):
+        await ask(instance, f"a{n}@example.com", client=HERE)
+    assert await answer_to(instance, "A" * 22, "123456", client=HERE) is INVALID

@@ -1,0 +1,95 @@
+"""What the application does beside answering: purging what has expired, and stopping at once."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+
+import pytest
+import structlog
+from tortoise.backends.base.executor import EXECUTOR_CACHE
+
+from service import app as application
+from service.clock import now
+from service.database import Statement, fetch, write
+from service.settings import Settings
+
+SESSION = Statement(
+    "INSERT INTO sessions (id, user_serial, user_epoch, method, method_epoch, carrier, token_hash, created_at, expires_at, last_seen_at)"
+    " VALUES ($1, 1, 0, 'EXTERNAL_JWT', 0, 'COOKIE', $1, $2, $2, $2)"
+)
+SESSIONS = Statement("SELECT id FROM sessions")
+USED_CODE = Statement("INSERT INTO used_codes (id, expires_at) VALUES ($1, $2)")
+USED_CODES = Statement("SELECT id FROM used_codes")
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    EXECUTOR_CACHE.clear()
+    monkeypatch.setattr(application, "PURGE_EVERY", 0.02)
+    monkeypatch.setattr(application, "PURGE_BATCH", 3)
+    return
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Returns once the condition holds; fails where it does not within seconds."""
+    async with asyncio.timeout(10):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_what_has_expired_is_purged_and_nothing_else(settings: Settings) -> None:
+    app = application.create_app(settings)
+    async with app.router.lifespan_context(app):
+        past, future = now() - timedelta(seconds=1), now() + timedelta(hours=1)
+        for number in range(10):
+            await write(SESSION, f"old-{number}", past)
+            await write(USED_CODE, f"old-{number}", past)
+        await write(SESSION, "live", future)
+        await write(USED_CODE, "live", future)
+
+        async def only_live_ones_are_left() -> bool:
+            return [[row["id"] for row in await fetch(rows)] for rows in (SESSIONS, USED_CODES)] == [["live"], ["live"]]
+
+        await until(only_live_ones_are_left)
+
+
+async def test_purging_goes_on_after_an_error(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = 0
+
+    async def failing_at_first(_batch: int) -> int:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise OSError("the disk is full of codes")
+        return 0
+
+    monkeypatch.setattr(application, "purge_expired_sessions", failing_at_first)
+    app = application.create_app(Settings(database_url=sqlite_url, encryption_keys=(KEY,)))
+
+    async def tried_often_enough() -> bool:
+        return tries > 3
+
+    with structlog.testing.capture_logs() as logs:
+        async with app.router.lifespan_context(app):
+            await until(tried_often_enough)
+    assert [(line["event"], line["error"]) for line in logs] == [("what has expired could not be purged", "OSError")] * 2
+
+
+async def test_purging_stops_at_once(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    purging = asyncio.Event()
+
+    async def taking_long(_batch: int) -> int:
+        purging.set()
+        await asyncio.sleep(3600)
+        return 0
+
+    monkeypatch.setattr(application, "purge_expired_sessions", taking_long)
+    app = application.create_app(Settings(database_url=sqlite_url, encryption_keys=(KEY,)))
+    async with app.router.lifespan_context(app):
+        await purging.wait()
+        started = time.monotonic()
+    assert time.monotonic() - started < 2
+
+
+KEY = "x" * 43 + "="

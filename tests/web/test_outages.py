@@ -1,0 +1,144 @@
+"""A database that goes away and comes back: probes say so, people read so, and nothing has to be restarted."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx2
+import pytest
+from anyio.from_thread import BlockingPortal
+
+from tests.web.site import Site, new_user_id
+
+
+class Wire:
+    """A TCP connection's way to the database, which can be cut, or left open without anything passing."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._passing = asyncio.Event()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def mend(self) -> None:
+        """Everything passes."""
+        self._passing.set()
+        if self._server is None:
+            self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stall(self) -> None:
+        """Nothing passes, and nobody is told."""
+        self._passing.clear()
+
+    async def cut(self) -> None:
+        """Every connection ends, and none can be made."""
+        self._passing.set()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        target_reader, target_writer = await asyncio.open_connection(*self._target)
+        async with self._kept(writer), self._kept(target_writer):
+            await asyncio.gather(self._pump(reader, target_writer), self._pump(target_reader, writer))
+
+    @asynccontextmanager
+    async def _kept(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+        self._writers.add(writer)
+        try:
+            yield
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while piece := await reader.read(65536):
+                await self._passing.wait()
+                writer.write(piece)
+                await writer.drain()
+            writer.close()
+
+
+@pytest.fixture
+def wire(postgres_url: str, background: BlockingPortal) -> Iterator[Wire]:
+    """The way to the database of this test."""
+    address = urlsplit(postgres_url)
+    assert address.hostname
+    assert address.port
+    wire = Wire(address.hostname, address.port)
+    background.call(wire.mend)
+    yield wire
+    background.call(wire.cut)
+
+
+@pytest.fixture
+def wired_site(wire: Wire, postgres_url: str, background: BlockingPortal, tmp_path: Path) -> Iterator[Site]:
+    """A server that reaches its database by the wire."""
+    address = urlsplit(postgres_url)
+    netloc = f"{address.netloc.rpartition(':')[0]}:{wire.port}"
+    site = Site.open(tmp_path, urlunsplit(address._replace(netloc=netloc)), background, {})
+    yield site
+    site.server.close()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Returns once the condition holds; fails where it does not within seconds."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_database_that_is_gone_is_told_and_its_return_noticed(wired_site: Site, wire: Wire) -> None:
+    with httpx2.Client(base_url=wired_site.server.url, timeout=20, headers={"Accept": "text/html"}) as client:
+        link = {"externalAuthCode": wired_site.code_for(new_user_id())}
+        wired_site.portal.call(wire.cut)
+
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.text) == (503, "unreachable\n")
+        assert client.get("/healthz").status_code == 200
+        assert client.get("/metrics").status_code == 200
+        refused = client.get("/", params=link)
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"] == "5"
+        assert "The service is not available right now" in refused.text
+        assert client.get("/.well-known/jwks.json").status_code == 503
+
+        wired_site.portal.call(wire.mend)
+        eventually(lambda: client.get("/readyz").status_code == 200)
+        assert client.get("/", params=link).status_code == 303
+    assert "the database is out of reach" in wired_site.server.stderr_text()
+    assert "Traceback" not in wired_site.server.stderr_text()
+
+
+def test_probe_does_not_wait_for_a_database_that_does_not_answer(wired_site: Site, wire: Wire) -> None:
+    with httpx2.Client(base_url=wired_site.server.url, timeout=20) as client:
+        wired_site.portal.call(wire.stall)
+        started = time.monotonic()
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.text) == (503, "unreachable\n")
+        assert client.get("/metrics").status_code == 200
+        assert time.monotonic() - started < 6
+        wired_site.portal.call(wire.mend)
+        eventually(lambda: client.get("/readyz").status_code == 200)
+
+
+def test_database_that_is_behind_is_told(open_site: Callable[..., Site], sqlite_url: str) -> None:
+    import sqlite3
+    from contextlib import closing
+
+    site = open_site(sqlite_url)
+    with closing(sqlite3.connect(site.settings.sqlite_path)) as database, database:
+        database.execute("DELETE FROM tortoise_migrations WHERE name = (SELECT max(name) FROM tortoise_migrations)")
+    with site.client() as client:
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.text) == (503, "unmigrated\n")
+        assert client.get("/healthz").status_code == 200
