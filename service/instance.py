@@ -9,13 +9,14 @@ from tortoise.exceptions import OperationalError
 from service.database import is_migrated, is_unreachable, migrate, open_database
 from service.database.connection import refuse_unreachable
 from service.email_login.desk import EmailDesk
-from service.email_login.outbox import Outbox
+from service.email_login.outbox import Outbox, renew_mail_encryption
 from service.encryption import Cipher, open_cipher
 from service.external_auth.exchange import ExchangeDesk
 from service.external_auth.front_door import FrontDoorKeeper
 from service.external_auth.secrets import renew_secret_encryption
 from service.rate_limit import FailedSignIns
 from service.sessions.access_tokens import ensure_signing_keys, renew_key_encryption
+from service.sessions.shown_once import renew_shown_encryption
 from service.settings import Settings, SettingsError
 
 
@@ -42,6 +43,8 @@ async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
         await _check_database(settings)
         await renew_secret_encryption(cipher)
         await renew_key_encryption(cipher)
+        await renew_mail_encryption(cipher)
+        await renew_shown_encryption(cipher)
         await ensure_signing_keys(cipher)
         yield _instance(settings, cipher)
 

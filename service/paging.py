@@ -8,7 +8,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from service.database import Row, Statement, as_time, fetch
 from service.errors import BadUserInput
@@ -131,21 +131,24 @@ class Listing:
     def _position_at(self, cursor: str) -> Position:
         try:
             name, value, row_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-            if name == self.order.name and isinstance(row_id, str) and self._is_value(value):
+            if name == self.order.name and isinstance(row_id, str) and row_id.encode() and self._is_value(value):
                 return Position(value, row_id)
-        except (ValueError, TypeError, RecursionError):
+        except (ValueError, TypeError, OverflowError, RecursionError):
             pass  # no cursor of ours
         raise BadUserInput(
             "This cursor does not belong to this list and order. Use one from its `pageInfo` or `edges`."
         )
 
     def _is_value(self, value: object) -> bool:
-        """Whether a cursor's value is one that the column can have. Raises `ValueError` for what is no time."""
+        """Whether a cursor's value is one that the column can have; raises for half a character, and for what is no time."""
         if value is None:
             return self.order.nullable
         if not isinstance(value, str):
             return False
-        return not self.order.is_time or datetime.fromisoformat(value).tzinfo is not None
+        if self.order.is_time:
+            moment = datetime.fromisoformat(value)
+            return moment.tzinfo is not None and moment == moment.astimezone(UTC)
+        return value == value.encode().decode()
 
     async def _rows(self, conditions: Conditions, limit: int, backwards: bool) -> list[Row]:
         order = self.order

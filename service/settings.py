@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 PREFIX = "DOORCODE_"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
+_SECRET_OF_THE_INTEGRATOR = f"{PREFIX}JWT_SECRET"  # what the signing samples read it from
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 LONGEST_SESSION = 400 * 24 * 3600  # seconds; browsers keep no cookie longer (RFC 6265bis, 5.5)
 
@@ -226,8 +227,7 @@ def load_settings(
     `host` and `port` are where the service listens: the default public URL is made of them where they are on loopback.
     With `environ` given, that mapping alone is read.
     """
-    if environ is None:
-        environ = {**{k: v for k, v in dotenv_values(".env").items() if v is not None}, **os.environ}
+    environ = _environment() if environ is None else environ
     given: dict[str, object] = {
         k.removeprefix(PREFIX).lower(): v for k, v in environ.items() if k.startswith(PREFIX) and v.strip()
     }
@@ -243,11 +243,20 @@ def load_settings(
         raise SettingsError(_one_line(error)) from None
 
 
-def unknown_settings(environ: Mapping[str, str]) -> list[str]:
-    """Names that look like settings and are none: most likely misspelt."""
+def unknown_settings(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Names that look like settings and are none: most likely misspelt. The integrator's own secret is no mistake."""
+    environ = _environment() if environ is None else environ
     return sorted(
-        k for k in environ if k.startswith(PREFIX) and k.removeprefix(PREFIX).lower() not in Settings.model_fields
+        name
+        for name in environ
+        if name.startswith(PREFIX)
+        and name != _SECRET_OF_THE_INTEGRATOR
+        and name.removeprefix(PREFIX).lower() not in Settings.model_fields
     )
+
+
+def _environment() -> Mapping[str, str]:
+    return {**{name: value for name, value in dotenv_values(".env").items() if value is not None}, **os.environ}
 
 
 def _one_line(error: ValidationError) -> str:

@@ -40,7 +40,8 @@ class MailServer:
         self.tried = 0
         self._answers, self._data_answers = answers or [], data_answers or []
         self._patience = patience
-        self._arrived = threading.Condition()
+        self._busy = 0
+        self._changed = threading.Condition()
         context = certificate.server_context() if certificate else None
         options: dict[str, Any] = {"enable_SMTPUTF8": utf8, "hostname": "127.0.0.1"}
         if login:
@@ -54,12 +55,15 @@ class MailServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with self._changed:  # a client may have given up on it, and what it still does would be left open
+            self._changed.wait_for(lambda: not self._busy, DEADLINE)
+        asyncio.run_coroutine_threadsafe(_settled(), self._controller.loop).result(DEADLINE)
         self._controller.stop()
 
     def wait_for(self, number: int) -> list[EmailMessage]:
         """The mails, once there are so many."""
-        with self._arrived:
-            assert self._arrived.wait_for(lambda: len(self.mails) >= number, DEADLINE), f"{len(self.mails)} mails came"
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.mails) >= number, DEADLINE), f"{len(self.mails)} mails came"
         return self.mails
 
     def mail_to(self, email: str) -> EmailMessage:
@@ -84,13 +88,14 @@ class MailServer:
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         if self._data_answers:
             return self._data_answers.pop(0)
-        if self._patience:
-            await asyncio.sleep(self._patience)
         assert isinstance(envelope.content, bytes)
-        with self._arrived:
+        self._busy += 1
+        await asyncio.sleep(self._patience)
+        with self._changed:
+            self._busy -= 1
             self.recipients.append(list(envelope.rcpt_tos))
             self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
-            self._arrived.notify_all()
+            self._changed.notify_all()
         return "250 OK"
 
     def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _how: str, data: Any) -> AuthResult:
@@ -112,6 +117,13 @@ class _Controller(Controller):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of a login without TLS
             return SMTP(self.handler, tls_context=start_tls, require_starttls=start_tls is not None, **self._smtp_options)
+
+
+async def _settled() -> None:
+    """Until every connection has seen that its client is gone."""
+    others = asyncio.all_tasks() - {task for task in (asyncio.current_task(),) if task}
+    if others:
+        await asyncio.wait(others, timeout=1)
 
 
 def text_of(mail: EmailMessage, kind: str = "plain") -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from service.accounts.identifiers import normalise_email
+from service.accounts.identifiers import find_unsafe_characters, normalise_email
 from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.accounts.seats import count_seats
 from service.errors import BadUserInput
@@ -91,5 +91,7 @@ def _pattern(search: str) -> str:
     """Anywhere in a line of the search text; a short one at the start of a line, where an answer would else be everybody."""
     if len(search) > LONGEST_SEARCH:
         raise BadUserInput(f"`filter.search` is longer than {LONGEST_SEARCH} characters.")
-    escaped = search.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    if problem := find_unsafe_characters(search):
+        raise BadUserInput(f"`filter.search` {problem}.")
+    escaped = search.casefold().replace("!", "!!").replace("%", "!%").replace("_", "!_")
     return f"%{escaped}%" if len(search) >= SHORTEST_INNER_SEARCH else f"%\n{escaped}%"

@@ -123,8 +123,8 @@ def refusal(decision: Refuse) -> SignInRefused:
 
 
 def search_text(user: User) -> str:
-    """What a search looks through. Lower case is made here, because SQLite's own knows ASCII alone."""
-    return "\n" + "\n".join(part.lower() for part in (user.id, user.external_id, user.email) if part)
+    """What a search looks through. Case is folded here, because SQLite's own folding knows ASCII alone."""
+    return "\n" + "\n".join(part.casefold() for part in (user.id, user.external_id, user.email) if part)
 
 
 def _known(user: User | None, missing: str) -> SignIn | Refuse:

@@ -11,6 +11,8 @@ from service.clock import HOUR, floor, now
 from service.database import Statement, write
 from service.identity import new_id
 
+_BY_CODE = "code:"
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -22,6 +24,11 @@ class Actor:
 
     name: str
     ip_address: str | None = None
+
+    @property
+    def secret_id(self) -> str | None:
+        """The JWT secret behind it, where a code did it."""
+        return self.name.removeprefix(_BY_CODE) if self.name.startswith(_BY_CODE) else None
 
 
 SYSTEM = Actor("system")
@@ -48,7 +55,7 @@ async def record(
         action=action,
         actor=by.name,
         user_id=user_id,
-        secret_id=secret_id,
+        secret_id=secret_id or by.secret_id,
         detail=json.dumps(detail or {}),
         ip_address=by.ip_address,
         created_at=now(),
@@ -79,7 +86,7 @@ async def record_hourly(
         action,
         by.name,
         user_id,
-        secret_id,
+        secret_id or by.secret_id,
         json.dumps(detail or {}),
         fold,
         by.ip_address,

@@ -1,5 +1,7 @@
 """The command line (contract §6): one file a noun. Results alone go to stdout; what is for people goes to stderr."""
 
+import os
+
 import typer
 
 from service.cli import admin, api_keys, codes, jwt, schema, seats, serving, signing_keys, users
@@ -25,4 +27,5 @@ app.add_typer(signing_keys.app, name="signing-key")
 
 def main() -> None:
     """The entry point of `doorcode`."""
+    os.umask(0o077)  # what is written here, the database above all, is nobody else's to read
     app()

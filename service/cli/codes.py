@@ -32,7 +32,9 @@ def sign(
     email: Annotated[
         str | None, typer.Option(help="With --user-id the user's email; alone: sign in an existing user by email.")
     ] = None,
-    expires_in: Annotated[int, typer.Option(help="Seconds until the code expires.")] = DEFAULT_LIFETIME,
+    expires_in: Annotated[
+        int | None, typer.Option(help="Seconds until the code expires; left out: an hour, or what the policy allows.")
+    ] = None,
     meta: Annotated[
         list[str] | None, typer.Option(metavar="K=V", help="Metadata of the user; may be given several times.")
     ] = None,
@@ -80,16 +82,17 @@ def _pair(item: str) -> tuple[str, str]:
     return name, value
 
 
-async def _sign(instance: Instance, subject: JsonObject, expires_in: int) -> str:
+async def _sign(instance: Instance, subject: JsonObject, expires_in: int | None) -> str:
     """With all that the policy may ask for, so that what is tried out works."""
     secret = await current_secret(instance.cipher)
     if secret is None:
         raise Conflict("There is no current secret. Make one with: doorcode jwt enable")
-    if expires_in < 1:
+    if expires_in is not None and expires_in < 1:
         raise BadUserInput("--expires-in must be 1 second or more.")
     auth = await ExternalAuth.get(id=1)
+    lifetime = expires_in or min(DEFAULT_LIFETIME, auth.max_lifetime_seconds or DEFAULT_LIFETIME)
     issued_at = int(now().timestamp())
-    claims: JsonObject = {**subject, "iat": issued_at, "exp": issued_at + expires_in, "jti": new_id()}
+    claims: JsonObject = {**subject, "iat": issued_at, "exp": issued_at + lifetime, "jti": new_id()}
     named: JsonObject = {"iss": auth.issuer, "aud": auth.audience}
     return sign_code(
         claims | {name: value for name, value in named.items() if value is not None}, secret.text, secret.row.id

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from service.audit.log import COMMAND_LINE
-from service.cli.running import people, print_result, run
+from service.cli.running import people, print_result, program, run
 from service.cli.tables import print_table, written
 from service.clock import now
 from service.external_auth import secrets
@@ -31,7 +31,7 @@ def enable() -> None:
         people.print("JWT sign-in is on. Keep this secret: it is shown this once.")
         print_result(made.text)
     else:
-        people.print("JWT sign-in is on, with the secrets it had. For a new one: doorcode jwt rotate")
+        people.print(f"JWT sign-in is on, with the secrets it had. For a new one: {program()} jwt rotate", markup=False)
 
 
 @app.command()
@@ -74,7 +74,8 @@ async def _show_status(_: Instance) -> None:
     print_result(f"JWT sign-in is {'on' if auth.enabled else 'off'}.")
     policy = policy_of(auth)
     print_result(
-        "Policy: " + ", ".join(f"{name.replace('_', ' ')} {getattr(policy, name)}" for name in policy.__slots__)
+        "Policy: "
+        + ", ".join(f"{name.replace('_', ' ')} {_in_words(getattr(policy, name))}" for name in policy.__slots__)
     )
     table = Table("id", "begins", "status", "created", "retires", "revoked", "last used")
     moment = now()
@@ -89,3 +90,9 @@ async def _show_status(_: Instance) -> None:
             written(secret.last_used_at) or "not used yet",
         )
     print_table(table)
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)

@@ -1,7 +1,10 @@
 """How a command runs: on an open instance, with its refusals as one line on stderr and exit status 1."""
 
 import asyncio
+import shutil
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import typer
@@ -22,6 +25,8 @@ def run(command: Callable[[Instance], Awaitable[Result]]) -> Result:
     """Run a command on this machine's Doorcode, beside a running server or without one."""
     settings = read_settings()
     configure_logs(settings)
+    if settings.uses_sqlite and not settings.sqlite_path.exists():
+        people.print(f"A new database: {settings.sqlite_path.resolve()}", markup=False)
 
     async def on_instance() -> Result:
         async with open_instance(settings) as instance:
@@ -54,6 +59,16 @@ def fail(message: str) -> NoReturn:
     """Say why, and end with exit status 1: the answer is no."""
     people.print(message, style="red", markup=False)
     raise typer.Exit(1)
+
+
+def program() -> str:
+    """How this very program is called from here, for advice that can be copied."""
+    called = Path(sys.argv[0]).absolute()
+    if called.name == "__main__.py":
+        return f"{Path(sys.executable).name} -m service"
+    if shutil.which("doorcode") == str(called):
+        return "doorcode"
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)
 
 
 def print_result(text: str) -> None:

@@ -34,7 +34,7 @@ def _parse(limit: str) -> int | None:
 
 
 def _show(count: SeatCount) -> None:
-    limit = "no limit" if count.limit is None else f"of {count.limit}, {count.available} free"
-    print_result(f"{count.used} used, {limit}")
+    of, rest = ("", "no limit") if count.limit is None else (f" of {count.limit}", f"{count.available} free")
+    print_result(f"{count.used}{of} used, {rest}")
     for origin in UserOrigin:
         print_result(f"  {origin:<12} {count.active(origin)}")

@@ -1,6 +1,7 @@
 """`doorcode serve` and `doorcode migrate`."""
 
 import os
+import socket
 import tempfile
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import uvicorn
 
 from service import database
 from service.accounts.admins import has_admin
-from service.cli.running import finish, people, read_settings
+from service.cli.running import fail, finish, people, program, read_settings
 from service.email_login.links import make_setup_token, setup_url
 from service.email_login.transports import describe_transport
 from service.external_auth.models import ExternalAuth
@@ -37,6 +38,7 @@ def serve(
     if workers > 1 and dev:
         raise typer.BadParameter("--dev takes one worker.", param_hint="--workers")
     configure_logs(settings)
+    _check_port(host, port)
     finish(_prepare(settings))
     options = {
         "host": host,
@@ -57,6 +59,16 @@ def serve(
         _serve_in_processes(settings, workers, options)
 
 
+def _check_port(host: str, port: int) -> None:
+    """Before anything else, so that a second server that cannot start voids nothing of the first one's."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        fail(
+            f"{host}:{port} cannot be listened on: {error.strerror or error}. Is another server there? Choose another --port."
+        )
+
+
 def migrate() -> None:
     """Bring the database up to date."""
     settings = read_settings()
@@ -67,7 +79,7 @@ def migrate() -> None:
 
 async def _prepare(settings: Settings) -> None:
     """Everything that can be wrong is found before the port is opened; then what to do next."""
-    for name in unknown_settings(os.environ):
+    for name in unknown_settings():
         people.print(f"{name} is not a setting, and is ignored. Is it misspelt?", style="yellow")
     async with open_instance(settings):
         auth = await ExternalAuth.get(id=1)
@@ -82,7 +94,9 @@ async def _prepare(settings: Settings) -> None:
         )
     if not auth.enabled:
         people.print(
-            "Next: let your backend sign people in. This prints the secret that it signs codes with:\n\n    doorcode jwt enable\n"
+            "Next: let your backend sign people in. This prints the secret that it signs codes with:\n\n"
+            f"    {program()} jwt enable\n",
+            markup=False,
         )
 
 

@@ -1,5 +1,6 @@
 """What mails look like: text and HTML parts from one pair of templates a kind, and headers that nobody can inject into."""
 
+import re
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -31,6 +32,8 @@ _SUBJECTS = {
     LetterKind.INVITATION: "You are invited to {host}",
 }
 
+_ENCODED_WORD = re.compile(r"=\?.*\?.*\?.*\?=")
+
 
 def compose(letter: Letter, settings: Settings) -> EmailMessage:
     """The whole message; raises `ValueError` for an address that no header can hold, such as one with a line's end in it."""
@@ -59,7 +62,7 @@ def _recipient(email: str) -> Address:
     One that looks like an encoded word (RFC 2047) is nobody's, and `EmailMessage` would decode it into another address.
     """
     username, _, domain = email.rpartition("@")
-    if "=?" in email:
+    if _ENCODED_WORD.search(email):
         raise ValueError("an encoded word in an address")
     return Address(username=username, domain=domain)
 

@@ -29,6 +29,10 @@ _PURGE = Statement(
 )
 
 
+_STORED = Statement("SELECT id, encrypted_letter FROM outgoing_mails WHERE expires_at > $1")
+_RENEW = Statement("UPDATE outgoing_mails SET encrypted_letter = $1 WHERE id = $2")
+
+
 class LetterKind(StrEnum):
     """What a letter is about; each kind has its templates."""
 
@@ -100,3 +104,11 @@ async def remove(mail: ClaimedMail) -> None:
 async def purge_outbox(batch: int) -> int:
     """Forget so many mails at most that are of no use any more; how many there were."""
     return await write(_PURGE, now(), batch)
+
+
+async def renew_mail_encryption(cipher: Cipher) -> None:
+    """Check that every waiting mail can be read, and put it under the first encryption key, so that older ones can be dropped."""
+    for row in await fetch(_STORED, now()):
+        renewed = cipher.renewed(row["encrypted_letter"])
+        if renewed is not None:
+            await write(_RENEW, renewed, row["id"])

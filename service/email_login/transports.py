@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Protocol
@@ -57,17 +58,15 @@ class SmtpTransport:
 
     async def send(self, message: EmailMessage) -> None:
         """Hand the mail to the server, which has taken it once this returns."""
-        async with asyncio.timeout(MAIL_TIMEOUT), self._client() as client:
-            try:
-                await client.send_message(message)
-            except aiosmtplib.SMTPRecipientsRefused as error:
-                _give_up_if_permanent("recipient refused", error.recipients[0].code)
-                raise
-            except aiosmtplib.SMTPDataError as error:
-                _give_up_if_permanent("mail refused", error.code)
-                raise
-            except aiosmtplib.SMTPNotSupported:
-                raise Undeliverable("the address has letters that the mail server cannot handle") from None
+        client = self._client()
+        try:
+            async with asyncio.timeout(MAIL_TIMEOUT):
+                await client.connect()
+                await _hand_over(client, message)
+            with suppress(aiosmtplib.SMTPException, OSError):  # it has the mail: how it says goodbye does not matter
+                await client.quit()
+        finally:
+            client.close()
 
     def _client(self) -> aiosmtplib.SMTP:
         parts = urlsplit(self.url)
@@ -81,6 +80,19 @@ class SmtpTransport:
             local_hostname=self.local_hostname,
             timeout=STEP_TIMEOUT,
         )
+
+
+async def _hand_over(client: aiosmtplib.SMTP, message: EmailMessage) -> None:
+    try:
+        await client.send_message(message)
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        _give_up_if_permanent("recipient refused", error.recipients[0].code)
+        raise
+    except aiosmtplib.SMTPDataError as error:
+        _give_up_if_permanent("mail refused", error.code)
+        raise
+    except aiosmtplib.SMTPNotSupported:
+        raise Undeliverable("the address has letters that the mail server cannot handle") from None
 
 
 def _give_up_if_permanent(what: str, code: int) -> None:

@@ -164,11 +164,15 @@ def _relative(seconds: float) -> str:
 def _describe_subject(draft: Draft) -> str:
     match draft.subject:
         case UserClaim(id=user_id, email=email, metadata=metadata):
-            return f"user with the id {user_id!r}, email {email or 'none'}, {len(metadata or {})} members of metadata."
+            return f"user with the id {user_id!r}, email {email or 'none'}, {_named_metadata(metadata)}."
         case IdClaim(id=user_id):
             return f"id {user_id!r}: an existing user by user ID."
         case EmailClaim(email=email):
             return f"email {email!r}: an existing user by email."
+
+
+def _named_metadata(metadata: JsonObject | None) -> str:
+    return f"metadata: {', '.join(metadata)}" if metadata else "no metadata"
 
 
 def _describe_policy(policy: Policy) -> str:
@@ -241,7 +245,7 @@ async def _check_seat(decision: Decision, result: Inspection) -> None:
         result.add_pass("seat", "Has a seat already.")
         return
     count = await count_seats()
-    of = "without a limit" if count.limit is None else f"of {count.limit}"
+    of = "(there is no limit)" if count.limit is None else f"of {count.limit}"
     if count.is_full:
         refused = SignInRefused(SignInErrorCode.SEAT_LIMIT_REACHED)
         found = f"{count.used} {of} seats are used."

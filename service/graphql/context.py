@@ -11,6 +11,7 @@ from service.accounts.models import User
 from service.authority import Caller, identify
 from service.instance import Instance
 from service.paging import Page
+from service.sessions.lifecycle import LiveSession
 from service.sessions.listing import count_live, first_pages
 
 
@@ -22,8 +23,15 @@ class Context:
     caller: Caller
     response_headers: dict[str, str] = field(default_factory=dict)
     """Sent with the answer, `Retry-After` for one."""
+    granted: list[LiveSession] = field(default_factory=list)
+    """Sessions that this very request has signed somebody in with."""
     _session_pages: dict[int, DataLoader[User, Page]] = field(default_factory=dict)
     _session_counts: DataLoader[User, int] | None = None
+
+    @property
+    def own_sessions(self) -> list[LiveSession]:
+        """The session that asks, and those that this request has opened: whose they are may see what is theirs."""
+        return [*([self.caller.session] if self.caller.session else []), *self.granted]
 
     async def first_sessions(self, user: User, size: int) -> Page:
         """A user's first page of sessions: however many users ask for theirs, it is one query."""

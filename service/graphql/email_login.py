@@ -93,7 +93,7 @@ class EmailLoginMutations:
             grant = await exchange_email_code(request_id, code, visit, context.instance.email_desk)
         except SignInRefused as refusal:
             return SignInError.of(refusal, context)
-        return SessionGrant.of(grant.session, grant.token, new_user=grant.new_user)
+        return SessionGrant.of(grant.session, grant.token, context, new_user=grant.new_user)
 
     @strawberry.mutation(
         description="Switch email login on or off, and say who may sign up by it; what is left out stays. Ends no session. While it"

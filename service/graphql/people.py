@@ -123,14 +123,14 @@ class Session:
 
 
 def _session_of(context: Context, user: models.User, row: Row) -> Session:
-    asking = context.caller.session
-    return Session.of(session_from_row(row, user), current=asking is not None and asking.id == row["session_id"])
+    current = any(session.id == row["session_id"] for session in context.own_sessions)
+    return Session.of(session_from_row(row, user), current=current)
 
 
 def _require_self_or_reader(context: Context, user: models.User) -> None:
-    caller = context.caller
-    if caller.may_read_everything or (caller.viewer and caller.viewer.serial == user.serial):
+    own = context.own_sessions
+    if context.caller.may_read_everything or any(session.user.serial == user.serial for session in own):
         return
-    if caller.viewer is None:
+    if not own:
         raise Unauthenticated("Sign in first: sessions are shown to the user itself and to admins.")
     raise Forbidden("Sessions are shown to the user itself and to admins.")

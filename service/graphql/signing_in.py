@@ -30,8 +30,9 @@ class SessionGrant:
         return await AccessToken.issue(info, self.live)
 
     @classmethod
-    def of(cls, live: LiveSession, token: str, *, new_user: bool) -> "SessionGrant":
-        """The grant as the schema shows it."""
+    def of(cls, live: LiveSession, token: str, context: Context, *, new_user: bool) -> "SessionGrant":
+        """The grant as the schema shows it: to the person who has just been signed in."""
+        context.granted.append(live)
         return cls(
             live=live, token=token, session=Session.of(live, current=True), user=User.of(live.user), new_user=new_user
         )
@@ -102,4 +103,4 @@ class SignInMutations:
             grant = await exchange(external_auth_code, visit, context.instance.desk, lifetime=lifetime_seconds)
         except SignInRefused as refusal:
             return SignInError.of(refusal, context)
-        return SessionGrant.of(grant.session, grant.token, new_user=grant.new_user)
+        return SessionGrant.of(grant.session, grant.token, context, new_user=grant.new_user)

@@ -36,7 +36,7 @@ _PUBLISHED = Statement(
 _ADD = Statement(
     "INSERT INTO signing_keys (kid, state, encrypted_private_key, public_jwk, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"
 )
-_LOCK = Statement("SELECT kid FROM signing_keys WHERE state <> 'RETIRED' FOR UPDATE")
+_LOCK = Statement("SELECT kid FROM signing_keys WHERE state <> 'RETIRED' ORDER BY kid FOR UPDATE")
 _RETIRE = Statement("UPDATE signing_keys SET state = 'RETIRED', retired_at = $1 WHERE state = 'CURRENT'")
 _PROMOTE = Statement("UPDATE signing_keys SET state = 'CURRENT' WHERE state = 'NEXT'")
 _PURGE = Statement("DELETE FROM signing_keys WHERE state = 'RETIRED' AND retired_at < $1")
@@ -96,7 +96,9 @@ async def rotate_signing_key(cipher: Cipher, by: Actor) -> str:
     """
     await ensure_signing_keys(cipher)
     async with transaction():
-        await fetch(_LOCK)  # two rotations at once would promote one key twice
+        await fetch(
+            _LOCK
+        )  # two rotations at once would promote one key twice; in order, or they would wait for each other
         await write(_RETIRE, now())
         await write(_PROMOTE)
         await _add_key(SigningKeyState.NEXT, cipher)

@@ -6,7 +6,7 @@ Making another one instead, on every reload, would rotate the secret under peopl
 from datetime import timedelta
 
 from service.clock import now
-from service.database import Statement, fetch_one, write
+from service.database import Statement, fetch, fetch_one, write
 from service.encryption import Cipher
 from service.identity import new_id
 from service.sessions.lifecycle import LiveSession
@@ -19,6 +19,8 @@ _KEEP = Statement(
 _FIND = Statement(
     "SELECT kind, encrypted_secret FROM shown_secrets WHERE id = $1 AND session_id = $2 AND expires_at > $3"
 )
+_STORED = Statement("SELECT id, encrypted_secret FROM shown_secrets WHERE expires_at > $1")
+_RENEW = Statement("UPDATE shown_secrets SET encrypted_secret = $1 WHERE id = $2")
 _PURGE = Statement(
     "DELETE FROM shown_secrets WHERE id IN (SELECT id FROM shown_secrets WHERE expires_at < $1 LIMIT $2)"
 )
@@ -40,3 +42,11 @@ async def secret_to_show(shown_id: str, session: LiveSession, cipher: Cipher) ->
 async def purge_shown_secrets(batch: int) -> int:
     """Forget so many at most whose time is over; how many there were."""
     return await write(_PURGE, now(), batch)
+
+
+async def renew_shown_encryption(cipher: Cipher) -> None:
+    """Put what is still shown under the first encryption key, so that older ones can be dropped."""
+    for row in await fetch(_STORED, now()):
+        renewed = cipher.renewed(row["encrypted_secret"])
+        if renewed is not None:
+            await write(_RENEW, renewed, row["id"])

@@ -20,11 +20,13 @@ from service.settings import Settings
 
 PREFLIGHT_MAX_AGE = 7200  # seconds; Chromium keeps no preflight longer
 NOTED_EVERY = 3600  # seconds
+LONGEST_SHOWN = 100  # characters of an origin
 MOST_NOTED = 50  # origins in that time: strangers choose them, and can fill neither memory nor log
 
 _METHODS = "GET, POST"
 _USUAL_HEADERS = "authorization, content-type"
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}")  # field names (RFC 9110, 5.1), in a list
+_ORIGIN = re.compile(r"null$|[a-z][a-z0-9+.-]*://[^/?#]*")
 _VARY = {"Vary": "Origin"}
 _REFUSED = "This origin may not call this service from a browser: DOORCODE_ALLOWED_ORIGINS does not name it.\n"
 
@@ -127,5 +129,7 @@ def _add(answer: MutableHeaders, headers: Iterable[tuple[str, str]]) -> None:
 
 
 def _printable(origin: str) -> str:
-    """Short, and without what a terminal or a log reader would act on."""
-    return "".join(character if character.isprintable() else "?" for character in origin[:100])
+    """Short, and without what a terminal or a log reader would act on. What is no origin could be a code or a token."""
+    found = _ORIGIN.match(origin)
+    text = found[0] if found else "(not an origin)"
+    return "".join(character if character.isprintable() else "?" for character in text[:LONGEST_SHOWN])

@@ -1,4 +1,4 @@
-"""The panel's operations: each is good against the published schema, and each is one that a page runs (issue: the panel)."""
+"""The panel's operations: each is good against the published schema, and each is one that a page runs."""
 
 import ast
 from collections.abc import Iterator

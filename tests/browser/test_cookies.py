@@ -8,9 +8,9 @@ import pytest
 from anyio.from_thread import BlockingPortal
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect
 
-from tests.browser.widget import served
 from tests.proxies.running import Application, Proxy, nginx
 from tests.servers import free_port
+from tests.serving import served
 from tests.web.site import Site, new_user_id
 
 AUTH, APP = "https://auth.example.com", "https://app.example.com"

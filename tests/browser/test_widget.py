@@ -10,7 +10,8 @@ from playwright.sync_api import Page
 from service.accounts.administration import deactivate_user
 from service.audit.log import SYSTEM
 from tests.browser.frontend import Frontend
-from tests.browser.widget import events, hold, is_live, operations_sent, served, wait_for
+from tests.browser.widget import events, hold, is_live, operations_sent, wait_for
+from tests.serving import served
 from tests.web.site import Site, new_user_id
 
 

@@ -12,10 +12,9 @@ from service.audit.log import SYSTEM
 from service.errors import SignInErrorCode
 from service.sessions.administration import end_user_sessions
 from tests.browser.frontend import Frontend
-from tests.browser.widget import events, eventually, operations_sent, served, wait_for
+from tests.browser.widget import events, eventually, operations_sent, wait_for
+from tests.serving import served
 from tests.web.site import Site, new_user_id
-
-MINUTE = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +50,11 @@ def waiting(page: Page, shop: Frontend, site: Site) -> Page:
     return page
 
 
+def minutes(number: float) -> int:
+    """In milliseconds, as the page's clock counts."""
+    return round(number * 60_000)
+
+
 def token(page: Page) -> str | None:
     text: str | None = page.evaluate("Doorcode.getAccessToken()")
     return text
@@ -61,11 +65,11 @@ def test_access_token_is_renewed_near_its_end(page: Page) -> None:
     first = token(page)
     sent = operations_sent(page)
 
-    page.clock.run_for(8 * MINUTE)
+    page.clock.run_for(minutes(8))
     assert token(page) == first
     assert sent == []
 
-    page.clock.run_for(1.5 * MINUTE)
+    page.clock.run_for(minutes(1.5))
     renewed = page.evaluate("Promise.all([Doorcode.getAccessToken(), Doorcode.getAccessToken()])")
     assert renewed[0] == renewed[1] != first
     assert len(sent) == 1
@@ -77,7 +81,7 @@ def test_session_that_was_ended_elsewhere_is_found_out_with_the_next_access_toke
     page: Page, site: Site, signed_in: str
 ) -> None:
     site.call(lambda _: end_user_sessions(signed_in, SYSTEM))
-    page.clock.run_for(9.5 * MINUTE)
+    page.clock.run_for(minutes(9.5))
 
     assert token(page) is None
     assert events(page) == ["ready", "expired"]
@@ -89,11 +93,11 @@ def test_fresh_code_is_asked_for_shortly_before_the_end(page: Page, site: Site, 
     page.evaluate("() => { window.asked = 0; Doorcode.onCodeNeeded(() => (asked++, freshCode())) }")
     before = page.evaluate("Doorcode.getSession()")
 
-    page.clock.run_for(58 * MINUTE)
+    page.clock.run_for(minutes(58))
     assert page.evaluate("asked") == 0
-    page.clock.run_for(1.5 * MINUTE)
+    page.clock.run_for(minutes(1.5))
     eventually(page, lambda: len(events(page)) == 2)
-    page.clock.run_for(20 * MINUTE)
+    page.clock.run_for(minutes(20))
 
     assert page.evaluate("asked") == 1
     assert events(page) == ["ready", "ready"]
@@ -104,9 +108,9 @@ def test_fresh_code_is_asked_for_shortly_before_the_end(page: Page, site: Site, 
 
 @pytest.mark.usefixtures("signed_in")
 def test_whoever_says_late_how_to_get_a_code_is_asked_all_the_same(page: Page) -> None:
-    page.clock.run_for(59.5 * MINUTE)
+    page.clock.run_for(minutes(59.5))
     page.evaluate("Doorcode.onCodeNeeded(() => { window.asked = true })")
-    page.clock.run_for(0.4 * MINUTE)
+    page.clock.run_for(minutes(0.4))
 
     assert page.evaluate("asked")
 
@@ -114,7 +118,7 @@ def test_whoever_says_late_how_to_get_a_code_is_asked_all_the_same(page: Page) -
 @pytest.mark.usefixtures("signed_in")
 def test_without_a_fresh_code_the_session_expires(page: Page) -> None:
     page.evaluate("Doorcode.onCodeNeeded(() => null)")
-    page.clock.run_for(61 * MINUTE)
+    page.clock.run_for(minutes(61))
 
     assert events(page) == ["ready", "expired"]
     assert page.evaluate("Promise.all([Doorcode.getSession(), Doorcode.getAccessToken()])") == [None, None]
@@ -124,11 +128,11 @@ def test_without_a_fresh_code_the_session_expires(page: Page) -> None:
 def test_fresh_code_that_is_refused_leaves_the_session_to_its_end(page: Page, site: Site) -> None:
     page.evaluate("code => Doorcode.onCodeNeeded(() => code)", site.code_for(new_user_id(), exp=1))
 
-    page.clock.run_for(59.5 * MINUTE)
+    page.clock.run_for(minutes(59.5))
     assert wait_for(page, "error")["code"] == "CODE_EXPIRED"
     assert page.evaluate("Doorcode.getSession()") is not None
 
-    page.clock.run_for(MINUTE)
+    page.clock.run_for(minutes(1))
     assert events(page) == ["ready", "error", "expired"]
 
 
@@ -136,7 +140,7 @@ def test_fresh_code_that_is_refused_leaves_the_session_to_its_end(page: Page, si
 def test_nobody_is_asked_for_a_code_after_signing_out(page: Page) -> None:
     page.evaluate("Doorcode.onCodeNeeded(() => { window.asked = true })")
     page.evaluate("Doorcode.signOut()")
-    page.clock.run_for(61 * MINUTE)
+    page.clock.run_for(minutes(61))
 
     assert page.evaluate("window.asked") is None
     assert events(page) == ["ready", "signout"]
@@ -145,7 +149,7 @@ def test_nobody_is_asked_for_a_code_after_signing_out(page: Page) -> None:
 @pytest.mark.usefixtures("signed_in")
 def test_code_that_arrives_after_signing_out_signs_nobody_in(page: Page, site: Site) -> None:
     page.evaluate("() => Doorcode.onCodeNeeded(() => new Promise(done => (window.deliver = done)))")
-    page.clock.run_for(59.5 * MINUTE)
+    page.clock.run_for(minutes(59.5))
     page.evaluate("Doorcode.signOut()")
     sent = operations_sent(page)
 
@@ -165,7 +169,7 @@ def test_computer_that_was_asleep_knows_that_the_time_is_over(page: Page, site: 
     assert page.evaluate("Doorcode.getSession()") is None
     assert events(page) == ["ready", "expired"]
 
-    page.clock.run_for(61 * MINUTE)
+    page.clock.run_for(minutes(61))
     eventually(page, lambda: events(page) == ["ready", "expired", "ready"])
 
 
@@ -178,12 +182,12 @@ def test_clock_that_is_wrong_does_no_harm(page: Page, shop: Frontend, site: Site
 
     first = token(page)
     assert first
-    page.clock.run_for(8 * MINUTE)
+    page.clock.run_for(minutes(8))
     assert token(page) == first
     assert len(sent) == 1
-    page.clock.run_for(50 * MINUTE)
+    page.clock.run_for(minutes(50))
     assert events(page) == ["ready"]
-    page.clock.run_for(3 * MINUTE)
+    page.clock.run_for(minutes(3))
     assert events(page) == ["ready", "expired"]
 
 
@@ -294,7 +298,7 @@ def test_it_gives_up_after_five_tries(waiting: Page, site: Site, answers: Callab
     requests = answers(*[UNREACHABLE] * 10)
     start(waiting, site.code_for(new_user_id()))
     for tries in range(1, 6):
-        eventually(waiting, lambda tries=tries: requests == [tries])
+        eventually(waiting, lambda: requests == [tries])  # noqa: B023  # called at once
         waiting.wait_for_timeout(50)
         assert events(waiting) == ([] if tries < 5 else ["error"])
         waiting.clock.run_for(6_100)
@@ -326,8 +330,8 @@ def test_no_other_refusal_is_tried_again(waiting: Page, answers: Callable[..., l
     requests = answers(*final)
     for number in range(1, len(final) + 1):
         start(waiting, "a code")
-        eventually(waiting, lambda number=number: len(events(waiting)) == number)
-        waiting.clock.run_for(MINUTE)
+        eventually(waiting, lambda: requests == [number])  # noqa: B023  # called at once
+        waiting.clock.run_for(minutes(1))
         waiting.wait_for_timeout(20)
         assert requests == [number]
 
@@ -343,7 +347,7 @@ def test_nobody_waits_for_a_sign_in_that_was_given_up(
     start(waiting, site.code_for(new_user_id()))
     eventually(waiting, lambda: requests == [1])
     waiting.evaluate("Doorcode.signOut()")
-    waiting.clock.run_for(MINUTE)
+    waiting.clock.run_for(minutes(1))
     waiting.wait_for_timeout(50)
 
     assert requests == [1]

@@ -1,24 +1,11 @@
 """A page with the widget, as a test looks at it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from anyio.from_thread import BlockingPortal
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Page, Request, Route
 
 from tests.web.site import Site
-
-
-@contextmanager
-def served(directory: Path, background: BlockingPortal, **environ: str) -> Iterator[Site]:
-    """A Doorcode on SQLite until the end of the block."""
-    site = Site.open(directory, f"sqlite://{directory}/site.sqlite3", background, environ)
-    try:
-        yield site
-    finally:
-        site.server.close()
 
 
 def events(page: Page) -> list[str]:
@@ -44,7 +31,12 @@ def eventually(page: Page, condition: Callable[[], object]) -> None:
 def operations_sent(page: Page) -> list[dict[str, Any]]:
     """Grows with every GraphQL request of the page."""
     sent: list[dict[str, Any]] = []
-    page.on("request", lambda request: sent.append(request.post_data_json) if request.method == "POST" else None)
+
+    def note(request: Request) -> None:
+        if request.method == "POST":
+            sent.append(request.post_data_json or {})
+
+    page.on("request", note)
     return sent
 
 

@@ -83,7 +83,12 @@ async def test_inspection_and_exchange_agree_on_every_hostile_code(instance: Ins
 async def test_inspection_and_exchange_agree_on_every_hostile_code_under_a_strict_policy(instance: Instance) -> None:
     secret = await enable(instance)
     await set_policy(
-        require_expiry=True, max_lifetime_seconds=600, single_use=True, issuer="crm", audience="chat", clock_skew_seconds=0
+        require_expiry=True,
+        max_lifetime_seconds=600,
+        single_use=True,
+        issuer="crm",
+        audience="chat",
+        clock_skew_seconds=0,
     )
     for hostile in HOSTILE:
         await agree(instance, hostile.make(secret))
@@ -279,9 +284,7 @@ async def test_retired_or_revoked_secret_is_named(instance: Instance) -> None:
     ],
     ids=["base64-decoded", "base64-encoded", "newline", "carriage return", "space", "double quotes", "single quotes"],
 )
-async def test_mistaken_key_is_recognised(
-    instance: Instance, mistake: Callable[[str], bytes], words: str
-) -> None:
+async def test_mistaken_key_is_recognised(instance: Instance, mistake: Callable[[str], bytes], words: str) -> None:
     secret = await enable(instance)
     code = jwt.encode({"user": {"id": "ada"}}, mistake(secret), "HS256")
     found = await agree(instance, code)

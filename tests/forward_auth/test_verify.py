@@ -111,7 +111,7 @@ async def test_nobody_is_signed_in(api: Api) -> None:
 )
 async def test_any_other_token_is_nobodys(api: Api, instance: Instance, token: str) -> None:
     for headers in (bearer(token), cookie(instance, token)):
-        encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+        encoded = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
         response = await api.http.get("/verify", headers=encoded)
         assert response.status_code == 401
 

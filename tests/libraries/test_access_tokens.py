@@ -14,8 +14,8 @@ from anyio.from_thread import BlockingPortal
 
 from service.audit.log import SYSTEM
 from service.sessions.access_tokens import rotate_signing_key
-from tests.browser.widget import served
 from tests.libraries.node import ADDRESS, HERE, SAMPLES, NodeDirectory, node_program
+from tests.serving import served
 from tests.web.site import Site, new_user_id
 
 TOKEN = """
@@ -146,7 +146,7 @@ def test_what_is_no_access_token_is_refused(site: Site, on_node: NodeService, in
     claims = jwt.decode(genuine, options={"verify_signature": False})
     hostile = [
         f"{header}.{payload}.{signature[::-1]}",
-        jwt.encode(claims, None, algorithm="none", headers={"kid": kid}),
+        jwt.encode(claims, "", algorithm="none", headers={"kid": kid}),
         jwt.encode(claims, "x" * 64, algorithm="HS256", headers={"kid": kid}),
         site.code_for(new_user_id()),
         "dcs_" + "A" * 43,
@@ -164,10 +164,8 @@ def test_token_for_another_audience_or_of_another_issuer_is_refused(
     token = access_token(site, new_user_id())
     key = in_python.KEYS.get_signing_key_from_jwt(token)
 
-    for wrong in ({"audience": "another"}, {"issuer": "https://another.example"}):
-        expected = {"audience": "doorcode", "issuer": site.server.url, **wrong}
-        with pytest.raises(jwt.InvalidTokenError):
-            jwt.decode(token, key, algorithms=["ES256"], **expected)
+    with pytest.raises(jwt.InvalidAudienceError):
+        jwt.decode(token, key, algorithms=["ES256"], audience="another")
     monkeypatch.setattr(in_python, "DOORCODE", "https://another.example")
     with pytest.raises(jwt.InvalidIssuerError):
         in_python.who_is(token)

@@ -12,9 +12,9 @@ from anyio.from_thread import BlockingPortal
 from gql.transport.exceptions import TransportQueryError
 from graphql import build_schema, parse, validate
 
-from tests.browser.widget import served
 from tests.libraries.node import ADDRESS, HERE, SAMPLES, NodeDirectory
 from tests.servers import ROOT
+from tests.serving import served
 from tests.web.site import Site, new_user_id
 
 SCHEMA = ROOT / "schema.graphql"

@@ -5,23 +5,20 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
 import httpx2
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.certificates import Certificate
 from tests.servers import free_port
 
 CONFIGURATIONS = Path(__file__).parent
@@ -110,7 +107,7 @@ def configuration(name: str, port: int, doorcode: int, application: int, directo
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "127.0.0.1:8000": f"127.0.0.1:{doorcode}",
         "127.0.0.1:3000": f"127.0.0.1:{application}",
-        "/etc/ssl": str(directory),
+        "/etc/ssl/example.com": str(directory / "example.com"),
         "/var/log/nginx": str(directory),
     }
     text = (CONFIGURATIONS / name).read_text()
@@ -122,7 +119,9 @@ def configuration(name: str, port: int, doorcode: int, application: int, directo
 @contextmanager
 def nginx(*names: str, port: int, doorcode: int, application: int, directory: Path) -> Iterator[Proxy]:
     """nginx with these configurations."""
-    _make_certificate(directory)
+    made = Certificate.make(directory)
+    made.certificate.rename(directory / "example.com.pem")
+    made.key.rename(directory / "example.com.key")
     sites = "".join(configuration(name, port, doorcode, application, directory) for name in names)
     (directory / "nginx.conf").write_text(f"""
         {"user root;" if os.geteuid() == 0 else ""}
@@ -175,28 +174,20 @@ def _wait_for(port: int, process: subprocess.Popen[Any], said: Path) -> None:
     while True:
         assert process.poll() is None, said.read_text()
         assert time.monotonic() < deadline, said.read_text()
-        with socket.socket() as attempt:
-            if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if all(_shows_certificate(port, host) for host in ("auth.example.com", "app.example.com")):
+            return
         time.sleep(0.05)
 
 
-def _make_certificate(directory: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "example.com")])
-    moment = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(moment - timedelta(days=1))
-        .not_valid_after(moment + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("*.example.com")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (directory / "example.com.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (directory / "example.com.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+def _shows_certificate(port: int, host: str) -> bool:
+    """Caddy listens before it has made the certificates."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=START_DEADLINE) as connection,
+            context.wrap_socket(connection, server_hostname=host),
+        ):
+            return True
+    except OSError:
+        return False

@@ -76,13 +76,14 @@ def told(response: httpx2.Response) -> dict[str, list[str]]:
 def test_whoever_is_not_signed_in_is_sent_to_sign_in(proxy: Proxy) -> None:
     with proxy.client("app.example.com") as browser:
         for headers in ({}, {"Cookie": "doorcode=dcs_nobodys"}, {"Authorization": "Bearer dcs_nobodys"}):
-            response = browser.get("/orders", headers=headers)
-            assert (response.status_code, response.headers["location"]) == (302, "https://auth.example.com/login")
+            response = browser.get("/orders?page=2", headers=headers)
+            sign_in = "https://auth.example.com/login?returnTo=/orders?page=2"
+            assert (response.status_code, response.headers["location"]) == (302, sign_in)
 
 
 def test_sign_in_is_where_they_are_sent(proxy: Proxy) -> None:
     with proxy.client("auth.example.com") as browser:
-        assert browser.get("/login").status_code == 200
+        assert browser.get("/login", params={"returnTo": "/orders?page=2"}).status_code == 200
 
 
 def test_application_is_told_who_is_signed_in(proxy: Proxy, site: Site) -> None:

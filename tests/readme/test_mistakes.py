@@ -23,7 +23,7 @@ INSPECT = """
 def signed(
     claims: dict[str, Any], key: Callable[[str], str | bytes] = str, algorithm: str = "HS256"
 ) -> Callable[[str], str]:
-    return lambda secret: jwt.encode({"exp": NOW + 300, **claims}, key(secret), algorithm)
+    return lambda secret: jwt.encode({"exp": NOW + 86_400, **claims}, key(secret), algorithm)
 
 
 # In the order of the table: a code with the mistake, made from the secret, and a word of the cause that is named.

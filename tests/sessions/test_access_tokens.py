@@ -90,9 +90,7 @@ async def test_user_without_an_email_has_a_null_one(instance: Instance) -> None:
 
 
 async def test_operator_sets_audience_and_lifetime(settings: object, environ: dict[str, str]) -> None:
-    named = load_settings(
-        {**environ, "DOORCODE_ACCESS_TOKEN_AUDIENCE": "chat", "DOORCODE_ACCESS_TOKEN_LIFETIME": "60"}
-    )
+    named = load_settings({**environ, "DOORCODE_ACCESS_TOKEN_AUDIENCE": "chat", "DOORCODE_ACCESS_TOKEN_LIFETIME": "60"})
     async with open_instance(named) as instance:
         session = (await open_for(await member("grace@example.com"))).session
         claims = jwt.decode(await token_of(instance, session), options={"verify_signature": False})

@@ -53,7 +53,9 @@ async def test_token_is_256_random_bits_behind_a_prefix_and_only_its_hash_is_sto
         assert token.removeprefix("dcs_")[:12] not in written
 
 
-@pytest.mark.parametrize("token", ["", "dcs_", "dcs_" + "x" * 43, "DCS_" + "x" * 43, "x" * 10_000, "dcs_\u00e9", "dcs_\0"])
+@pytest.mark.parametrize(
+    "token", ["", "dcs_", "dcs_" + "x" * 43, "DCS_" + "x" * 43, "x" * 10_000, "dcs_\u00e9", "dcs_\0"]
+)
 async def test_token_of_nobody_is_nobody(instance: Instance, token: str) -> None:
     await open_for(await member("grace@example.com"))
     assert await find_session(token) is None

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -38,7 +37,11 @@ def sqlite_site(open_site: Callable[..., Site]) -> Site:
 
 @pytest.fixture(scope="session")
 def postgres_site(
-    open_site: Callable[..., Site], postgres: PostgresServer, background: BlockingPortal, worker_id: str, tmp_path_factory: pytest.TempPathFactory
+    open_site: Callable[..., Site],
+    postgres: PostgresServer,
+    background: BlockingPortal,
+    worker_id: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
     """The same on PostgreSQL."""
     url = postgres.url(f"web_{worker_id}")

@@ -61,7 +61,7 @@ def test_cookie_of_a_session_that_is_about_to_end_is_not_kept_for_ever() -> None
     assert set_cookies(response)["doorcode"]["max-age"] == "1"
 
 
-PAGES = ["/", "/login", "/login/refused?error=CODE_EXPIRED&reference=ABCDEFGHJK", "/nothing-here"]
+PAGES = ["/", "/login/refused?error=CODE_EXPIRED&reference=ABCDEFGHJK", "/nothing-here"]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -117,7 +117,9 @@ def test_styles_are_kept_for_ever_under_an_address_of_their_own(sqlite_site: Sit
         assert client.get(address, headers={"If-None-Match": '"another"'}).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["", "..%2fpages.py", "../pages.py", "nothing.css", "%2e%2e/pages.py", "doorcode.css/"])
+@pytest.mark.parametrize(
+    "name", ["", "..%2fpages.py", "../pages.py", "nothing.css", "%2e%2e/pages.py", "doorcode.css/"]
+)
 def test_nothing_but_static_files_is_served(sqlite_site: Site, name: str) -> None:
     with sqlite_site.client() as client:
         assert client.get(f"/static/{name}").status_code == 404

@@ -88,7 +88,9 @@ def test_odd_code_is_refused_as_malformed(sqlite_site: Site, content_type: str, 
     assert parameters(response.headers["location"])["error"] == "MALFORMED_CODE"
 
 
-@pytest.mark.parametrize("query", ["%ff%fe", "%00", "%", "a" * 30_000, "&externalAuthCode=x", ".".join("abc"), "%F0%9F"])
+@pytest.mark.parametrize(
+    "query", ["%ff%fe", "%00", "%", "a" * 30_000, "&externalAuthCode=x", ".".join("abc"), "%F0%9F"]
+)
 def test_odd_code_in_a_link_is_refused_as_malformed(sqlite_site: Site, query: str) -> None:
     with sqlite_site.client() as client:
         response = client.get(f"/?externalAuthCode={query}&returnTo=%ff%00")

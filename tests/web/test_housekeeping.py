@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -14,6 +14,7 @@ from service.clock import now
 from service.database import Statement, fetch, write
 from service.settings import Settings
 
+KEY = "x" * 43 + "="
 SESSION = Statement(
     "INSERT INTO sessions (id, user_serial, user_epoch, method, method_epoch, carrier, token_hash, created_at, expires_at, last_seen_at)"
     " VALUES ($1, 1, 0, 'EXTERNAL_JWT', 0, 'COOKIE', $1, $2, $2, $2)"
@@ -24,17 +25,16 @@ USED_CODES = Statement("SELECT id FROM used_codes")
 
 
 @pytest.fixture(autouse=True)
-def _often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     EXECUTOR_CACHE.clear()
     monkeypatch.setattr(application, "PURGE_EVERY", 0.02)
     monkeypatch.setattr(application, "PURGE_BATCH", 3)
-    return
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Returns once the condition holds; fails where it does not within seconds."""
     async with asyncio.timeout(10):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110  # the database tells nobody
             await asyncio.sleep(0.02)
 
 
@@ -73,7 +73,9 @@ async def test_purging_goes_on_after_an_error(sqlite_url: str, monkeypatch: pyte
     with structlog.testing.capture_logs() as logs:
         async with app.router.lifespan_context(app):
             await until(tried_often_enough)
-    assert [(line["event"], line["error"]) for line in logs] == [("what has expired could not be purged", "OSError")] * 2
+    assert [(line["event"], line["error"]) for line in logs] == [
+        ("what has expired could not be purged", "OSError")
+    ] * 2
 
 
 async def test_purging_stops_at_once(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,6 +92,3 @@ async def test_purging_stops_at_once(sqlite_url: str, monkeypatch: pytest.Monkey
         await purging.wait()
         started = time.monotonic()
     assert time.monotonic() - started < 2
-
-
-KEY = "x" * 43 + "="

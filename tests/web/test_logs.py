@@ -71,7 +71,17 @@ def refused_requests(code: str) -> list[bytes]:
 
 def send_everywhere(client: httpx2.Client, code: str) -> None:
     """Sends a code in every place that a request has."""
-    for path in ("/", "/login", "/login/refused", "/logout", "/graphql", "/nothing", "/healthz", "/static/x", "/metrics"):
+    for path in (
+        "/",
+        "/login",
+        "/login/refused",
+        "/logout",
+        "/graphql",
+        "/nothing",
+        "/healthz",
+        "/static/x",
+        "/metrics",
+    ):
         client.get(path, params={"externalAuthCode": code, "returnTo": f"/?externalAuthCode={code}"})
         client.head(path, params={"externalAuthCode": code})
         client.post(path, params={"code": code}, data={"externalAuthCode": code, "returnTo": code})
@@ -81,7 +91,17 @@ def send_everywhere(client: httpx2.Client, code: str) -> None:
     client.post("/", files={"externalAuthCode": (None, code)})
     client.post("/", files={"externalAuthCode": (code, code)})
     client.post("/", content=code, headers={"Content-Type": f"text/{code}"})
-    names = ("Authorization", "Cookie", "Referer", "Origin", "User-Agent", "X-Forwarded-For", "Accept", "If-None-Match", code)
+    names = (
+        "Authorization",
+        "Cookie",
+        "Referer",
+        "Origin",
+        "User-Agent",
+        "X-Forwarded-For",
+        "Accept",
+        "If-None-Match",
+        code,
+    )
     for name in names:
         client.get("/", headers={name: code})
         client.post("/graphql", headers={name: code}, json={"query": "{ viewer { id } }"})
@@ -141,7 +161,10 @@ def test_error_is_answered_and_logged_under_one_reference_and_without_the_code(
     alter(own_site, "ALTER TABLE sessions RENAME TO sessions_that_were")
     request.addfinalizer(lambda: alter(own_site, "ALTER TABLE sessions_that_were RENAME TO sessions"))
     with own_site.client() as client:
-        asked = {"params": {"externalAuthCode": code}, "headers": {"Cookie": f"doorcode={token}", "Accept": "text/html"}}
+        asked = {
+            "params": {"externalAuthCode": code},
+            "headers": {"Cookie": f"doorcode={token}", "Accept": "text/html"},
+        }
         page = client.get("/", **asked)  # type: ignore[arg-type]
         plain = client.post("/", data={"externalAuthCode": code}, headers={"Cookie": f"doorcode={token}"})
         assert client.get("/healthz").status_code == 200

@@ -1,9 +1,10 @@
 """A database that goes away and comes back: probes say so, people read so, and nothing has to be restarted."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -116,7 +117,7 @@ def test_database_that_is_gone_is_told_and_its_return_noticed(wired_site: Site, 
         eventually(lambda: client.get("/readyz").status_code == 200)
         assert client.get("/", params=link).status_code == 303
     assert "the database is out of reach" in wired_site.server.stderr_text()
-    assert "Traceback" not in wired_site.server.stderr_text()
+    assert "a request failed" not in wired_site.server.stderr_text()  # a database that is gone is no bug
 
 
 def test_probe_does_not_wait_for_a_database_that_does_not_answer(wired_site: Site, wire: Wire) -> None:
@@ -132,9 +133,6 @@ def test_probe_does_not_wait_for_a_database_that_does_not_answer(wired_site: Sit
 
 
 def test_database_that_is_behind_is_told(open_site: Callable[..., Site], sqlite_url: str) -> None:
-    import sqlite3
-    from contextlib import closing
-
     site = open_site(sqlite_url)
     with closing(sqlite3.connect(site.settings.sqlite_path)) as database, database:
         database.execute("DELETE FROM tortoise_migrations WHERE name = (SELECT max(name) FROM tortoise_migrations)")

@@ -81,7 +81,7 @@ def test_labels_are_as_many_as_routes_whatever_strangers_ask_for(sqlite_site: Si
     ],
 )
 def test_metrics_are_not_there_for_strangers(secure_site: Site, authorization: str | None, status: int) -> None:
-    headers = {} if authorization is None else {"Authorization": authorization.encode("latin-1")}
+    headers = {} if authorization is None else {b"Authorization": authorization.encode("latin-1")}
     with secure_site.client() as client:
         response = client.get("/metrics", headers=headers)
         assert response.status_code == status

@@ -42,7 +42,7 @@ async def show_secret(desk: Desk) -> Response:
     session = desk.caller.require_session()
     kept = await secret_to_show(desk.asked("id") or "", session, desk.instance.cipher)
     if kept is None:
-        gone = "This secret is not shown any more. Where you have not kept it, rotate to make a new one."
+        gone = "This is not shown any more. Where you have not kept it, make a new one: rotate the secret, or make another key."
         return await show_problem(desk, gone, 404)
     kind, secret = kept
     seat_usage = (await desk.run("seat_usage"))["seatUsage"]
@@ -89,9 +89,13 @@ async def _rotate(desk: Desk, form: FormData) -> Response:
 
 
 async def _revoke(desk: Desk, form: FormData) -> Response:
-    """For a leak: with `replace` a new secret is there before anybody misses the old one."""
-    await desk.run("revoke_secret", id=text_of(form, "id"), endSessions=bool(text_of(form, "endSessions")))
-    if text_of(form, "replace"):
+    """For a leak: with `replace` a new secret is there before anybody misses the old one.
+
+    Sent twice, it makes one all the same: the second would stop the first one's, that somebody is just copying.
+    """
+    revoked = await desk.run("revoke_secret", id=text_of(form, "id"), endSessions=bool(text_of(form, "endSessions")))
+    has_current = any(secret["status"] == "CURRENT" for secret in revoked["revokeJwtSecret"]["secrets"])
+    if text_of(form, "replace") and not has_current:
         made = await desk.run("rotate_secret", gracePeriodSeconds=0)
         return await to_secret(desk, made["rotateJwtSecret"]["secret"])
     return desk.go(AUTHENTICATION, done="secret-revoked")

@@ -1,11 +1,9 @@
 """The code debugger: paste a code, see every check. The code is sent in a form, so it stands in no address and no history."""
 
-import json
-
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from service.web.admin.desk import Desk, text_of
+from service.web.admin.desk import Desk, indented, text_of
 
 DEBUGGER = "/admin/authentication/debugger"
 
@@ -31,8 +29,8 @@ async def debug_code(desk: Desk, form: FormData) -> Response:
         "debugger.html",
         code=code,
         found=found,
-        header=_indented(found["header"]),
-        claims=_indented(found["claims"]),
+        header=None if found["header"] is None else indented(found["header"]),
+        claims=None if found["claims"] is None else indented(found["claims"]),
         seat_usage=data["seatUsage"],
     )
 
@@ -40,7 +38,3 @@ async def debug_code(desk: Desk, form: FormData) -> Response:
 async def _show_empty(desk: Desk, problem: str | None, status: int) -> Response:
     seat_usage = (await desk.run("seat_usage"))["seatUsage"]
     return desk.show("debugger.html", status=status, problem=problem, code="", found=None, seat_usage=seat_usage)
-
-
-def _indented(value: object) -> str | None:
-    return None if value is None else json.dumps(value, indent=2, ensure_ascii=False)

@@ -3,6 +3,7 @@
 A page is for an admin who signed in by email, on the admin cookie; anyone else is sent to sign in first.
 """
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,7 @@ _STATUSES = {
 
 # What a form has done, by the name that stands in the address of the page that follows.
 _DONE = {
-    "invited": "Invited. The invitation is on its way.",
+    "invited": "Invited. The seat is taken.",
     "updated": "Saved.",
     "deactivated": "Deactivated. Signed out everywhere, and the seat is free.",
     "reactivated": "Reactivated.",
@@ -95,6 +96,7 @@ class Desk:
             problem=problem,
             done=self.asked("done"),
             messages=_DONE,
+            no_mail_is_sent=no_mail_is_sent(self.settings),
             few_seats=seats_are_few(values.get("seat_usage")),
             **values,
         )
@@ -153,6 +155,22 @@ def text_of(form: FormData, name: str) -> str:
     """A field as it was typed, without white space around it; empty where it is absent."""
     value = form.get(name)
     return value.strip() if isinstance(value, str) else ""
+
+
+def exact_text_of(form: FormData, name: str) -> str:
+    """A field to the letter: ids are compared exactly, and may begin or end with a space."""
+    value = form.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def no_mail_is_sent(settings: Settings) -> bool:
+    """Whether mails go nowhere: no server is set, and the terminal is not the reader's (contract §7)."""
+    return settings.smtp_url is None and not settings.is_on_loopback
+
+
+def indented(value: object) -> str:
+    """JSON for people: every character as it is. Jinja's `tojson` is for scripts, and escapes apostrophes and umlauts."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def seats_are_few(seat_usage: Any) -> bool:

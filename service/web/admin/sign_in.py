@@ -19,7 +19,7 @@ from service.email_login.login import exchange_email_code, request_email_code
 from service.errors import BadUserInput, Refusal, SeatLimitReached, SignInErrorCode, SignInRefused
 from service.sessions.lifecycle import end_session, find_session
 from service.sessions.models import Carrier
-from service.web.admin.desk import SIGN_IN, text_of
+from service.web.admin.desk import SIGN_IN, no_mail_is_sent, text_of
 from service.web.destination import safe_path
 from service.web.forms import read_form
 from service.web.pages import page
@@ -170,6 +170,7 @@ def _page(request: Request, template: str, refused: Refusal | str | None = None,
         status = _TOO_MANY if refused.code is SignInErrorCode.TOO_MANY_ATTEMPTS else 401
         headers = {"Retry-After": str(refused.retry_after)} if refused.retry_after else {}
     settings = instance_of(request).settings
+    values["no_mail_is_sent"] = no_mail_is_sent(settings)
     values["mail_is_printed"] = settings.smtp_url is None and settings.is_on_loopback
     return page(
         settings, f"admin/{template}", status=status, checks_origin=True, headers=headers, problem=problem, **values

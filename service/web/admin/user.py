@@ -6,7 +6,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from service.accounts.models import UserRole
-from service.web.admin.desk import Desk, show_problem, text_of
+from service.web.admin.desk import Desk, exact_text_of, indented, show_problem, text_of
 from service.web.admin.users import USERS
 
 USER = f"{USERS}/user"
@@ -14,13 +14,13 @@ USER = f"{USERS}/user"
 
 async def show_user(desk: Desk) -> Response:
     """`GET /admin/users/user?id=…`: the id may hold any character, so it is no part of the path."""
-    return await _show(desk, desk.asked("id") or "", None, 200)
+    return await _show(desk, desk.request.query_params.get("id", ""), None, 200)
 
 
 async def show_user_with_problem(desk: Desk, problem: str, status: int) -> Response:
     """The same, with what went wrong with a form on it. The form says whom it is about."""
     form = await desk.request.form()
-    return await _show(desk, text_of(form, "id"), problem, status)
+    return await _show(desk, exact_text_of(form, "id"), problem, status)
 
 
 async def change_user(desk: Desk, form: FormData) -> Response:
@@ -28,7 +28,7 @@ async def change_user(desk: Desk, form: FormData) -> Response:
     action = _ACTIONS.get(text_of(form, "action"))
     if action is None:
         return await show_problem(desk, "This form is not known here. Go back and try again.", 422)
-    return await action(desk, text_of(form, "id"), form)
+    return await action(desk, exact_text_of(form, "id"), form)
 
 
 async def _show(desk: Desk, user_id: str, problem: str | None, status: int) -> Response:
@@ -40,6 +40,7 @@ async def _show(desk: Desk, user_id: str, problem: str | None, status: int) -> R
         status=status,
         problem=problem,
         user=data["user"],
+        metadata=indented(data["user"]["metadata"]),
         events=data["auditLog"],
         seat_usage=data["seatUsage"],
     )
@@ -63,7 +64,7 @@ async def _reactivate(desk: Desk, user_id: str, _form: FormData) -> Response:
 
 
 async def _delete(desk: Desk, user_id: str, form: FormData) -> Response:
-    if text_of(form, "confirmation") != user_id:
+    if text_of(form, "confirmation") != user_id.strip():
         return await _show(desk, user_id, "Nothing was deleted: the id that you typed is not this user's.", 422)
     await desk.run("delete_user", id=user_id)
     return desk.go(USERS, done="deleted")

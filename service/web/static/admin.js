@@ -32,7 +32,10 @@ document.addEventListener("keydown", (event) => {
     search.focus();
   } else if (event.key === "Escape") {
     const open = document.activeElement.closest("details[open]");
-    if (!open) return;
+    if (!open) {
+      document.querySelector("[data-cancel]")?.click();
+      return;
+    }
     open.open = false;
     open.querySelector("summary").focus();
   }

@@ -10,7 +10,7 @@ SCHEMA = Path("schema.graphql").read_text()
 OPERATIONS = Path("operations.graphql").read_text()
 
 
-async def run(name: str, token: str | None = None, **variables: object) -> dict[str, Any]:
+async def run(name: str, token: str | None = None, **variables: object) -> Any:
     """The data of an operation; with a session's token, on behalf of whoever it belongs to."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     transport = AIOHTTPTransport(f"{DOORCODE}/graphql", headers=headers)
@@ -19,7 +19,7 @@ async def run(name: str, token: str | None = None, **variables: object) -> dict[
         return await session.execute(request)
 
 
-async def sign_in(code: str) -> dict[str, Any]:
+async def sign_in(code: str) -> Any:
     """The grant: token, session, user."""
     answer = (await run("SignIn", code=code))["exchangeExternalAuthCode"]
     if answer["__typename"] == "SignInError":

@@ -1,0 +1,109 @@
+"""The panel as an admin's browser meets it: a served site, an admin's cookie, forms that its own pages send."""
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+import httpx2
+
+from service.accounts.admins import make_admin
+from service.audit.log import SYSTEM
+from service.clock import now
+from service.database import transaction
+from service.sessions.lifecycle import Opening, open_session
+from service.sessions.models import Carrier, SignInMethod
+from tests.driving import CLIENT
+from tests.web.site import Site, parameters
+
+COOKIE = "doorcode-admin"
+ADMIN = "boss@example.com"
+FROM_HERE = {"Sec-Fetch-Site": "same-origin"}
+PAGES = [
+    "/admin/users",
+    "/admin/users.csv",
+    "/admin/users/user",
+    "/admin/authentication",
+    "/admin/authentication/secret",
+    "/admin/authentication/snippets",
+    "/admin/authentication/debugger",
+    "/admin/seats",
+    "/admin/audit",
+    "/admin/api-keys",
+]
+FORMS = ["/admin/users", "/admin/users/user", "/admin/authentication", "/admin/authentication/debugger", "/admin/seats"]
+FORMS += ["/admin/api-keys"]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A browser at the panel."""
+
+    site: Site
+    http: httpx2.Client
+
+    @classmethod
+    def signed_in(cls, site: Site, email: str = ADMIN) -> Self:
+        """With a new session of this admin, who is made where there is none."""
+        token = site.call(lambda _: session_token(email))
+        return cls(site, httpx2.Client(base_url=site.server.url, cookies={COOKIE: token}))
+
+    def get(self, path: str, **query: str) -> httpx2.Response:
+        """A page."""
+        return self.http.get(path, params=query)
+
+    def post(self, path: str, headers: Mapping[str, str] = FROM_HERE, **fields: str) -> httpx2.Response:
+        """A form, as a page of this origin sends it."""
+        return self.http.post(path, data=fields or {"sent": "1"}, headers=dict(headers))
+
+    def page(self, path: str, **query: str) -> str:
+        """What a page says, where it is shown."""
+        response = self.get(path, **query)
+        assert response.status_code == 200, response.text
+        return words(response)
+
+    def done(self, path: str, **fields: str) -> str:
+        """Where a form that did its work leads."""
+        response = self.post(path, **fields)
+        assert response.status_code == 303, words(response)
+        return response.headers["location"]
+
+    def secret_made(self, path: str, **fields: str) -> tuple[str, str]:
+        """The secret that a form made, and the address of the page that shows it."""
+        address = self.done(path, **fields)
+        assert address.startswith("/admin/authentication/secret?")
+        return self.secret_at(address), address
+
+    def secret_at(self, address: str) -> str:
+        """The secret that this page shows."""
+        response = self.http.get(address)
+        assert response.status_code == 200, response.text
+        return value_of(response, "aria-label")
+
+
+async def session_token(
+    email: str, carrier: Carrier = Carrier.ADMIN_COOKIE, method: SignInMethod = SignInMethod.EMAIL
+) -> str:
+    """A new session's token of this admin, who is made where there is none."""
+    async with transaction():
+        user = await make_admin(email, SYSTEM)
+    opened = await open_session(user, Opening(method, carrier, CLIENT), now() + timedelta(hours=8))
+    return opened.token
+
+
+def value_of(response: httpx2.Response, attribute: str) -> str:
+    """The value of the read-only field."""
+    [tag] = re.findall(rf'<input[^>]*readonly[^>]*{attribute}="(?:Secret|API key)"[^>]*>', response.text)
+    return re.findall(r'value="([^"]*)"', tag)[0]
+
+
+def words(response: httpx2.Response) -> str:
+    """A page's source with its entities resolved."""
+    return html.unescape(response.text)
+
+
+def links(response: httpx2.Response, rel: str) -> list[dict[str, str]]:
+    """The parameters of the links with this relation."""
+    return [parameters(html.unescape(href)) for href in re.findall(rf'rel="{rel}" href="([^"]*)"', response.text)]

@@ -1,0 +1,147 @@
+"""Coming to the panel: the set-up link, a code by mail, and who gets no cookie."""
+
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+
+from service.accounts.administration import invite_user
+from service.accounts.models import UserRole
+from service.audit.log import SYSTEM
+from service.email_login.links import ADMIN_INVITATION_PATH, make_invitation_token
+from tests.admin.panel import ADMIN, COOKIE, FROM_HERE, Panel, session_token
+from tests.servers import Server
+from tests.web.site import Site, new_user_id, parameters, set_cookies
+
+DEADLINE = 20.0  # seconds; a busy machine is no failure
+
+
+def setup_token(server: Server) -> str:
+    """What the server prints for the first admin."""
+    [link] = re.findall(r"http://\S+/admin/setup\?token=\S+", server.stderr_text())
+    return parameters(link)["token"]
+
+
+def code_mailed_to(email: str, server: Server) -> str:
+    """The digits of the last mail to this address, once it is printed."""
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        mails = [mail for mail in server.stderr_text().split("----- a mail, printed") if f"To: {email}" in mail]
+        if mails and (found := re.search(r"^\s*(\d{6})\s*$", mails[-1], re.MULTILINE)):
+            return found[1]
+        time.sleep(0.02)
+    raise AssertionError(f"no mail came for {email}:\n{server.stderr_text()}")
+
+
+def sign_in(client: httpx2.Client, server: Server, email: str, return_to: str = "") -> httpx2.Response:
+    """The answer to the right code."""
+    asked = client.post("/admin/login", data={"email": email, "returnTo": return_to}, headers=FROM_HERE)
+    assert asked.status_code == 303
+    query = parameters(asked.headers["location"])
+    assert client.get(asked.headers["location"]).status_code == 200
+    fields = {**query, "code": code_mailed_to(email, server)}
+    return client.post("/admin/login/code", data=fields, headers=FROM_HERE)
+
+
+def test_set_up_link_works_for_one_of_those_who_open_it(
+    server: Callable[..., Server], sqlite_url: str, tmp_path: object
+) -> None:
+    served = server({"DOORCODE_DATABASE_URL": sqlite_url, "DOORCODE_DATA_DIR": f"{tmp_path}/data"})
+    token = setup_token(served)
+
+    with httpx2.Client(base_url=served.url) as client:
+        for _ in range(3):  # looking uses nothing up
+            page = client.get("/admin/setup", params={"token": token})
+            assert page.status_code == 200
+            assert "Become the first admin" in page.text
+        assert client.get("/admin/setup", params={"token": token[:-1] + "_"}).status_code == 404
+        bad = client.post("/admin/setup", data={"token": token, "email": "no address"}, headers=FROM_HERE)
+        assert bad.status_code == 422
+        assert 'value="no address"' in bad.text
+
+    def use(number: int) -> httpx2.Response:
+        with httpx2.Client(base_url=served.url) as client:
+            fields = {"token": token, "email": f"boss{number}@example.com"}
+            return client.post("/admin/setup", data=fields, headers=FROM_HERE)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(use, range(4)))
+    assert sorted(answer.status_code for answer in answers) == [303, 404, 404, 404]
+    [won] = [answer for answer in answers if answer.status_code == 303]
+    cookie = set_cookies(won)[COOKIE]
+    assert {name: cookie.get(name) for name in ("path", "samesite", "httponly", "domain")} == {
+        "path": "/",
+        "samesite": "strict",
+        "httponly": "",
+        "domain": None,
+    }
+    with httpx2.Client(base_url=served.url, cookies={COOKIE: cookie[""]}) as client:
+        assert client.get("/admin/users").status_code == 200
+        assert client.get("/admin/setup", params={"token": token}).status_code == 404
+
+
+def test_admin_signs_in_by_a_code_and_goes_on_to_where_they_wanted(site: Site) -> None:
+    site.call(lambda _: session_token(ADMIN))
+    with site.client() as client:
+        response = sign_in(client, site.server, ADMIN, "/admin/audit?userId=x")
+        assert (response.status_code, response.headers["location"]) == (303, "/admin/audit?userId=x")
+        assert set(set_cookies(response)) == {COOKIE}
+        assert client.get("/admin/audit").status_code == 200
+
+
+def test_every_sign_in_opens_a_new_session_in_place_of_the_one_before(site: Site) -> None:
+    panel = Panel.signed_in(site)
+    with panel.http as client:
+        before = client.cookies[COOKIE]
+        response = sign_in(client, site.server, ADMIN)
+        after = set_cookies(response)[COOKIE][""]
+    assert after != before
+    with httpx2.Client(base_url=site.server.url, cookies={COOKIE: before}) as client:
+        assert client.get("/admin/users").status_code == 303
+
+
+def test_member_gets_no_cookie(site: Site) -> None:
+    email = f"{new_user_id()}@example.com"
+    site.call(lambda _: invite_user(email, UserRole.MEMBER, SYSTEM))
+    with site.client() as client:
+        response = sign_in(client, site.server, email)
+        assert response.status_code == 422
+        assert "no admin" in response.text
+        assert not set_cookies(response)
+        assert client.get("/admin/users").status_code == 303
+
+
+def test_wrong_code_is_told(site: Site) -> None:
+    with site.client() as client:
+        asked = client.post("/admin/login", data={"email": "nobody@example.com"}, headers=FROM_HERE)
+        query = parameters(asked.headers["location"])
+        response = client.post("/admin/login/code", data={**query, "code": "000000"}, headers=FROM_HERE)
+        assert response.status_code == 401
+        assert 'role="alert"' in response.text
+        assert not set_cookies(response)
+
+
+def test_after_signing_in_nobody_is_sent_elsewhere(site: Site) -> None:
+    with site.client() as client:
+        for path in ("https://evil.example.com", "//evil.example.com/admin/", "/\\evil", "/", "/admin/login"):
+            page = client.get("/admin/login", params={"returnTo": path})
+            assert 'name="returnTo" value="/admin/users"' in page.text
+
+
+def test_invitation_of_an_admin_works_once(site: Site) -> None:
+    email = f"{new_user_id()}@example.com"
+
+    async def invite(_: object) -> str:
+        return await make_invitation_token(await invite_user(email, UserRole.ADMIN, SYSTEM))
+
+    token = site.call(invite)
+    with site.client() as client:
+        for _ in range(2):
+            page = client.get(ADMIN_INVITATION_PATH, params={"token": token})
+            assert page.status_code == 200
+            assert email in page.text
+        assert client.post(ADMIN_INVITATION_PATH, data={"token": token}, headers=FROM_HERE).status_code == 303
+        assert client.get("/admin/users").status_code == 200
+        assert client.post(ADMIN_INVITATION_PATH, data={"token": token}, headers=FROM_HERE).status_code == 404

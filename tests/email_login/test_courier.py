@@ -1,0 +1,362 @@
+"""The courier: what is queued is sent, tried again, given up in time, and outlives a crash; nothing of it is logged."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from email.message import EmailMessage
+
+import pytest
+import structlog
+import time_machine
+from structlog.typing import EventDict
+
+from service.accounts import administration
+from service.accounts.models import UserRole
+from service.clock import now
+from service.database import Statement, as_time, fetch, write
+from service.email_login import courier
+from service.email_login.courier import AT_ONCE, Courier, send_mails
+from service.email_login.invitations import invite
+from service.email_login.outbox import ClaimedMail, Letter, LetterKind, claim, purge_outbox
+from service.email_login.switch import update_switch
+from service.email_login.transports import Undeliverable
+from service.instance import Instance
+from service.settings import Settings
+from tests.driving import TESTER, admin, count, member, rows
+from tests.email_login.desk import ask, forget_allowances, sign_in
+from tests.mail_server import MailServer, code_in, link_in
+
+LEASE = timedelta(minutes=2)
+
+
+class Post:
+    """A transport that does as it is told: each mail is an entry of `fails`, or is taken."""
+
+    def __init__(self, *fails: Exception | None, patience: float = 0.0) -> None:
+        self.fails = list(fails)
+        self.taken: list[EmailMessage] = []
+        self.patience = patience
+        self.under_way = self.most_under_way = 0
+
+    async def send(self, message: EmailMessage) -> None:
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            await asyncio.sleep(self.patience)
+            if self.fails and (failure := self.fails.pop(0)):
+                raise failure
+            self.taken.append(message)
+        finally:
+            self.under_way -= 1
+
+
+async def deliver(instance: Instance, post: Post) -> None:
+    """What is due now."""
+    worker = Courier(instance.email_desk.outbox, post, instance.settings)
+    worker.finish()
+    await worker.work()
+
+
+async def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        await asyncio.sleep(0.01)
+
+
+def with_server(settings: Settings, server: MailServer) -> Settings:
+    return settings.model_copy(update={"smtp_url": f"smtp://127.0.0.1:{server.port}"})
+
+
+# ---------------------------------------------------------------- the whole way, with a real server
+
+
+async def test_code_arrives_at_once_and_signs_in(instance: Instance) -> None:
+    await member("ada@example.com")
+    with MailServer() as server:
+        async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
+            request, _ = await ask(instance)
+            started = time.monotonic()
+            mail = await asyncio.to_thread(server.mail_to, "ada@example.com")
+            assert time.monotonic() - started < courier.LOOK_EVERY, "the bell was heard"
+            await sign_in(instance, request.id, code_in(mail))
+    assert await count("outgoing_mails") == 0
+
+
+async def test_invitation_arrives(instance: Instance) -> None:
+    with MailServer() as server:
+        async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
+            await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+            mail = await asyncio.to_thread(server.mail_to, "ada@example.com")
+    assert link_in(mail).startswith("http://127.0.0.1:8000/invitation?token=dcl_")
+
+
+async def test_strangers_get_no_mail(instance: Instance) -> None:
+    await member("ada@example.com")
+    with MailServer() as server:
+        async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
+            await ask(instance, "stranger@example.com")
+            await ask(instance)
+            await asyncio.to_thread(server.wait_for, 1)
+    assert server.recipients == [["ada@example.com"]]
+    assert await count("outgoing_mails") == 0
+
+
+async def test_answer_waits_for_no_server(instance: Instance) -> None:
+    await member("ada@example.com")
+    with MailServer(patience=3) as server:
+        async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
+            started = time.monotonic()
+            await ask(instance)
+            assert time.monotonic() - started < 1
+            await asyncio.to_thread(server.mail_to, "ada@example.com")
+
+
+async def test_mail_is_tried_again_until_the_server_takes_it(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courier, "FIRST_PAUSE", timedelta(milliseconds=50))
+    monkeypatch.setattr(courier, "LOOK_EVERY", 0.05)
+    await member("ada@example.com")
+    with MailServer(answers=["451 busy", "421 later"]) as server:
+        async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
+            await ask(instance)
+            await asyncio.to_thread(server.mail_to, "ada@example.com")
+    assert server.tried == 3
+
+
+async def test_server_that_comes_back_gets_the_mail(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courier, "FIRST_PAUSE", timedelta(milliseconds=50))
+    monkeypatch.setattr(courier, "LOOK_EVERY", 0.05)
+    await member("ada@example.com")
+    server = MailServer()
+    async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
+        await ask(instance)
+        await asyncio.sleep(0.3)
+        assert await count("outgoing_mails") == 1
+        with server:
+            await asyncio.to_thread(server.mail_to, "ada@example.com")
+
+
+# ---------------------------------------------------------------- when and how often
+
+
+async def test_pauses_grow_up_to_five_minutes(instance: Instance) -> None:
+    await member("ada@example.com")
+    with time_machine.travel(now(), tick=False) as clock:
+        await invite("grace@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+        pauses = []
+        for _ in range(9):
+            await deliver(instance, Post(ConnectionError()))
+            [row] = await fetch(Statement("SELECT due_at FROM outgoing_mails"))
+            due_at = as_time(row["due_at"])
+            pauses.append((due_at - now()).total_seconds())
+            await deliver(instance, post := Post())
+            assert post.taken == [], "not before it is due"
+            clock.move_to(due_at)
+        await deliver(instance, post)
+    assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+    assert len(post.taken) == 1
+    assert await count("outgoing_mails") == 0
+
+
+async def test_code_is_given_up_when_it_is_worth_nothing_any_more(instance: Instance) -> None:
+    await member("ada@example.com")
+    with time_machine.travel(now(), tick=False) as clock:
+        await ask(instance)
+        await deliver(instance, Post(ConnectionError()))
+        clock.shift(timedelta(minutes=10))
+        await deliver(instance, post := Post())
+    assert post.taken == []
+    assert await count("outgoing_mails") == 0
+
+
+async def test_mail_that_is_refused_for_good_is_not_tried_again(instance: Instance) -> None:
+    await member("ada@example.com")
+    await ask(instance)
+    await deliver(instance, Post(Undeliverable("recipient refused, 550")))
+    assert await count("outgoing_mails") == 0
+
+
+async def test_codes_go_before_invitations(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courier, "AT_ONCE", 1)
+    await member("ada@example.com")
+    for n in range(5):
+        await invite(f"a{n}@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+    await ask(instance)
+    await deliver(instance, post := Post())
+    assert post.taken[0]["To"] == "ada@example.com"
+    assert len(post.taken) == 6
+
+
+async def test_so_many_are_under_way_at_once_and_no_more(instance: Instance) -> None:
+    for n in range(3 * AT_ONCE):
+        await invite(f"a{n}@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+    await deliver(instance, post := Post(patience=0.05))
+    assert len(post.taken) == 3 * AT_ONCE
+    assert post.most_under_way == AT_ONCE
+
+
+async def test_one_mail_that_hangs_holds_up_no_other(instance: Instance) -> None:
+    for n in range(2):
+        await invite(f"a{n}@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+
+    class Hangs(Post):
+        async def send(self, message: EmailMessage) -> None:
+            if message["To"] == "a0@example.com":
+                await asyncio.sleep(30)
+            await super().send(message)
+
+    worker = Courier(instance.email_desk.outbox, post := Hangs(), instance.settings)
+    task = asyncio.create_task(worker.work())
+    await eventually(lambda: len(post.taken) == 1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+# ---------------------------------------------------------------- who gets it, looked at when it is sent
+
+
+async def test_invitation_of_a_user_who_is_gone_is_not_sent(instance: Instance) -> None:
+    await admin()
+    user = await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+    await administration.delete_user(user.id, TESTER)
+    await deliver(instance, post := Post())
+    assert post.taken == []
+    assert await count("outgoing_mails") == 0
+
+
+async def test_code_is_not_sent_once_email_login_is_off(instance: Instance) -> None:
+    await member("ada@example.com")
+    await ask(instance)
+    await update_switch(TESTER, enabled=False)
+    await deliver(instance, post := Post())
+    assert post.taken == []
+
+
+# ---------------------------------------------------------------- several processes, crashes, endings
+
+
+async def test_several_couriers_send_each_mail_once(instance: Instance) -> None:
+    for n in range(12):
+        await invite(f"a{n}@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+    posts = [Post(patience=0.01) for _ in range(4)]
+    await asyncio.gather(*(deliver(instance, post) for post in posts))
+    assert sorted(mail["To"] for post in posts for mail in post.taken) == sorted(f"a{n}@example.com" for n in range(12))
+
+
+async def test_mail_of_a_process_that_died_is_sent_by_another(instance: Instance) -> None:
+    await member("ada@example.com")
+    with time_machine.travel(now(), tick=False) as clock:
+        await ask(instance)
+        assert await claim(LEASE), "a process takes it, and dies"
+        await deliver(instance, post := Post())
+        assert post.taken == []
+        clock.shift(LEASE)
+        await deliver(instance, post)
+    assert len(post.taken) == 1
+
+
+async def test_ending_sends_what_is_due_first(instance: Instance) -> None:
+    await member("ada@example.com")
+    with MailServer(patience=0.5) as server:
+        async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
+            await ask(instance)
+        assert len(server.mails) == 1
+    assert await count("outgoing_mails") == 0
+
+
+async def test_ending_waits_a_few_seconds_at_most_and_loses_nothing(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier, "DRAIN", 0.3)
+    await member("ada@example.com")
+    with MailServer(patience=3) as server:
+        async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
+            await ask(instance)
+            await eventually(lambda: server.tried == 1)
+            started = time.monotonic()
+        assert time.monotonic() - started < 2
+    assert await count("outgoing_mails") == 1
+
+
+async def test_database_out_of_reach_ends_nothing(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courier, "LOOK_EVERY", 0.02)
+    failures = iter([OSError(), TimeoutError(), OSError()])
+
+    async def claim_sometimes(lease: timedelta) -> ClaimedMail | None:
+        if failure := next(failures, None):
+            raise failure
+        return await claim(lease)
+
+    monkeypatch.setattr(courier, "claim", claim_sometimes)
+    await member("ada@example.com")
+    await ask(instance)
+    worker = Courier(instance.email_desk.outbox, post := Post(), instance.settings)
+    task = asyncio.create_task(worker.work())
+    await eventually(lambda: len(post.taken) == 1)
+    worker.finish()
+    await asyncio.wait_for(task, 5)
+
+
+async def test_mail_under_a_key_that_is_gone_is_dropped(instance: Instance) -> None:
+    await member("ada@example.com")
+    for _ in range(2):
+        await ask(instance)
+    first = "SELECT MIN(id) FROM outgoing_mails"
+    await write(Statement(f"UPDATE outgoing_mails SET encrypted_letter = $1 WHERE id = ({first})"), "gAAAAA-another")
+    await deliver(instance, post := Post())
+    assert len(post.taken) == 1
+    assert await count("outgoing_mails") == 0
+
+
+async def test_letter_that_cannot_be_addressed_is_dropped(instance: Instance) -> None:
+    outbox = instance.email_desk.outbox
+    await outbox.put(Letter(LetterKind.CODE, "=?utf-8?q?x?=@example.com", "012345"), now() + timedelta(minutes=10))
+    await deliver(instance, post := Post())
+    assert post.taken == []
+    assert await count("outgoing_mails") == 0
+
+
+async def test_mails_of_no_use_are_purged_in_batches(instance: Instance) -> None:
+    with time_machine.travel(now() - timedelta(minutes=11)):
+        for _ in range(3):
+            await ask(instance)
+    await forget_allowances()
+    await ask(instance)
+    assert [await purge_outbox(2) for _ in range(3)] == [2, 1, 0]
+    assert await count("outgoing_mails") == 1
+
+
+async def test_nothing_of_a_mail_is_logged(instance: Instance) -> None:
+    """Nor what a server says, which may quote the mail."""
+    await member("ada@example.com")
+    failures: list[Exception | None] = [
+        ConnectionError("no route for ada@example.com"),
+        Undeliverable("recipient refused, 550"),
+        RuntimeError("012345"),
+        None,
+    ]
+    secrets = ["ada@example.com", "stranger@example.com"]
+    with structlog.testing.capture_logs() as logged:
+        for failure in failures:
+            _, code = await ask(instance)
+            secrets.append(code)
+            await deliver(instance, Post(failure))
+            await write(Statement("DELETE FROM outgoing_mails"))
+        await ask(instance, "stranger@example.com")
+        await deliver(instance, Post())
+    assert len(logged) == 3
+    assert not _found(logged, secrets)
+    assert {entry["kind"] for entry in logged} == {"code"}
+
+
+async def test_stored_mail_is_encrypted(instance: Instance) -> None:
+    await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+    stored = repr([dict(row) for row in await rows("outgoing_mails")])
+    assert "ada" not in stored
+    assert "token" not in stored
+
+
+def _found(logged: list[EventDict], secrets: list[str]) -> list[str]:
+    return [secret for secret in secrets if secret in repr(logged)]
+

@@ -1,0 +1,338 @@
+"""Who may do what (contract §4): every root field, asked by everybody there is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from service.accounts import administration
+from service.accounts.models import User, UserRole
+from service.api_keys.keys import create_api_key
+from service.api_keys.models import ApiKeyScope
+from service.external_auth import secrets
+from service.graphql.schema import schema
+from service.instance import Instance
+from service.sessions.models import Carrier, SignInMethod
+from tests.clients import Api
+from tests.driving import TESTER, admin, code_of, enable, everything, member, open_for
+from tests.graphql.callers import EVERYBODY, IN_PERSON, NOBODY, WITHOUT_RIGHTS, all_callers, bearer
+
+UNAUTHENTICATED, FORBIDDEN = "UNAUTHENTICATED", "FORBIDDEN"
+
+
+@dataclass(frozen=True)
+class World:
+    """What operations can be about."""
+
+    code: str
+    secret_id: str
+    key_id: str
+    session_id: str
+    people: list[User]
+
+
+@dataclass(frozen=True)
+class Field:
+    """A root field, asked so that it succeeds where it may be asked, and what each kind of caller is told."""
+
+    name: str
+    ask: Callable[[World], str]
+    nobody: str | None
+    without_rights: str | None
+    read_key: str | None
+    admin_key: str | None
+    in_person: str | None = None
+
+    def told(self, caller: str) -> str | None:
+        """The error's code, or None where it is answered."""
+        if caller in NOBODY:
+            return self.nobody
+        if caller in WITHOUT_RIGHTS:
+            return self.without_rights
+        return {"READ key": self.read_key, "ADMIN key": self.admin_key}.get(caller, self.in_person)
+
+
+def _public(name: str, ask: Callable[[World], str]) -> Field:
+    return Field(name, ask, None, None, None, None)
+
+
+def _reading(name: str, ask: Callable[[World], str]) -> Field:
+    return Field(name, ask, UNAUTHENTICATED, FORBIDDEN, None, None)
+
+
+def _administering(name: str, ask: Callable[[World], str]) -> Field:
+    return Field(name, ask, UNAUTHENTICATED, FORBIDDEN, FORBIDDEN, None)
+
+
+def _personal(name: str, ask: Callable[[World], str]) -> Field:
+    return Field(name, ask, UNAUTHENTICATED, FORBIDDEN, FORBIDDEN, FORBIDDEN)
+
+
+def _q(text: str) -> str:
+    return '"' + text + '"'
+
+
+FIELDS = [
+    _public("signInMethods", lambda _: "{signInMethods}"),
+    _public("viewer", lambda _: "{viewer{id}}"),
+    _public("currentSession", lambda _: "{currentSession{id}}"),
+    _public(
+        "exchangeExternalAuthCode",
+        lambda w: f"mutation{{exchangeExternalAuthCode(externalAuthCode:{_q(w.code)}){{__typename}}}}",
+    ),
+    _public("requestEmailCode", lambda _: 'mutation{requestEmailCode(email:"x@example.com"){__typename}}'),
+    _public("exchangeEmailCode", lambda _: 'mutation{exchangeEmailCode(requestId:"x",code:"1"){__typename}}'),
+    _reading("users", lambda _: "{users{nodes{id email metadata}totalCount}}"),
+    _reading("user", lambda w: f"{{user(id:{_q(w.people[0].id)}){{id sessions{{totalCount nodes{{id}}}}}}}}"),
+    _reading("seatUsage", lambda _: "{seatUsage{used limit byOrigin{used}history(days:2){used}}}"),
+    _reading("authentication", lambda _: "{authentication{emailLogin{enabled}jwt{enabled secrets{id}policy{issuer}}}}"),
+    _reading(
+        "inspectExternalAuthCode",
+        lambda w: f"{{inspectExternalAuthCode(externalAuthCode:{_q(w.code)}){{accepted user{{id}}}}}}",
+    ),
+    _reading("apiKeys", lambda _: "{apiKeys{id}}"),
+    _reading("auditLog", lambda _: "{auditLog(first:5){nodes{id detail}totalCount}}"),
+    Field(
+        "issueAccessToken",
+        lambda _: "mutation{issueAccessToken{token}}",
+        UNAUTHENTICATED,
+        None,
+        UNAUTHENTICATED,
+        UNAUTHENTICATED,
+    ),
+    _administering("enableJwtAuth", lambda _: "mutation{enableJwtAuth{secret}}"),
+    _administering("rotateJwtSecret", lambda _: "mutation{rotateJwtSecret(gracePeriodSeconds:0){secret}}"),
+    _administering(
+        "revokeJwtSecret", lambda w: f"mutation{{revokeJwtSecret(id:{_q(w.secret_id)}){{enabled}}}}"
+    ),
+    _administering("updateJwtPolicy", lambda _: "mutation{updateJwtPolicy(policy:{issuer:null}){enabled}}"),
+    _administering("disableJwtAuth", lambda _: "mutation{disableJwtAuth(endSessions:false){enabled}}"),
+    _administering("updateEmailLogin", lambda _: "mutation{updateEmailLogin(enabled:true){enabled}}"),
+    _administering("setSeatLimit", lambda _: "mutation{setSeatLimit(limit:null){used}}"),
+    _administering("inviteUser", lambda _: 'mutation{inviteUser(email:"new@example.com"){id}}'),
+    _personal("inviteUser", lambda _: 'mutation{inviteUser(email:"newer@example.com",role:ADMIN){id}}'),
+    _administering(
+        "updateUser", lambda w: f'mutation{{updateUser(id:{_q(w.people[1].id)},externalId:"crm-9"){{id}}}}'
+    ),
+    _administering("deactivateUser", lambda w: f"mutation{{deactivateUser(id:{_q(w.people[1].id)}){{id}}}}"),
+    _administering("reactivateUser", lambda w: f"mutation{{reactivateUser(id:{_q(w.people[1].id)}){{id}}}}"),
+    _administering("endUserSessions", lambda w: f"mutation{{endUserSessions(id:{_q(w.people[0].id)})}}"),
+    _administering("deleteUser", lambda w: f"mutation{{deleteUser(id:{_q(w.people[2].id)}){{id}}}}"),
+    _personal("setUserRole", lambda w: f"mutation{{setUserRole(id:{_q(w.people[0].id)},role:MEMBER){{id}}}}"),
+    _personal("createApiKey", lambda _: 'mutation{createApiKey(name:"x"){token}}'),
+    _personal("revokeApiKey", lambda w: f"mutation{{revokeApiKey(id:{_q(w.key_id)}){{id}}}}"),
+]
+ELSEWHERE = {"endSession"}  # what it answers depends on whose the session is: below
+
+
+def test_every_root_field_is_in_the_table() -> None:
+    roots = {name for type_name in ("Query", "Mutation") for name in _fields_of(type_name)}
+    assert {field.name for field in FIELDS} | ELSEWHERE == roots
+
+
+def _fields_of(type_name: str) -> set[str]:
+    type_: Any = schema._schema.get_type(type_name)
+    return set(type_.fields)
+
+
+@pytest.mark.parametrize("caller", EVERYBODY)
+async def test_caller_is_answered_what_it_may_ask_and_changes_nothing_by_what_it_may_not(
+    api: Api, instance: Instance, caller: str
+) -> None:
+    headers = (await all_callers(instance)).headers[caller]
+    world = await _world(instance)
+    await api.payload("{viewer{id}}", headers=headers)  # notes that the session, its user or the key was used
+    for field in FIELDS:
+        expected = field.told(caller)
+        before = await everything() if expected else {}
+        payload = await api.payload(field.ask(world), headers=headers)
+        codes = [error["extensions"]["code"] for error in payload.get("errors", [])]
+        assert codes == ([expected] if expected else []), (field.name, payload)
+        if expected:
+            assert payload["data"] == {field.name: None}
+            assert await everything() == before, field.name
+
+
+async def _world(instance: Instance) -> World:
+    secret = await enable(instance)
+    people = [await member(f"{number}@example.com") for number in range(3)]
+    old = (await secrets.list_secrets())[0].id
+    await secrets.rotate(instance.cipher, TESTER)
+    key = await create_api_key("to be revoked", ApiKeyScope.READ, None, TESTER)
+    return World(
+        code_of(secret, {"user": {"id": "by-code"}}),
+        old,
+        key.row.id,
+        (await open_for(people[0])).session.id,
+        people,
+    )
+
+
+async def test_one_refusal_does_not_take_the_rest_of_the_answer_along(api: Api, instance: Instance) -> None:
+    payload = await api.payload("{signInMethods viewer{id} users{totalCount} apiKeys{id}}")
+    assert payload["data"] == {"signInMethods": ["EMAIL"], "viewer": None, "users": None, "apiKeys": None}
+    assert [(error["path"], error["extensions"]["code"]) for error in payload["errors"]] == [
+        (["users"], UNAUTHENTICATED),
+        (["apiKeys"], UNAUTHENTICATED),
+    ]
+
+
+# ---------------------------------------------------------------- who is signed in
+
+
+@pytest.mark.parametrize("caller", EVERYBODY)
+async def test_viewer_is_who_is_signed_in_and_an_api_key_is_nobody_s(
+    api: Api, instance: Instance, caller: str
+) -> None:
+    callers = await all_callers(instance)
+    data = await api.ask("{viewer{id}currentSession{user{id}current adminRights}}", headers=callers.headers[caller])
+    if caller in NOBODY or caller.endswith("key"):
+        assert data == {"viewer": None, "currentSession": None}
+    else:
+        person = callers.member if caller.startswith("member") else callers.admin
+        assert data["viewer"] == data["currentSession"]["user"] == {"id": person.id}
+        assert data["currentSession"]["current"] is True
+        assert data["currentSession"]["adminRights"] is (caller in IN_PERSON)
+
+
+@pytest.mark.parametrize("caller", EVERYBODY)
+async def test_user_s_sessions_are_shown_to_the_user_itself_and_to_admins(
+    api: Api, instance: Instance, caller: str
+) -> None:
+    callers = await all_callers(instance)
+    headers = callers.headers[caller]
+    if caller not in NOBODY and not caller.endswith("key"):
+        own = await api.ask("{viewer{sessions{totalCount}}}", headers=headers)
+        assert own["viewer"]["sessions"]["totalCount"] >= 1
+
+
+async def test_whoever_signs_in_sees_its_own_sessions_in_the_same_answer(api: Api, instance: Instance) -> None:
+    """Nobody asked; the answer is about the person who has just been signed in."""
+    secret = await enable(instance)
+    document = (
+        "mutation($code:String!){exchangeExternalAuthCode(externalAuthCode:$code)"
+        "{... on SessionGrant{session{id user{sessions{totalCount}}}user{sessions{totalCount nodes{id current}}}}}}"
+    )
+    someone_else = bearer((await open_for(await member("grace@example.com"))).token)
+    for number, headers in enumerate(({}, someone_else)):
+        code = code_of(secret, {"user": {"id": f"ada-{number}"}})
+        data = await api.ask(document, {"code": code}, headers=headers)
+        grant = data["exchangeExternalAuthCode"]
+        nodes = [{"id": grant["session"]["id"], "current": True}]
+        assert grant["user"]["sessions"] == {"totalCount": 1, "nodes": nodes}
+        assert grant["session"]["user"]["sessions"] == {"totalCount": 1}
+
+
+# ---------------------------------------------------------------- ending sessions
+
+END = "mutation($id:ID){endSession(id:$id)}"
+
+
+async def test_without_an_id_the_session_that_asks_ends(api: Api, instance: Instance) -> None:
+    grace = await member("grace@example.com")
+    mine, other = await open_for(grace), await open_for(grace)
+    assert await api.ask("mutation{endSession}", token=mine.token) == {"endSession": True}
+    assert await api.ask("{viewer{id}}", token=mine.token) == {"viewer": None}
+    assert await api.ask("{viewer{id}}", token=other.token) == {"viewer": {"id": grace.id}}
+    assert await api.ask("mutation{endSession}", token=mine.token) == {"endSession": False}
+    assert await api.ask("mutation{endSession}") == {"endSession": False}
+
+
+async def test_member_ends_its_own_by_id_and_somebody_else_s_is_not_found(api: Api, instance: Instance) -> None:
+    grace, ada = await member("grace@example.com"), await member("ada@example.com")
+    mine, second, hers = await open_for(grace), await open_for(grace), await open_for(ada)
+    assert await api.error_code(END, {"id": hers.session.id}, token=mine.token) == "NOT_FOUND"
+    assert await api.ask("{viewer{id}}", token=hers.token) == {"viewer": {"id": ada.id}}
+    assert await api.ask(END, {"id": second.session.id}, token=mine.token) == {"endSession": True}
+    assert await api.ask(END, {"id": second.session.id}, token=mine.token) == {"endSession": False}
+    assert await api.ask(END, {"id": "unknown"}, token=mine.token) == {"endSession": False}
+    assert await api.ask("{viewer{id}}", token=mine.token) == {"viewer": {"id": grace.id}}
+
+
+@pytest.mark.parametrize("wrong", ["", " ", "\0", "x" * 5000])
+async def test_id_that_is_none_is_not_the_session_that_asks(api: Api, instance: Instance, wrong: str) -> None:
+    grace = await member("grace@example.com")
+    mine = await open_for(grace)
+    payload = await api.payload(END, {"id": wrong}, token=mine.token)
+    assert payload["data"] == {"endSession": False} or payload["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+    assert await api.ask("{viewer{id}}", token=mine.token) == {"viewer": {"id": grace.id}}
+
+
+async def test_nobody_ends_no_session_by_its_id(api: Api, instance: Instance) -> None:
+    hers = await open_for(await member("ada@example.com"))
+    assert await api.error_code(END, {"id": hers.session.id}) == UNAUTHENTICATED
+    assert (await api.ask("{viewer{id}}", token=hers.token))["viewer"]
+
+
+async def test_admin_ends_anyone_s_and_a_key_of_scope_admin_too(api: Api, instance: Instance) -> None:
+    ada = await member("ada@example.com")
+    callers = (await all_callers(instance)).headers
+    for name in ("admin", "admin by admin cookie", "ADMIN key"):
+        hers = await open_for(ada)
+        assert await api.ask(END, {"id": hers.session.id}, headers=callers[name]) == {"endSession": True}
+        assert await api.ask("{viewer{id}}", token=hers.token) == {"viewer": None}
+    for name in ("admin by code", "admin by members' cookie"):
+        hers = await open_for(ada)
+        assert await api.error_code(END, {"id": hers.session.id}, headers=callers[name]) == "NOT_FOUND"
+        assert (await api.ask("{viewer{id}}", token=hers.token))["viewer"]
+
+
+async def test_key_of_scope_read_changes_nothing_with_or_without_an_id(api: Api, instance: Instance) -> None:
+    hers = await open_for(await member("ada@example.com"))
+    read = (await all_callers(instance)).headers["READ key"]
+    assert await api.error_code(END, {"id": hers.session.id}, headers=read) == FORBIDDEN
+    assert await api.error_code("mutation{endSession}", headers=read) == FORBIDDEN
+    assert (await api.ask("{viewer{id}}", token=hers.token))["viewer"]
+
+
+# ---------------------------------------------------------------- keys of machines
+
+
+async def test_no_api_key_makes_admins_by_any_way(api: Api, instance: Instance) -> None:
+    callers = await all_callers(instance)
+    key = callers.headers["ADMIN key"]
+    grace = callers.member
+    for document in (
+        'mutation{inviteUser(email:"evil@example.com",role:ADMIN){id}}',
+        f'mutation{{setUserRole(id:"{grace.id}",role:ADMIN){{id}}}}',
+        'mutation{createApiKey(name:"evil",scope:ADMIN){token}}',
+    ):
+        await api.payload("{viewer{id}}", headers=key)
+        before = await everything()
+        assert await api.error_code(document, headers=key) == FORBIDDEN
+        assert await everything() == before
+    assert await api.ask('mutation{inviteUser(email:"member@example.com"){role}}', headers=key) == {
+        "inviteUser": {"role": "MEMBER"}
+    }
+
+
+async def test_demoted_or_deactivated_admin_has_no_rights_at_the_next_request(api: Api, instance: Instance) -> None:
+    await admin("stays@example.com")
+    boss = await admin("boss@example.com")
+    token = (await open_for(boss)).token
+    assert await api.ask("{seatUsage{used}}", token=token)
+    await administration.set_role(boss.id, UserRole.MEMBER, TESTER)
+    assert await api.error_code("{seatUsage{used}}", token=token) == FORBIDDEN
+    await administration.set_role(boss.id, UserRole.ADMIN, TESTER)
+    assert await api.ask("{seatUsage{used}}", token=token)
+    await administration.deactivate_user(boss.id, TESTER)
+    assert await api.error_code("{seatUsage{used}}", token=token) == UNAUTHENTICATED
+
+
+async def test_cookie_s_token_is_never_answered_and_no_cookie_is_ever_set(api: Api, instance: Instance) -> None:
+    secret = await enable(instance)
+    grace = await member("grace@example.com")
+    mine = await open_for(grace, SignInMethod.EXTERNAL_JWT, Carrier.COOKIE)
+    code = code_of(secret, {"id": grace.id})
+    for headers in (
+        {"Cookie": f"doorcode={mine.token}", "Sec-Fetch-Site": "same-origin"},
+        bearer(mine.token),
+    ):
+        response = await api.send(
+            "mutation($code:String!){exchangeExternalAuthCode(externalAuthCode:$code){... on SessionGrant{token}}}",
+            {"code": code},
+            headers=headers,
+        )
+        assert "set-cookie" not in response.headers
+        assert response.json()["data"]["exchangeExternalAuthCode"]["token"] != mine.token
