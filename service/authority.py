@@ -120,10 +120,13 @@ def cookie_name(settings: Settings, carrier: Carrier) -> str:
 
 
 def is_same_origin(request: HTTPConnection, settings: Settings) -> bool:
-    """Whether the browser says that a page of this very origin sent the request. A request that says nothing is not."""
-    return (
-        request.headers.get("sec-fetch-site") == "same-origin" or request.headers.get("origin") == settings.public_url
-    )
+    """Whether the browser says that a page of this very origin sent the request. A request that says nothing is not.
+
+    `Sec-Fetch-Site` (Fetch Metadata) decides where it is sent: the browser has compared the two origins itself. `Origin`
+    decides in older browsers, and on plain http.
+    """
+    site = request.headers.get("sec-fetch-site")
+    return site == "same-origin" if site is not None else request.headers.get("origin") == settings.public_url
 
 
 def may_use_members_cookie(request: HTTPConnection, settings: Settings) -> bool:

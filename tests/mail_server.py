@@ -106,7 +106,12 @@ class MailServer:
 
 class _Controller(Controller):
     def __init__(
-        self, handler: MailServer, port: int, context: ssl.SSLContext | None, tls_from_the_start: bool, options: dict[str, Any]
+        self,
+        handler: MailServer,
+        port: int,
+        context: ssl.SSLContext | None,
+        tls_from_the_start: bool,
+        options: dict[str, Any],
     ) -> None:
         self._smtp_options = options
         self._start_tls = context if context and not tls_from_the_start else None
@@ -116,7 +121,9 @@ class _Controller(Controller):
         start_tls = self._start_tls
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of a login without TLS
-            return SMTP(self.handler, tls_context=start_tls, require_starttls=start_tls is not None, **self._smtp_options)
+            return SMTP(
+                self.handler, tls_context=start_tls, require_starttls=start_tls is not None, **self._smtp_options
+            )
 
 
 async def _settled() -> None:

@@ -9,7 +9,9 @@ async def assert_counters_equal_table() -> None:
     """The counters, which are kept by each change, are what counting says."""
     counted = {
         (row["origin"], row["status"]): int(row["number"])
-        for row in await fetch(Statement("SELECT origin, status, COUNT(*) AS number FROM users GROUP BY origin, status"))
+        for row in await fetch(
+            Statement("SELECT origin, status, COUNT(*) AS number FROM users GROUP BY origin, status")
+        )
     }
     expected = {(origin, status): counted.get((origin, status), 0) for origin in UserOrigin for status in UserStatus}
     assert (await count_seats()).users == expected

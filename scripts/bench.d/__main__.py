@@ -145,7 +145,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--db", choices=["sqlite", "postgres", "both"], default="both")
     parser.add_argument("--rounds", type=int, default=5, help="0 only checks that both services do the work")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
-    parser.add_argument("--operations", default="exchange,viewer", help="of exchange, viewer and mixed (5 %% newcomers)")
+    parser.add_argument(
+        "--operations", default="exchange,viewer", help="of exchange, viewer and mixed (5 %% newcomers)"
+    )
     parser.add_argument("--people", type=int, default=10_000, help="users, and sessions, that there are beforehand")
     return parser.parse_args()
 

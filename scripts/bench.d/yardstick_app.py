@@ -47,9 +47,7 @@ _KNOWN = "SELECT id, email, origin FROM users WHERE external_id = $1"
 _TAKE_SEAT = "UPDATE seats SET used = used + 1 WHERE used < seat_limit"
 _ADD_USER = "INSERT INTO users (id, email, origin, external_id, created_at) VALUES ($1, $2, $3, $4, $5)"
 _ADD_SESSION = "INSERT INTO sessions (id, user_id, token_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)"
-_VIEWER = (
-    "SELECT u.id, u.email FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.token_hash = $1 AND s.expires_at > $2"
-)
+_VIEWER = "SELECT u.id, u.email FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.token_hash = $1 AND s.expires_at > $2"
 _OPEN_FOR_KNOWN = (
     "WITH u AS (SELECT id, email, origin FROM users WHERE external_id = $1),"
     " s AS (INSERT INTO sessions (id, user_id, token_hash, created_at, expires_at) SELECT $2, u.id, $3, $4, $5 FROM u)"

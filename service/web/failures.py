@@ -12,14 +12,14 @@ from service.web.pages import page
 
 RETRY_AFTER = 5  # seconds; a database that restarts is back soon
 
-_HEADLINES = {
-    400: "This request cannot be read",
-    404: "There is nothing here",
-    405: "This address is not asked in this way",
-    413: "This request is too large",
-    415: "This kind of request is not understood here",
+_REFUSALS = {
+    400: ("This request cannot be read", None),
+    404: ("There is nothing here", "Check the address, or go back to where you came from."),
+    405: ("This address is not asked in this way", "Go back to where you came from."),
+    413: ("This request is too large", None),
+    415: ("This kind of request is not understood here", None),
 }
-_ANY_OTHER = "This request was refused"
+_ANY_OTHER = ("This request was refused", None)
 _INTERNAL = (
     "Something went wrong on our side",
     "Try again. If it happens again, tell your administrator the reference.",
@@ -33,8 +33,8 @@ _UNAVAILABLE = (
 def http_exception(request: Request, error: Exception, settings: Settings) -> Response:
     """What Starlette or a route raised to say that there is no such thing, or not in this way. Nothing of it is repeated."""
     assert isinstance(error, HTTPException)
-    headline = _HEADLINES.get(error.status_code, _ANY_OTHER)
-    return _answer(request, settings, error.status_code, headline, headers=error.headers)
+    headline, advice = _REFUSALS.get(error.status_code, _ANY_OTHER)
+    return _answer(request, settings, error.status_code, headline, advice, headers=error.headers)
 
 
 def internal_error(request: Request, settings: Settings, reference: str) -> Response:

@@ -14,7 +14,7 @@ from service.web.security import page_headers
 
 def _date_time(moment: datetime) -> str:
     """For people, in UTC: without a script the server does not know their zone."""
-    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+    return f"{moment.day} {moment:%B %Y, %H:%M}\N{NO-BREAK SPACE}UTC"
 
 
 _TEMPLATES = Environment(

@@ -50,27 +50,31 @@ class Panel:
         token = site.call(lambda _: session_token(email))
         return cls(site, httpx2.Client(base_url=site.server.url, cookies={COOKIE: token}))
 
-    def get(self, path: str, **query: str) -> httpx2.Response:
+    def get(self, path: str, /, **query: str) -> httpx2.Response:
         """A page."""
         return self.http.get(path, params=query)
 
-    def post(self, path: str, headers: Mapping[str, str] = FROM_HERE, **fields: str) -> httpx2.Response:
+    def post(self, path: str, /, **fields: str) -> httpx2.Response:
         """A form, as a page of this origin sends it."""
+        return self.post_with(FROM_HERE, path, **fields)
+
+    def post_with(self, headers: Mapping[str, str], path: str, /, **fields: str) -> httpx2.Response:
+        """A form, with these headers."""
         return self.http.post(path, data=fields or {"sent": "1"}, headers=dict(headers))
 
-    def page(self, path: str, **query: str) -> str:
+    def page(self, path: str, /, **query: str) -> str:
         """What a page says, where it is shown."""
         response = self.get(path, **query)
         assert response.status_code == 200, response.text
         return words(response)
 
-    def done(self, path: str, **fields: str) -> str:
+    def done(self, path: str, /, **fields: str) -> str:
         """Where a form that did its work leads."""
         response = self.post(path, **fields)
         assert response.status_code == 303, words(response)
         return response.headers["location"]
 
-    def secret_made(self, path: str, **fields: str) -> tuple[str, str]:
+    def secret_made(self, path: str, /, **fields: str) -> tuple[str, str]:
         """The secret that a form made, and the address of the page that shows it."""
         address = self.done(path, **fields)
         assert address.startswith("/admin/authentication/secret?")
@@ -96,7 +100,8 @@ async def session_token(
 def value_of(response: httpx2.Response, attribute: str) -> str:
     """The value of the read-only field."""
     [tag] = re.findall(rf'<input[^>]*readonly[^>]*{attribute}="(?:Secret|API key)"[^>]*>', response.text)
-    return re.findall(r'value="([^"]*)"', tag)[0]
+    [value] = re.findall(r'value="([^"]*)"', tag)
+    return str(value)
 
 
 def words(response: httpx2.Response) -> str:

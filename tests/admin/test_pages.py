@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import urlencode
 
 import jwt
@@ -14,8 +15,9 @@ from service.accounts.models import User, UserRole
 from service.accounts.seats import set_seat_limit
 from service.audit.log import SYSTEM
 from service.external_auth.secrets import current_secret, list_secrets
+from service.instance import Instance
 from service.sessions.models import Carrier, SignInMethod
-from tests.admin.panel import COOKIE, FORMS, FROM_HERE, PAGES, Panel, links, session_token, value_of, words
+from tests.admin.panel import ADMIN, COOKIE, FORMS, FROM_HERE, PAGES, Panel, links, session_token, value_of, words
 from tests.driving import everything
 from tests.web.site import Site, new_user_id, parameters, set_cookies
 
@@ -40,6 +42,10 @@ def accepts(site: Site, secret: str) -> bool:
         return "doorcode" in set_cookies(client.get("/", params={"externalAuthCode": code}))
 
 
+async def session_of_the_admin(carrier: Carrier, method: SignInMethod, _: Instance) -> str:
+    return await session_token(ADMIN, carrier, method)
+
+
 # ---------------------------------------------------------------- who may come in
 
 
@@ -58,7 +64,7 @@ def test_neither_the_members_cookie_nor_a_bearer_token_nor_a_code_opens_a_page(s
         (Carrier.BEARER, SignInMethod.EMAIL),
         (Carrier.ADMIN_COOKIE, SignInMethod.EXTERNAL_JWT),
     ]:
-        token = site.call(lambda _, c=carrier, m=method: session_token("boss@example.com", c, m))
+        token = site.call(partial(session_of_the_admin, carrier, method))
         with site.client() as client:
             for given in [
                 {"Cookie": f"{COOKIE}={token}"},
@@ -100,7 +106,7 @@ def test_form_of_another_origin_is_refused_and_changes_nothing(path: str, panel:
         {"Origin": "https://evil.example.com"},
         {"Origin": "null"},
     ]:
-        response = panel.post(path, headers, **fields)
+        response = panel.post_with(headers, path, **fields)
         assert response.status_code == 403, headers
         assert "set-cookie" not in response.headers
     assert panel.site.call(lambda _: everything()) == before
@@ -568,12 +574,12 @@ def test_api_key_is_shown_once_and_revoked(sit_down: Callable[..., Panel]) -> No
     listed = panel.page("/admin/api-keys")
     assert name in listed
     assert key not in listed
-    ask = {"json": {"query": "{seatUsage{used}}"}, "headers": {"Authorization": f"Bearer {key}"}}
+    body, bearer = {"query": "{seatUsage{used}}"}, {"Authorization": f"Bearer {key}"}
     with panel.site.client() as client:
-        assert "errors" not in client.post("/graphql", **ask).json()
+        assert "errors" not in client.post("/graphql", json=body, headers=bearer).json()
         key_id = listed.split(f'aria-label="Revoke {name}"', 1)[0].rsplit('name="id" value="', 1)[1].split('"', 1)[0]
         assert panel.done("/admin/api-keys", action="revoke", id=key_id) == "/admin/api-keys?done=key-revoked"
-        assert "errors" in client.post("/graphql", **ask).json()
+        assert "errors" in client.post("/graphql", json=body, headers=bearer).json()
     assert f"Revoke {name}" not in panel.page("/admin/api-keys")
     assert sit_down().http.get(address).status_code == 404
 

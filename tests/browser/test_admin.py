@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jwt
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, expect
 
 from tests.admin.test_sign_in import code_mailed_to, setup_token
@@ -34,7 +34,9 @@ def served(server: Callable[..., Server], sqlite_url: str, tmp_path: Path) -> Se
 def look_at(browser: Browser, served: Server, *, script: bool = True) -> Iterator[Page]:
     """A page of a new browser, that has to have said nothing on the console, and asked nobody else."""
     with browser.new_context(java_script_enabled=script, base_url=served.url) as context:
-        page, said, elsewhere = context.new_page(), [], []
+        page = context.new_page()
+        said: list[str] = []
+        elsewhere: list[str] = []
         page.on("console", lambda message: said.append(message.text) if message.type in {"error", "warning"} else None)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on(
@@ -182,7 +184,6 @@ def test_every_page_is_accessible_and_fits(page: Page, served: Server, colours: 
         for width in (1280, 390):
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (page.url, width)
-            page.screenshot(path=f"/tmp/shots/{colours}-{len(examined):02}-{width}.png")  # TEMP
         page.set_viewport_size({"width": 1280, "height": 900})
         examined.append(page.url)
 

@@ -8,7 +8,13 @@ import pytest
 import time_machine
 
 from service.clock import now
-from service.email_login.allowances import FROM_NETWORK, OF_ADDRESS, OF_ADDRESS_FROM_NETWORK, purge_allowances, take_allowance
+from service.email_login.allowances import (
+    FROM_NETWORK,
+    OF_ADDRESS,
+    OF_ADDRESS_FROM_NETWORK,
+    purge_allowances,
+    take_allowance,
+)
 from service.errors import SignInErrorCode, SignInRefused
 from service.instance import Instance, open_instance
 from service.sessions.lifecycle import Client
@@ -112,7 +118,9 @@ async def test_bound_survives_a_restart(settings: Settings) -> None:
         assert (await refusal_to_ask(instance)).code is TOO_MANY
 
 
-async def test_bound_survives_a_request_that_is_rolled_back(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bound_survives_a_request_that_is_rolled_back(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def break_down(*_: object) -> None:
         raise RuntimeError("the disk is full, say")
 

@@ -88,7 +88,8 @@ async def test_code_may_be_pasted_as_it_was_copied(instance: Instance, write: st
 
 
 @pytest.mark.parametrize(
-    "typed", ["", " ", "12345", "1234567", "abcdef", "12345x", "١٢٣٤٥٦", "\x00", "\ud800", "0" * 60_000, "+12345", "1e5"]
+    "typed",
+    ["", " ", "12345", "1234567", "abcdef", "12345x", "١٢٣٤٥٦", "\x00", "\ud800", "0" * 60_000, "+12345", "1e5"],
 )
 async def test_what_is_no_code_is_a_wrong_one(instance: Instance, typed: str) -> None:
     await member("ada@example.com")
@@ -97,7 +98,9 @@ async def test_what_is_no_code_is_a_wrong_one(instance: Instance, typed: str) ->
     assert [row["tries"] for row in await rows("email_codes")] == [1]
 
 
-@pytest.mark.parametrize("request_id", ["", "x", "A" * 22, "A" * 23, "\x00" * 22, "\ud800" * 22, "é" * 22, "' OR 1=1 --" * 2])
+@pytest.mark.parametrize(
+    "request_id", ["", "x", "A" * 22, "A" * 23, "\x00" * 22, "\ud800" * 22, "é" * 22, "' OR 1=1 --" * 2]
+)
 async def test_unknown_request_answers_like_a_wrong_code(instance: Instance, request_id: str) -> None:
     await member("ada@example.com")
     await ask(instance)
@@ -275,7 +278,9 @@ async def test_while_email_login_is_off_nobody_signs_in_by_it(instance: Instance
     assert await answer_to(instance, request.id, code) is None
 
 
-@pytest.mark.parametrize("email", ["", "nobody", "a@b@c", "a\r\nBcc: x@example.com@example.com", "\x00@example.com", "\ud800@x.y"])
+@pytest.mark.parametrize(
+    "email", ["", "nobody", "a@b@c", "a\r\nBcc: x@example.com@example.com", "\x00@example.com", "\ud800@x.y"]
+)
 async def test_what_is_no_address_is_refused_as_such(instance: Instance, email: str) -> None:
     with pytest.raises(BadUserInput):
         await ask(instance, email)

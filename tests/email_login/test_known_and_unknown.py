@@ -15,8 +15,8 @@ from service.email_login import courier, login
 from service.email_login.courier import Courier
 from service.instance import Instance
 from tests.driving import CLIENT, TESTER, admin, count, everything, member
-from tests.email_login.desk import ask, open_to_anyone, refusal_to_ask, wrong
 from tests.email_login.desk import answer_to as answer_to_code
+from tests.email_login.desk import ask, open_to_anyone, refusal_to_ask, wrong
 from tests.statements import Statements, noted_statements
 
 Ask = Callable[[Instance], Awaitable[object]]

@@ -309,7 +309,10 @@ async def test_admin_is_made_with_a_link_to_the_panel(instance: Instance) -> Non
     grant = await accept(instance, token_in(invitation.url), PANEL)
     assert grant.session.has_admin_rights
     assert await letters(instance) == []
-    assert [action for action, _, _ in await audited("user.invited", "admin.link_made")] == ["user.invited", "admin.link_made"]
+    assert [action for action, _, _ in await audited("user.invited", "admin.link_made")] == [
+        "user.invited",
+        "admin.link_made",
+    ]
 
 
 async def test_way_back_in_works_whatever_is_switched_off(instance: Instance) -> None:
@@ -340,14 +343,22 @@ async def test_deactivated_user_is_reactivated_on_a_seat(instance: Instance) -> 
     await set_seat_limit(2, TESTER)
     raised = await admin_by_command("ada@example.com")
     assert (raised.role, raised.status) == (UserRole.ADMIN, UserStatus.ACTIVE)
-    assert [action for action, _, _ in await audited("user.reactivated", "user.role_set")] == ["user.reactivated", "user.role_set"]
+    assert [action for action, _, _ in await audited("user.reactivated", "user.role_set")] == [
+        "user.reactivated",
+        "user.role_set",
+    ]
 
 
 async def test_new_admin_takes_a_seat_like_anybody(instance: Instance) -> None:
     await set_seat_limit(0, TESTER)
     with pytest.raises(SeatLimitReached):
         await invite_admin("boss@example.com", TESTER, "https://id.example.com")
-    assert await count("users") == await count("sign_in_links") == await count("audit_events", "WHERE action <> 'seats.limit_set'") == 0
+    assert (
+        await count("users")
+        == await count("sign_in_links")
+        == await count("audit_events", "WHERE action <> 'seats.limit_set'")
+        == 0
+    )
 
 
 async def test_same_admin_made_by_many_at_once_is_one(instance: Instance) -> None:

@@ -80,7 +80,8 @@ def test_sender_may_be_set(sender: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sender", ["nobody", "a@b.c, d@e.f", "a@b.c\r\nBcc: x@y.z", "a@b.c\nBcc: x@y.z", "<>", "Name", "a@b.c\x00", "@example.com"]
+    "sender",
+    ["nobody", "a@b.c, d@e.f", "a@b.c\r\nBcc: x@y.z", "a@b.c\nBcc: x@y.z", "<>", "Name", "a@b.c\x00", "@example.com"],
 )
 def test_sender_that_is_none_stops_the_start(sender: str) -> None:
     with pytest.raises(SettingsError, match="DOORCODE_MAIL_FROM"):
@@ -129,7 +130,7 @@ UNWRITABLE = [
 @pytest.mark.parametrize("email", UNWRITABLE)
 def test_address_that_a_header_would_change_is_never_written(email: str) -> None:
     """A line's end could not even have come so far; what looks like an encoded word is well-formed."""
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         compose(Letter(LetterKind.CODE, email, "012345"), settings()).as_bytes()
 
 

@@ -11,7 +11,7 @@ from service.email_login.switch import read_switch, update_switch
 from service.errors import SignInErrorCode
 from service.instance import Instance
 from tests import driving
-from tests.driving import TESTER, admin, code_of, count, enable, member, rows
+from tests.driving import TESTER, code_of, count, enable, member, rows
 from tests.email_login.desk import INVALID, answer_to, ask, audited, forget_allowances, open_to_anyone, sign_in
 
 FULL = SignInErrorCode.SEAT_LIMIT_REACHED

@@ -103,18 +103,14 @@ FIELDS = [
     ),
     _administering("enableJwtAuth", lambda _: "mutation{enableJwtAuth{secret}}"),
     _administering("rotateJwtSecret", lambda _: "mutation{rotateJwtSecret(gracePeriodSeconds:0){secret}}"),
-    _administering(
-        "revokeJwtSecret", lambda w: f"mutation{{revokeJwtSecret(id:{_q(w.secret_id)}){{enabled}}}}"
-    ),
+    _administering("revokeJwtSecret", lambda w: f"mutation{{revokeJwtSecret(id:{_q(w.secret_id)}){{enabled}}}}"),
     _administering("updateJwtPolicy", lambda _: "mutation{updateJwtPolicy(policy:{issuer:null}){enabled}}"),
     _administering("disableJwtAuth", lambda _: "mutation{disableJwtAuth(endSessions:false){enabled}}"),
     _administering("updateEmailLogin", lambda _: "mutation{updateEmailLogin(enabled:true){enabled}}"),
     _administering("setSeatLimit", lambda _: "mutation{setSeatLimit(limit:null){used}}"),
     _administering("inviteUser", lambda _: 'mutation{inviteUser(email:"new@example.com"){id}}'),
     _personal("inviteUser", lambda _: 'mutation{inviteUser(email:"newer@example.com",role:ADMIN){id}}'),
-    _administering(
-        "updateUser", lambda w: f'mutation{{updateUser(id:{_q(w.people[1].id)},externalId:"crm-9"){{id}}}}'
-    ),
+    _administering("updateUser", lambda w: f'mutation{{updateUser(id:{_q(w.people[1].id)},externalId:"crm-9"){{id}}}}'),
     _administering("deactivateUser", lambda w: f"mutation{{deactivateUser(id:{_q(w.people[1].id)}){{id}}}}"),
     _administering("reactivateUser", lambda w: f"mutation{{reactivateUser(id:{_q(w.people[1].id)}){{id}}}}"),
     _administering("endUserSessions", lambda w: f"mutation{{endUserSessions(id:{_q(w.people[0].id)})}}"),
@@ -182,9 +178,7 @@ async def test_one_refusal_does_not_take_the_rest_of_the_answer_along(api: Api, 
 
 
 @pytest.mark.parametrize("caller", EVERYBODY)
-async def test_viewer_is_who_is_signed_in_and_an_api_key_is_nobody_s(
-    api: Api, instance: Instance, caller: str
-) -> None:
+async def test_viewer_is_who_is_signed_in_and_an_api_key_is_nobody_s(api: Api, instance: Instance, caller: str) -> None:
     callers = await all_callers(instance)
     data = await api.ask("{viewer{id}currentSession{user{id}current adminRights}}", headers=callers.headers[caller])
     if caller in NOBODY or caller.endswith("key"):

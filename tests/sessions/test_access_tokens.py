@@ -34,7 +34,7 @@ async def verified(instance: Instance, token: str) -> dict[str, Any]:
     """As another service verifies it: by the `kid`, from the published set, with a library of its own."""
     keys = jwt.PyJWKSet.from_dict({"keys": await published_keys(instance.settings)})
     key = keys[jwt.get_unverified_header(token)["kid"]]
-    required = {"require": ["exp", "iat", "iss", "aud", "sub"]}
+    required: Any = {"require": ["exp", "iat", "iss", "aud", "sub"]}
     claims: dict[str, Any] = jwt.decode(
         token, key, ["ES256"], audience="doorcode", issuer=instance.settings.public_url, options=required
     )

@@ -63,7 +63,7 @@ def app_site(open_site: Callable[..., Site]) -> Site:
     """With an application on another origin, behind a proxy that says who asks, and little patience."""
     return open_site(
         DOORCODE_APP_URL=f"{APP}/start",
-        DOORCODE_TRUSTED_PROXIES="127.0.0.1/32",
+        DOORCODE_TRUSTED_PROXIES="127.0.0.1/8",
         DOORCODE_FAILED_SIGN_INS="3/minute",
     )
 

@@ -53,7 +53,7 @@ def test_page_says_who_is_signed_in(site: Site, client: httpx2.Client, path: str
     assert user_id in page.text
     assert email in page.text
     assert "your company’s system" in page.text
-    assert f"{session.expires_at.day} {session.expires_at:%B %Y, %H:%M} UTC" in page.text
+    assert f"{session.expires_at.day} {session.expires_at:%B %Y, %H:%M}\N{NO-BREAK SPACE}UTC" in page.text
     assert 'method="post" action="/logout"' in page.text
 
 
@@ -159,6 +159,13 @@ def test_origin_that_may_use_the_cookie_signs_out(secure_site: Site, origin: str
 def test_signing_out_leads_to_the_application(app_site: Site) -> None:
     with app_site.client() as client:
         assert client.post("/logout", headers=SAME_ORIGIN).headers["location"] == f"{APP}/start"
+
+
+def test_signing_out_ends_no_session_that_a_cookie_does_not_carry(site: Site, client: httpx2.Client) -> None:
+    admin_token = admin_session(site).token
+    headers = {**SAME_ORIGIN, "Cookie": f"doorcode={admin_token}", "Authorization": f"Bearer {admin_token}"}
+    assert client.post("/logout", headers=headers).status_code == 303
+    assert is_live(site, admin_token)
 
 
 def test_signing_out_without_a_session_is_no_error(site: Site, client: httpx2.Client) -> None:

@@ -39,16 +39,20 @@ def full(site: Site) -> Iterator[None]:
         await set_seat_limit((await count_seats()).used if to_what_is_used else None, SYSTEM)
 
     site.call(lambda _: limit(True))
-    yield
-    site.call(lambda _: limit(False))
+    try:
+        yield
+    finally:
+        site.call(lambda _: limit(False))
 
 
 @contextmanager
 def disabled(site: Site) -> Iterator[None]:
     """The method is off within the block."""
     site.call(lambda _: secrets.disable(SYSTEM))
-    yield
-    site.call(lambda instance: secrets.enable(instance.cipher, SYSTEM))
+    try:
+        yield
+    finally:
+        site.call(lambda instance: secrets.enable(instance.cipher, SYSTEM))
 
 
 def email_of_another(attempt: Attempt) -> str:
@@ -107,6 +111,13 @@ def test_refusal_leads_to_a_page_that_says_why(site: Site, client: httpx2.Client
     assert parameters(location)["reference"] in page.text
     assert error in page.text
     assert site.find(attempt.user_id) is None
+
+
+def test_link_is_refused_before_anybody_is_asked_to_continue(site: Site, client: httpx2.Client) -> None:
+    """Single use or not: where the method is off there is nothing to press a button for."""
+    with site.policy(single_use=True), disabled(site):
+        response = client.get("/", params={"externalAuthCode": site.code_for(new_user_id(), jti=new_user_id())})
+    assert parameters(response.headers["location"])["error"] == "EXTERNAL_AUTH_DISABLED"
 
 
 def test_refusal_is_logged_with_its_code_reference_and_address(site: Site, client: httpx2.Client) -> None:

@@ -1,0 +1,66 @@
+"""The schema itself: everything is described, the checkout holds what is served, and the contract is kept."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from graphql import (
+    build_schema,
+    is_enum_type,
+    is_input_object_type,
+    is_interface_type,
+    is_introspection_type,
+    is_object_type,
+    print_schema,
+)
+
+from service.graphql.schema import schema
+from tests.servers import ROOT
+
+SDL = ROOT / "schema.graphql"
+CONTRACT = ROOT.parent / "shared" / "contract" / "check_schema.py"
+
+
+def _described() -> Iterator[tuple[str, str | None]]:
+    """Everything that can have a description, and its description."""
+    for name, type_ in schema._schema.type_map.items():
+        if is_introspection_type(type_) or name in {"Boolean", "Float", "ID", "Int", "String"}:
+            continue
+        yield name, type_.description
+        if is_enum_type(type_):
+            continue  # what the values mean stands in the enum's own description
+        if is_object_type(type_) or is_interface_type(type_) or is_input_object_type(type_):
+            for field_name, field in type_.fields.items():
+                yield f"{name}.{field_name}", field.description
+                arguments: dict[str, Any] = getattr(field, "args", {})
+                for argument_name, argument in arguments.items():
+                    yield f"{name}.{field_name}({argument_name})", argument.description
+
+
+def test_everything_is_described() -> None:
+    assert [name for name, description in _described() if not description] == []
+
+
+def test_no_description_is_said_twice_where_two_things_are_meant() -> None:
+    """Copied and not thought of: within one type, every field says something of its own."""
+    fields: dict[tuple[str, str | None], list[str]] = {}
+    for name, description in _described():
+        if "(" not in name and "." in name:
+            fields.setdefault((name.partition(".")[0], description), []).append(name)
+    assert [names for names in fields.values() if len(names) > 1] == []
+
+
+def test_checkout_holds_the_schema_that_is_served() -> None:
+    """`doorcode schema > schema.graphql` mends it."""
+    assert SDL.read_text().strip() == schema.as_str().strip()
+    assert print_schema(build_schema(SDL.read_text())) == print_schema(build_schema(schema.as_str()))
+
+
+@pytest.mark.may_skip(reason="the contract lies beside the checkout only where it is developed")
+def test_contract_is_kept() -> None:
+    if not CONTRACT.exists():
+        pytest.skip("the contract is not beside this checkout, so the schema was not compared with it")
+    checked = subprocess.run([sys.executable, CONTRACT, SDL], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
