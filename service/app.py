@@ -38,6 +38,7 @@ from service.web.forward_auth import verify
 from service.web.front_page import sign_out
 from service.web.link_login import enter
 from service.web.requests import instance_of
+from service.web.short_cut import ShortCut
 from service.web.widget import serve_widget
 
 PURGE_EVERY = 60  # seconds
@@ -51,9 +52,14 @@ def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
 
     Its lifespan opens the instance, and raises `SettingsError` where something that the operator set is wrong.
     """
+    graphql = Route("/graphql", CrossOrigin(graphql_endpoint(instance_of, settings, dev=dev), settings))
     app = Starlette(
-        routes=_routes(settings, dev=dev),
-        middleware=[Middleware(Boundary, settings=settings), *_proxy_headers(settings)],
+        routes=[graphql, *_other_routes()],
+        middleware=[
+            Middleware(Boundary, settings=settings),
+            *_proxy_headers(settings),
+            Middleware(ShortCut, route=graphql),
+        ],
         exception_handlers={HTTPException: _answer_http_exception(settings)},
         lifespan=_lifespan(settings),
     )
@@ -68,9 +74,8 @@ def create_app_from_environment() -> Starlette:
     return create_app(settings)
 
 
-def _routes(settings: Settings, *, dev: bool) -> list[Route]:
+def _other_routes() -> list[Route]:
     return [
-        Route("/graphql", CrossOrigin(graphql_endpoint(instance_of, settings, dev=dev), settings)),
         Route("/", enter, methods=["GET", "POST"], max_body_size=MAX_BODY),
         Route(email_sign_in.PATH, email_sign_in.enter, methods=["GET", "POST"], max_body_size=MAX_BODY),
         Route(email_sign_in.CODE_PATH, email_sign_in.enter_code, methods=["GET", "POST"], max_body_size=MAX_BODY),

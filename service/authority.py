@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
@@ -102,11 +103,15 @@ async def by_session_token(token: str | None, client: Client, carriers: frozense
 
 def client_of(request: HTTPConnection) -> Client:
     """Address and browser, as far as they are told. What is no address (a socket's path, a proxy's word) is None."""
+    return Client(_address(request.client.host) if request.client else None, request.headers.get("user-agent"))
+
+
+@lru_cache(maxsize=1_024)
+def _address(host: str) -> str | None:
     try:
-        ip_address = str(ipaddress.ip_address(request.client.host)) if request.client else None
+        return str(ipaddress.ip_address(host))
     except ValueError:
-        ip_address = None
-    return Client(ip_address, request.headers.get("user-agent"))
+        return None
 
 
 def cookie_name(settings: Settings, carrier: Carrier) -> str:
@@ -143,6 +148,8 @@ def is_under_cookie_domain(origin: str, settings: Settings) -> bool:
 
 async def _by_cookie(request: HTTPConnection, settings: Settings, client: Client) -> Caller:
     """The admin's cookie first, and only for this origin; then the members'."""
+    if "cookie" not in request.headers:
+        return Caller(client)
     for carrier, trusted in ((Carrier.ADMIN_COOKIE, is_same_origin), (Carrier.COOKIE, may_use_members_cookie)):
         token = request.cookies.get(cookie_name(settings, carrier))
         if token and trusted(request, settings):

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
 
 def now() -> datetime:
     """Now, in UTC: other zones compare wrongly as text on SQLite."""
@@ -13,4 +15,4 @@ def now() -> datetime:
 
 def floor(moment: datetime, step: timedelta) -> datetime:
     """The moment rounded down: a use noted to the minute or the hour makes no hot row."""
-    return moment - (moment - datetime.min.replace(tzinfo=UTC)) % step
+    return moment - (moment - _BEGINNING) % step

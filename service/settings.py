@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import idna
 import limits
@@ -64,6 +64,8 @@ def _origin(value: str) -> str:
         raise ValueError(
             f"'{value}' is not an origin; write scheme://host[:port], for example https://chat.example.com"
         )
+    if "*" in url.hostname:
+        raise ValueError(f"'{value}' has a wildcard, which no browser sends; write each origin")
     # As browsers write it in `Origin`: lower case, A-form, no default port.
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     if not host.isascii():
@@ -76,14 +78,16 @@ def _app_url(value: str) -> str:
     url = urlsplit(value)
     if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
         raise ValueError(f"'{value}' is not a web address without query or fragment")
+    _check_port(url)
     return value
 
 
 def _database_url(value: str) -> str:
-    url = urlsplit(value)
-    if url.scheme == "sqlite" and value.removeprefix("sqlite://") not in ("", "/", ":memory:"):
+    if value.startswith("sqlite://") and value.removeprefix("sqlite://") not in ("", "/", ":memory:"):
         return value
+    url = urlsplit(value)
     if url.scheme in ("postgres", "postgresql") and url.path.strip("/"):
+        _check_port(url)
         return value
     raise ValueError("write sqlite://<path of a file> or postgres://user:pass@host:port/name")
 
@@ -109,6 +113,7 @@ def _rate(value: str) -> str:
 
 def _rate_limit_url(value: str) -> str:
     if value == "memory://" or value.startswith(("redis://", "rediss://")):
+        _check_port(urlsplit(value))
         return value
     raise ValueError("write memory:// or redis://host:port/0")
 
@@ -117,8 +122,18 @@ def _smtp_url(value: str) -> str:
     url = urlsplit(value)
     if url.scheme not in ("smtp", "smtps", "smtp+starttls") or not url.hostname:
         raise ValueError("write smtp://user:pass@host:port, smtps://… for TLS from the start, or smtp+starttls://…")
-    _ = url.port
+    _check_port(url)
     return value
+
+
+def _check_port(url: SplitResult) -> None:
+    """In words of our own: what is taken for the port may be the rest of a password with a slash in it."""
+    try:
+        _ = url.port
+    except ValueError:
+        raise ValueError(
+            "the port must be a number between 0 and 65535; a slash in a password is written %2F"
+        ) from None
 
 
 def _mail_from(value: str) -> str:

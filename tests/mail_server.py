@@ -72,7 +72,7 @@ class MailServer:
         while time.monotonic() < deadline:
             for mail in reversed(self.mails):
                 if mail["To"] == email:
-                    return mail
+                    return mail  # type: ignore[no-any-return]
             time.sleep(0.02)
         raise AssertionError(f"no mail came for {email}")
 

@@ -12,13 +12,12 @@ import argparse
 import asyncio
 import tempfile
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from check import shortcomings
-from databases import Databases, PostgresDatabases, SqliteDatabases, postgres_server
+from databases import Databases, PostgresDatabases, SqliteDatabases
 from processes import Load, Server, free_port, load, load_client, write_requests
 from services import OPERATIONS, Doorcode, Operation, Service, Yardstick
 from workload import Workload
@@ -108,12 +107,9 @@ async def run(options: argparse.Namespace) -> None:
         flush=True,
     )
     for kind in kinds:
-        with ExitStack() as stack:
-            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="doorcode-bench-")))
-            databases: Databases = SqliteDatabases(directory)
-            if kind == "postgres":
-                databases = PostgresDatabases(stack.enter_context(postgres_server()))
-                await databases.make_durable()
+        with tempfile.TemporaryDirectory(prefix="doorcode-bench-") as scratch:
+            directory = Path(scratch)
+            databases = SqliteDatabases(directory) if kind == "sqlite" else await PostgresDatabases.start()
             bench = Bench(databases, Workload(options.people, int(time.time())), directory, options.seconds)
             await bench.prepare(operations)
             for operation in operations:

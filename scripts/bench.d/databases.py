@@ -1,10 +1,8 @@
 """Where the services keep what they know: a database for each, filled once and copied for every start."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import asyncpg
 from processes import OTHER_CORES, on_cores
@@ -51,10 +49,18 @@ class SqliteDatabases:
 
 
 class PostgresDatabases:
-    """Databases of a server that runs for as long as the benchmark does."""
+    """Databases of a server that runs for as long as this process does."""
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
+
+    @classmethod
+    async def start(cls) -> Self:
+        """A server of its own, on the load client's cores."""
+        databases = cls(PostgresServer.in_new_directory())
+        with on_cores(OTHER_CORES):
+            await databases._make_durable()
+        return databases
 
     async def empty(self, name: str) -> str:
         url = self._server.url(name)
@@ -67,8 +73,8 @@ class PostgresDatabases:
         await self._execute("CHECKPOINT")
         return self._server.url(f"{name}_copy")
 
-    async def make_durable(self) -> None:
-        """As it would be in earnest; none of these needs a restart."""
+    async def _make_durable(self) -> None:
+        """As it would be in earnest; none of these settings needs a restart."""
         for setting, value in _DURABLE.items():
             await self._execute(f"ALTER SYSTEM SET {setting} = {value}")
         await self._execute("SELECT pg_reload_conf()")
@@ -79,15 +85,3 @@ class PostgresDatabases:
             await connection.execute(statement)
         finally:
             await connection.close()
-
-
-@contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """A PostgreSQL of its own, on the load client's cores."""
-    server = PostgresServer.in_new_directory()
-    try:
-        with on_cores(OTHER_CORES):
-            server.url("postgres")
-        yield server
-    finally:
-        server.stop()

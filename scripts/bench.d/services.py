@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import asyncpg
 import yardstick_app
 from cryptography.fernet import Fernet
+from tortoise.backends.base.executor import EXECUTOR_CACHE
 from workload import Workload
 
 from service.accounts.metadata import dump_metadata
@@ -81,6 +82,7 @@ class Doorcode:
 
     async def fill(self, database: str, workload: Workload) -> None:
         """Everybody was here just now, so that no first visit of the hour is measured."""
+        EXECUTOR_CACHE.clear()  # Tortoise keeps SQL by the model alone, and this process fills databases of both kinds
         settings = load_settings(self.environment(database, Path(database).parent))
         await migrate(settings)
         moment = datetime.fromtimestamp(workload.moment, UTC)

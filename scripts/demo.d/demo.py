@@ -38,7 +38,7 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="doorcode-demo-") as directory:
             environ = _environ(Path(directory), doorcode, shop)
-            secret = _doorcode(environ, "jwt", "enable").stdout.strip()
+            secret = _enable_codes(environ)
             with _serving(environ, port) as process, Shop(port + 1, doorcode, secret):
                 print(_where(doorcode, shop), flush=True)
                 process.wait()
@@ -79,16 +79,15 @@ def _environ(directory: Path, doorcode: str, shop: str) -> dict[str, str]:
     }
 
 
-def _doorcode(environ: Mapping[str, str], *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in the data directory, where no `.env` file of the developer's is found."""
-    return subprocess.run(
-        [sys.executable, "-m", "service", *command],
-        env=environ,
-        cwd=environ["DOORCODE_DATA_DIR"],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
+def _enable_codes(environ: Mapping[str, str]) -> str:
+    """The secret that the shop signs with. The command runs in the data directory, where no `.env` file is found."""
+    command = [sys.executable, "-m", "service", "jwt", "enable"]
+    done = subprocess.run(
+        command, env=environ, cwd=environ["DOORCODE_DATA_DIR"], capture_output=True, text=True, check=False
     )
+    if done.returncode != 0:
+        sys.exit(done.stderr)
+    return done.stdout.strip()
 
 
 @contextmanager

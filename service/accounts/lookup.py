@@ -1,16 +1,22 @@
 """Who is this id or email? The hot read of every sign-in, and the same question asked by administrators."""
 
-from service.accounts.models import User
-from service.database import Row, Statement, fetch_one
+from service.accounts.models import User, UserOrigin, UserRole, UserStatus
+from service.database import Row, Statement, as_time, fetch_one
 from service.errors import NotFound
 
 # One question for both kinds of id; an external id wins over the id that another user may have (contract §1).
 _BY_ID_CLAIM = Statement(
-    "SELECT * FROM users WHERE external_id = $1 OR id = $1 ORDER BY CASE WHEN external_id = $1 THEN 0 ELSE 1 END LIMIT 1"
+    "SELECT * FROM users WHERE serial = COALESCE("
+    "(SELECT serial FROM users WHERE external_id = $1), (SELECT serial FROM users WHERE id = $1))"
 )
 _BY_EMAIL = Statement("SELECT * FROM users WHERE email = $1")
 _BY_ID = Statement("SELECT * FROM users WHERE id = $1")
 _BY_ID_LOCKED = Statement("SELECT * FROM users WHERE id = $1 FOR UPDATE")
+
+# By value: for a tenth of what asking the enum costs.
+_ORIGINS = {member.value: member for member in UserOrigin}
+_ROLES = {member.value: member for member in UserRole}
+_STATUSES = {member.value: member for member in UserStatus}
 
 
 async def find_by_id_claim(user_id: str) -> User | None:
@@ -40,8 +46,27 @@ async def lock_by_id(user_id: str) -> User:
 
 
 def user_from_row(row: Row) -> User:
-    """A user from a row that has every column of the table."""
-    return User._init_from_db(**{column: row[column] for column in User._meta.db_fields})
+    """A user from a row that has every column of the table: what Tortoise's `_init_from_db` makes, for less than half its cost."""
+    user = User.__new__(User)
+    user.__dict__.update(
+        _partial=False,
+        _saved_in_db=True,
+        _custom_generated_pk=False,
+        _await_when_save={},
+        serial=row["serial"],
+        id=row["id"],
+        external_id=row["external_id"],
+        email=row["email"],
+        metadata=row["metadata"],
+        origin=_ORIGINS[row["origin"]],
+        role=_ROLES[row["role"]],
+        status=_STATUSES[row["status"]],
+        session_epoch=row["session_epoch"],
+        search_text=row["search_text"],
+        created_at=as_time(row["created_at"]),
+        last_seen_at=None if row["last_seen_at"] is None else as_time(row["last_seen_at"]),
+    )
+    return user
 
 
 def _user_or_none(row: Row | None) -> User | None:

@@ -26,6 +26,13 @@ class _PlainWords(AsyncpgDBClient):
             raise
 
     @translate_exceptions
+    async def read_one(self, query: str, values: Sequence[object]) -> Sequence[asyncpg.Record]:
+        """The rows of a look-up."""
+        async with self.acquire_connection() as connection:
+            rows: list[asyncpg.Record] = await connection.fetch(query, *values)
+            return rows
+
+    @translate_exceptions
     async def write(self, query: str, values: Sequence[object]) -> int:
         """The rows that the statement changed: the last word of the command's tag, `UPDATE 1` or `INSERT 0 1`."""
         async with self.acquire_connection() as connection:

@@ -36,10 +36,8 @@ async def fetch(statement: Statement, *values: object) -> Sequence[Row]:
 async def fetch_one(statement: Statement, *values: object) -> Row | None:
     """The first row of a look-up that an index answers, or None. On SQLite it runs at once: no scan and no count here."""
     connection: Any = get_connection(ALIAS)
-    if connection.capabilities.dialect == "sqlite":
-        rows = await connection.read_one(statement.sqlite, values)
-    else:
-        rows = (await connection.execute_query(statement.postgres, list(values)))[1]
+    is_sqlite = connection.capabilities.dialect == "sqlite"
+    rows = await connection.read_one(statement.sqlite if is_sqlite else statement.postgres, values)
     return rows[0] if rows else None
 
 

@@ -43,9 +43,12 @@ class CrossOrigin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a preflight; pass on everything else."""
+        if not any(name == b"origin" for name, _ in scope["headers"]):
+            await self._app(scope, receive, send)
+            return
         request = HTTPConnection(scope)
-        origin = request.headers.get("origin")
-        if origin is None or is_same_origin(request, self._settings):
+        origin = request.headers["origin"]
+        if is_same_origin(request, self._settings):
             await self._app(scope, receive, send)
             return
         headers = self._headers_for(origin)

@@ -208,13 +208,22 @@ def test_sign_out_ends_the_session_at_the_server(page: Page, shop: Frontend, sit
 
 
 def test_sign_out_on_the_way_to_another_page_arrives(page: Page, shop: Frontend, site: Site) -> None:
+    """The browser goes on with it by itself, however long it takes (`keepalive`)."""
     page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
     session = wait_for(page, "ready")
     elsewhere = shop.show("<h1>Bye</h1>", "/bye")
+    page.evaluate("""() => {
+      const fetch = window.fetch;
+      window.fetch = (url, how) => {
+        sessionStorage.keepalive = how.keepalive;
+        return fetch(url, how);
+      };
+    }""")
 
     with page.expect_request(lambda request: request.method == "POST" and "endSession" in (request.post_data or "")):
         page.evaluate("url => { Doorcode.signOut(); location.href = url }", elsewhere)
     page.get_by_role("heading", name="Bye").wait_for()
+    assert page.evaluate("sessionStorage.keepalive") == "true"
 
     for _ in range(50):
         if not is_live(site, session["token"]):

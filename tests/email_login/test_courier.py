@@ -155,7 +155,7 @@ async def test_pauses_grow_up_to_five_minutes(instance: Instance) -> None:
             await deliver(instance, post := Post())
             assert post.taken == [], "not before it is due"
             clock.move_to(due_at)
-        await deliver(instance, post)
+        await deliver(instance, post)  # type: ignore[possibly-undefined]
     assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 300]
     assert len(post.taken) == 1
     assert await count("outgoing_mails") == 0

@@ -34,7 +34,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Certificate]:
     """The certificate, which this machine trusts as long as the test lasts."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.certificate))
-    yield certificate
+    yield certificate  # noqa: PT022
 
 
 def settings(smtp_url: str | None = None, public_url: str = "https://id.example.com") -> Settings:
@@ -80,17 +80,17 @@ async def test_login_without_tls_where_that_was_asked_for() -> None:
 
 @pytest.mark.parametrize("scheme", ["smtp+starttls", "smtps"])
 async def test_certificate_that_nobody_vouches_for_gets_no_mail(certificate: Certificate, scheme: str) -> None:
-    with MailServer(certificate, tls_from_the_start=scheme == "smtps", login=True) as server:
+    with MailServer(certificate, tls_from_the_start=scheme == "smtps", login=True) as server:  # noqa: SIM117
         with pytest.raises((aiosmtplib.SMTPException, OSError)):
             await send(address(server, scheme, LOGIN))
-    assert server.mails == server.logins == []
+    assert server.mails == server.logins == []  # type: ignore[comparison-overlap]
 
 
 async def test_tls_is_never_given_up(trusted: Certificate) -> None:
     """A server that offers no STARTTLS, as when somebody on the way has taken the offer out."""
     with MailServer(login=True) as server, pytest.raises(aiosmtplib.SMTPException):
         await send(address(server, "smtp+starttls", LOGIN))
-    assert server.mails == server.logins == []
+    assert server.mails == server.logins == []  # type: ignore[comparison-overlap]
 
 
 async def test_wrong_password_may_be_mended() -> None:
@@ -110,7 +110,7 @@ async def test_wrong_password_may_be_mended() -> None:
     ],
 )
 async def test_refusal_is_final_where_the_server_says_so(where: str, answer: str, is_final: bool) -> None:
-    with MailServer(**{where: [answer]}) as server:
+    with MailServer(**{where: [answer]}) as server:  # type: ignore[arg-type]  # noqa: SIM117
         with pytest.raises(Undeliverable if is_final else aiosmtplib.SMTPException) as refused:
             await send(address(server))
     assert isinstance(refused.value, Undeliverable) is is_final

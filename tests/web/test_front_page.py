@@ -172,6 +172,14 @@ def test_signing_out_without_a_session_is_no_error(site: Site, client: httpx2.Cl
     assert client.post("/logout", headers=SAME_ORIGIN).status_code == 303
 
 
+@pytest.mark.parametrize("path", ["/login/", "/logout/", "/healthz/", "//", "/login/refused/"])
+def test_address_that_is_not_quite_right_is_not_there(sqlite_site: Site, path: str) -> None:
+    with sqlite_site.client() as client:
+        page = client.get(f"{sqlite_site.server.url}{path}", headers={"Accept": "text/html"})
+    assert page.status_code == 404
+    assert "There is nothing here" in page.text
+
+
 def test_no_link_signs_out(site: Site, client: httpx2.Client) -> None:
     token = sign_in(client, site)
     response = client.get("/logout", headers=SAME_ORIGIN)

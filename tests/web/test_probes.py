@@ -6,11 +6,14 @@ import re
 import httpx2
 import jwt
 import pytest
+from starlette.requests import Request
 
 from service.accounts.seats import count_seats, set_seat_limit
 from service.audit.log import SYSTEM
 from service.sessions.access_tokens import issue_access_token, rotate_signing_key
 from service.sessions.lifecycle import LiveSession, find_session
+from service.settings import Settings
+from service.web import probes
 from service.web.refusals import PATH as REFUSED
 from tests.web.conftest import METRICS_TOKEN
 from tests.web.site import Site, new_user_id, set_cookies
@@ -88,6 +91,13 @@ def test_metrics_are_not_there_for_strangers(secure_site: Site, authorization: s
         if status == 404:
             nowhere = client.get("/nowhere")
             assert (response.text, response.headers.keys()) == (nowhere.text, nowhere.headers.keys())
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer ", "Bearer None"])
+def test_metrics_are_nobodys_where_there_is_no_token(authorization: str) -> None:
+    request = Request({"type": "http", "headers": [(b"authorization", authorization.encode())]})
+    assert not probes._may_read_metrics(request, Settings(public_url="https://id.example.test"))
+    assert probes._may_read_metrics(request, Settings(public_url="http://localhost:8000"))
 
 
 def test_access_token_is_verified_with_the_published_keys(site: Site, client: httpx2.Client) -> None:

@@ -1,0 +1,198 @@
+"""Migrations: what they promise is in the database, and any number of processes may run them at once."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tortoise.connection import get_connection
+from tortoise.exceptions import IntegrityError
+
+from service.database import Statement, fetch, is_migrated, migrate, open_database, write
+from service.database.connection import ALIAS
+from service.instance import open_instance
+from service.settings import SettingsError, load_settings
+from tests.driving import TABLES, rows
+from tests.servers import ROOT
+
+UNIQUE = {
+    "api_keys": {("id",), ("token_hash",)},
+    "audit_events": {("id",), ("fold_key",)},
+    "external_auth": {("id",)},
+    "jwt_secrets": {("id",)},
+    "seat_samples": {("day",)},
+    "seats": {("id",)},
+    "session_cutoffs": {("scope",)},
+    "sessions": {("id",), ("token_hash",)},
+    "signing_keys": {("kid",), ("state",)},
+    "used_codes": {("id",)},
+    "users": {("serial",), ("id",), ("external_id",), ("email",)},
+}
+INDEXED = {
+    "audit_events": {("created_at", "id"), ("user_id", "created_at"), ("action", "created_at")},
+    "sessions": {("user_serial", "id"), ("expires_at",)},
+    "used_codes": {("expires_at",)},
+    "users": {("created_at", "id"), ("last_seen_at", "id")},
+}
+
+
+def settings_for(url: str, tmp_path: Path) -> Any:
+    return load_settings({"DOORCODE_DATABASE_URL": url, "DOORCODE_DATA_DIR": str(tmp_path / "data")})
+
+
+async def _indexes(table: str) -> dict[tuple[str, ...], bool]:
+    """The columns of each index, and whether it is unique."""
+    connection: Any = get_connection(ALIAS)
+    if connection.capabilities.dialect == "sqlite":
+        found = {}
+        for index in await fetch(Statement(f"PRAGMA index_list({table})")):
+            columns = await fetch(Statement(f"PRAGMA index_info({index['name']})"))
+            found[tuple(column["name"] for column in columns)] = bool(index["unique"])
+        for column in await fetch(Statement(f"PRAGMA table_info({table})")):
+            if column["pk"]:
+                found[column["name"],] = True
+        return found
+    found = {}
+    for index in await fetch(Statement("SELECT indexdef FROM pg_indexes WHERE tablename = $1"), table):
+        columns = re.search(r"USING btree \((.*?)\)", index["indexdef"])  # type: ignore[assignment]
+        assert columns
+        names = tuple(name.strip().split(" ")[0] for name in columns[1].split(","))  # type: ignore[attr-defined]
+        found[names] = index["indexdef"].startswith("CREATE UNIQUE") or found.get(names, False)
+    return found
+
+
+async def test_every_promised_index_and_constraint_exists(database_url: str, tmp_path: Path) -> None:
+    async with open_database(settings_for(database_url, tmp_path)):
+        for table, wanted in UNIQUE.items():
+            found = await _indexes(table)
+            assert {columns for columns, unique in found.items() if unique} >= wanted, table
+            assert set(found) >= INDEXED.get(table, set()), table  # type: ignore[operator]
+
+
+async def test_rows_that_there_may_be_one_of_are_there_and_stay_one(database_url: str, tmp_path: Path) -> None:
+    async with open_database(settings_for(database_url, tmp_path)):
+        for table in ("seats", "external_auth"):
+            assert len(await rows(table)) == 1
+            assert (await rows(table))[0]["id"] == 1
+        key = "INSERT INTO signing_keys (kid, state, encrypted_private_key, public_jwk, created_at) VALUES ('%s', '%s', '', '', '2030-01-01 00:00:00+00:00')"
+        for state in ("CURRENT", "NEXT"):
+            await write(Statement(key % (f"1{state}", state)))
+            with pytest.raises(IntegrityError):
+                await write(Statement(key % (f"2{state}", state)))
+        for number in range(2):
+            await write(Statement(key % (f"{number}RETIRED", "RETIRED")))
+
+
+async def test_serial_of_a_deleted_user_is_never_used_again(database_url: str, tmp_path: Path) -> None:
+    """Or a session of the one would be a session of the other."""
+    insert = Statement(
+        "INSERT INTO users (id, metadata, origin, role, status, session_epoch, search_text, created_at)"
+        " VALUES ('a', '{}', 'EMAIL', 'MEMBER', 'ACTIVE', 0, '', '2030-01-01 00:00:00+00:00')"
+    )
+    async with open_database(settings_for(database_url, tmp_path)):
+        serials = []
+        for _ in range(3):
+            await write(insert)
+            serials.append((await rows("users"))[0]["serial"])
+            await write(Statement("DELETE FROM users"))
+        assert serials == sorted(set(serials))
+
+
+async def test_text_is_ordered_by_its_bytes_everywhere(database_url: str, tmp_path: Path) -> None:
+    async with open_database(settings_for(database_url, tmp_path)):
+        for user_id in ("b", "B", "a", "\u00e9", "_", "A", "z"):
+            await write(
+                Statement(
+                    "INSERT INTO users (id, metadata, origin, role, status, session_epoch, search_text, created_at)"
+                    " VALUES ($1, '{}', 'EMAIL', 'MEMBER', 'ACTIVE', 0, '', '2030-01-01 00:00:00+00:00')"
+                ),
+                user_id,
+            )
+        found = [row["id"] for row in await fetch(Statement("SELECT id FROM users ORDER BY id"))]
+        assert found == ["A", "B", "_", "a", "b", "z", "\u00e9"]
+
+
+async def test_tables_are_those_that_the_tests_look_at(database_url: str, tmp_path: Path) -> None:
+    async with open_database(settings_for(database_url, tmp_path)):
+        connection: Any = get_connection(ALIAS)
+        if connection.capabilities.dialect == "sqlite":
+            names = Statement("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+        else:
+            names = Statement("SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'")
+        assert {row["name"] for row in await fetch(names)} - {"tortoise_migrations"} == set(TABLES)
+
+
+async def test_migrating_again_changes_nothing(database_url: str, tmp_path: Path) -> None:
+    settings = settings_for(database_url, tmp_path)
+    async with open_database(settings):
+        before = [dict(row) for row in await rows("tortoise_migrations")]
+    await migrate(settings)
+    async with open_database(settings):
+        assert [dict(row) for row in await rows("tortoise_migrations")] == before
+        assert await is_migrated()
+
+
+def test_several_processes_migrate_an_empty_database_at_once(empty_database_url: str, tmp_path: Path) -> None:
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "DOORCODE_DATABASE_URL": empty_database_url,
+        "DOORCODE_DATA_DIR": str(tmp_path / "data"),
+    }
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "service", "migrate"],
+            env=environ,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    ended = [(process.communicate(), process.returncode) for process in started]
+    assert [status for _, status in ended] == [0] * 4, ended
+    assert {output for (output, _), _ in ended} == {""}
+    assert {errors for (_, errors), _ in ended} == {"The database is up to date.\n"}
+
+
+async def test_postgresql_that_is_not_migrated_is_told_what_to_run(empty_postgres_url: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^DOORCODE_DATABASE_URL: .*doorcode migrate$"):
+        async with open_instance(settings_for(empty_postgres_url, tmp_path)):
+            pass
+
+
+async def test_sqlite_migrates_by_itself(empty_sqlite_url: str, tmp_path: Path) -> None:
+    async with open_instance(settings_for(empty_sqlite_url, tmp_path)):
+        assert await is_migrated()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///nowhere/at/all/doorcode.sqlite3",
+        "postgres://doorcode:hunter2@127.0.0.1:1/doorcode",
+        "postgres://doorcode:hunter2@nowhere.invalid/doorcode",
+    ],
+)
+async def test_database_that_cannot_be_reached_is_one_line_without_the_password(url: str, tmp_path: Path) -> None:
+    for attempt in (migrate, _open):
+        with pytest.raises(SettingsError) as refused:
+            await attempt(settings_for(url, tmp_path))
+        assert str(refused.value).startswith("DOORCODE_DATABASE_URL: the database at ")
+        assert "hunter2" not in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
+async def _open(settings: Any) -> None:
+    async with open_instance(settings):
+        pass
+
+
+async def test_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "doorcode.sqlite3").write_bytes(b"not a database at all, only some text" * 100)
+    with pytest.raises(SettingsError, match=r"^DOORCODE_DATABASE_URL: the database at "):
+        await _open(settings_for(f"sqlite://{tmp_path}/doorcode.sqlite3", tmp_path))

@@ -1,0 +1,248 @@
+"""Settings (contract §7): every default, and one clear line for every wrong value."""
+
+import os
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from service.settings import LogFormat, Settings, SettingsError, load_settings, unknown_settings
+
+KEY = Fernet.generate_key().decode()
+
+
+def refusal(**environ: str) -> str:
+    with pytest.raises(SettingsError) as refused:
+        load_settings({f"DOORCODE_{name}": value for name, value in environ.items()})
+    return str(refused.value)
+
+
+def loaded(**environ: str) -> Settings:
+    return load_settings({f"DOORCODE_{name}": value for name, value in environ.items()})
+
+
+def test_every_default_is_the_contract_s() -> None:
+    assert loaded() == Settings(
+        data_dir=Path("data"),
+        database_url="sqlite://data/doorcode.sqlite3",
+        encryption_keys=(),
+        public_url="http://127.0.0.1:8000",
+        insecure_http=False,
+        app_url=None,
+        allowed_origins=(),
+        cookie_domain=None,
+        access_token_audience="doorcode",
+        session_lifetime=604_800,
+        access_token_lifetime=600,
+        smtp_url=None,
+        mail_from=None,
+        rate_limit_url="memory://",
+        failed_sign_ins="60/minute",
+        trusted_proxies=(),
+        metrics_token=None,
+        introspection=True,
+        log_format=None,
+    )
+    assert set(Settings.model_fields) == {
+        "data_dir",
+        "database_url",
+        "encryption_keys",
+        "public_url",
+        "insecure_http",
+        "app_url",
+        "allowed_origins",
+        "cookie_domain",
+        "access_token_audience",
+        "session_lifetime",
+        "access_token_lifetime",
+        "smtp_url",
+        "mail_from",
+        "rate_limit_url",
+        "failed_sign_ins",
+        "trusted_proxies",
+        "metrics_token",
+        "introspection",
+        "log_format",
+    }
+
+
+def test_embedded_database_lives_in_the_data_directory() -> None:
+    assert loaded(DATA_DIR="/srv/doorcode").sqlite_path == Path("/srv/doorcode/doorcode.sqlite3")
+    assert loaded(DATA_DIR="/srv/doorcode", DATABASE_URL="sqlite:///tmp/x.db").sqlite_path == Path("/tmp/x.db")
+
+
+def test_empty_value_is_as_good_as_none() -> None:
+    assert loaded(PUBLIC_URL="", SESSION_LIFETIME="  ", APP_URL="") == loaded()
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "public_url"),
+    [
+        ("127.0.0.1", 8000, "http://127.0.0.1:8000"),
+        ("localhost", 9000, "http://localhost:9000"),
+        ("::1", 8000, "http://[::1]:8000"),
+        ("127.0.0.2", 1, "http://127.0.0.2:1"),
+    ],
+)
+def test_default_public_url_is_where_it_listens_on_loopback(host: str, port: int, public_url: str) -> None:
+    assert load_settings({}, host=host, port=port).public_url == public_url
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "id.example.com"])
+def test_public_url_must_be_set_where_it_listens_elsewhere(host: str) -> None:
+    with pytest.raises(SettingsError, match="^DOORCODE_PUBLIC_URL: must be set"):  # noqa: RUF043
+        load_settings({}, host=host, port=8000)
+    assert load_settings({"DOORCODE_PUBLIC_URL": "https://id.example.com"}, host=host, port=8000).is_secure
+
+
+def test_plain_http_elsewhere_stops_the_start_unless_it_is_allowed() -> None:
+    assert refusal(PUBLIC_URL="http://id.example.com").startswith("DOORCODE_PUBLIC_URL: http://id.example.com is plain")
+    assert "DOORCODE_INSECURE_HTTP=1" in refusal(PUBLIC_URL="http://id.example.com")
+    assert not loaded(PUBLIC_URL="http://id.example.com", INSECURE_HTTP="1").is_secure
+    assert refusal(PUBLIC_URL="http://id.example.com", INSECURE_HTTP="0").startswith("DOORCODE_PUBLIC_URL")
+    for local in ("http://localhost", "http://doorcode.localhost:81", "http://[::1]:8000", "http://127.1.2.3"):
+        assert loaded(PUBLIC_URL=local).is_on_loopback
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://ID.Example.com", "https://id.example.com"),
+        ("https://id.example.com/", "https://id.example.com"),
+        ("https://id.example.com:443", "https://id.example.com"),
+        ("http://localhost:80", "http://localhost"),
+        ("https://id.example.com:8443", "https://id.example.com:8443"),
+        ("https://b\u00fccher.example", "https://xn--bcher-kva.example"),
+    ],
+)
+def test_origins_are_written_as_browsers_write_them(written: str, meant: str) -> None:
+    assert loaded(PUBLIC_URL=written).public_url == meant
+    assert loaded(ALLOWED_ORIGINS=written).allowed_origins == (meant,)
+
+
+def test_lists_are_separated_by_commas() -> None:
+    assert loaded(ALLOWED_ORIGINS=" https://a.example , ,https://b.example,").allowed_origins == (
+        "https://a.example",
+        "https://b.example",
+    )
+    assert loaded(TRUSTED_PROXIES="10.0.0.0/8, ::1").trusted_proxies == ("10.0.0.0/8", "::1")
+    other = Fernet.generate_key().decode()
+    assert loaded(ENCRYPTION_KEYS=f"{KEY},{other}").encryption_keys == (KEY, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        (
+            "DATABASE_URL",
+            [
+                "x",
+                "sqlite",
+                "sqlite:x.db",
+                "sqlite://",
+                "sqlite://:memory:",
+                "mysql://localhost/x",
+                "postgres://localhost",
+                "postgres://localhost:port/x",
+                "postgres://localhost:99999/x",
+                "postgres://[::1/x",
+                "postgres://user:pass/word@localhost/x",
+                "http://localhost/x",
+            ],
+        ),
+        ("ENCRYPTION_KEYS", ["x", "x" * 44, KEY[:-2], f"{KEY},x", KEY.replace("=", "")]),
+        (
+            "PUBLIC_URL",
+            [
+                "x",
+                "id.example.com",
+                "ftp://x",
+                "https://",
+                "https://x/path",
+                "https://x?y",
+                "https://x#y",
+                "https://a:b@x",
+                "https://x:port",
+                "https://[::1",
+                "https://x:99999",
+            ],
+        ),
+        ("INSECURE_HTTP", ["maybe", "2"]),
+        ("APP_URL", ["x", "javascript:alert(1)", "https://", "https://x?y", "https://x#y", "https://x:port", "//x"]),
+        ("ALLOWED_ORIGINS", ["*", "null", "https://x/path", "https://a.example,x", "https://*.example.com/"]),
+        ("COOKIE_DOMAIN", ["com", "https://example.com", "example.com:443", "."]),
+        ("ACCESS_TOKEN_AUDIENCE", ["x" * 256]),
+        ("SESSION_LIFETIME", ["0", "-1", "x", "1.5", "1e9", str(401 * 86_400)]),
+        ("ACCESS_TOKEN_LIFETIME", ["0", "x", "86401", "-600"]),
+        ("SMTP_URL", ["x", "smtp://", "http://localhost", "smtp://localhost:port"]),
+        ("MAIL_FROM", ["x", "a@b@c", "a\nBcc: b@example.com"]),
+        ("RATE_LIMIT_URL", ["x", "memory", "http://localhost", "redis://localhost:port/0"]),
+        ("FAILED_SIGN_INS", ["x", "60", "minute", "60/fortnight", "-1/minute"]),
+        ("TRUSTED_PROXIES", ["x", "10.0.0.0/33", "proxy.example.com", "10.0.0.1,x"]),
+        ("INTROSPECTION", ["maybe", "2"]),
+        ("LOG_FORMAT", ["xml", "JSONL"]),
+    ],
+)
+def test_wrong_value_is_one_line_that_names_the_setting(name: str, values: list[str]) -> None:
+    for value in values:
+        said = refusal(**{name: value})
+        assert said.startswith(f"DOORCODE_{name}: "), value
+        assert "\n" not in said
+        assert 20 < len(said) < 400
+
+
+def test_no_refusal_repeats_a_secret() -> None:
+    secret = "correct-horse-battery-staple"
+    for said in (
+        refusal(DATABASE_URL=f"postgres://doorcode:{secret}@localhost"),
+        refusal(DATABASE_URL=f"postgres://doorcode:{secret}@localhost:port/x"),
+        refusal(ENCRYPTION_KEYS=secret),
+        refusal(SMTP_URL=f"smtp://doorcode:{secret}@:port"),
+        refusal(SMTP_URL=f"smtp://doorcode:{secret}@localhost:port"),
+        refusal(RATE_LIMIT_URL=f"rediss:/{secret}"),
+        refusal(RATE_LIMIT_URL=f"redis://:{secret}@localhost:port/0"),
+    ):
+        assert secret not in said
+        assert secret[:10] not in said
+
+
+def test_cookie_domain_must_cover_the_public_url() -> None:
+    assert refusal(PUBLIC_URL="https://id.example.com", COOKIE_DOMAIN="other.com").startswith("DOORCODE_COOKIE_DOMAIN")
+    assert refusal(PUBLIC_URL="https://notexample.com", COOKIE_DOMAIN="example.com").startswith(
+        "DOORCODE_COOKIE_DOMAIN"
+    )
+    assert loaded(PUBLIC_URL="https://id.example.com", COOKIE_DOMAIN=".Example.com").cookie_domain == "example.com"
+
+
+def test_values_that_are_taken() -> None:
+    assert loaded(INTROSPECTION="off").introspection is False
+    assert loaded(INTROSPECTION="ON").introspection is True
+    assert loaded(LOG_FORMAT="json").log_format is LogFormat.JSON
+    assert loaded(FAILED_SIGN_INS="off").failed_sign_ins == "off"
+    assert loaded(DATABASE_URL="postgresql://u:p%40@h:1/n?sslmode=require").uses_sqlite is False
+    assert loaded(SESSION_LIFETIME="60").session_lifetime == 60
+    assert loaded(SMTP_URL="smtps://u:p@h:465").smtp_url == "smtps://u:p@h:465"
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        loaded().session_lifetime = 5  # type: ignore[misc]
+
+
+def test_environment_wins_over_the_file_and_names_that_are_no_settings_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("DOORCODE_")]:
+        monkeypatch.delenv(name)
+    (tmp_path / ".env").write_text(
+        "DOORCODE_SESSION_LIFETIME=100\nDOORCODE_ACCESS_TOKEN_LIFETIME=200\nDOORCODE_SESION_LIFETIME=5\nOTHER=1\n"
+    )
+    monkeypatch.setenv("DOORCODE_ACCESS_TOKEN_LIFETIME", "300")
+    monkeypatch.setenv("DOORCODE_PUBIC_URL", "https://x.example")
+    settings = load_settings()
+    assert (settings.session_lifetime, settings.access_token_lifetime) == (100, 300)
+    assert unknown_settings() == ["DOORCODE_PUBIC_URL", "DOORCODE_SESION_LIFETIME"]
+    (tmp_path / ".env").write_text("DOORCODE_SESSION_LIFETIME=x\n")
+    with pytest.raises(SettingsError, match=r"^DOORCODE_SESSION_LIFETIME: "):
+        load_settings()
