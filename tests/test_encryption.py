@@ -59,7 +59,11 @@ def test_operator_s_keys_leave_no_file_behind(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"\xff\xfe", OLD.encode()[:-4], b"\n"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"x", b"\xff\xfe", OLD.encode()[:-4], b"\n"],
+    ids=["empty", "a letter", "no text", "cut off", "a line end"],  # a key in an id would differ from worker to worker
+)
 def test_key_file_that_is_no_key_is_one_line(tmp_path: Path, content: bytes) -> None:
     settings = load_settings({"DOORCODE_DATA_DIR": str(tmp_path)})
     (tmp_path / "encryption.key").write_bytes(content)
