@@ -23,6 +23,8 @@ _NO_ADMIN = "Only an admin who signed in by email may do this, or an API key."
 _NO_WRITING = "This API key has the scope READ, and may change nothing. Use one of scope ADMIN."
 _IN_PERSON = "Only an admin in person may do this, signed in by email: no API key can."
 
+_ANY_CARRIER = frozenset(Carrier)
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -88,7 +90,7 @@ async def identify(request: HTTPConnection, settings: Settings) -> Caller:
         return await _by_cookie(request, settings, client)
     if token.startswith(API_KEY_PREFIX):
         return Caller(client, api_key=await find_api_key(token))
-    return await by_session_token(token, client, frozenset(Carrier))
+    return await by_session_token(token, client, _ANY_CARRIER)
 
 
 async def by_session_token(token: str | None, client: Client, carriers: frozenset[Carrier]) -> Caller:

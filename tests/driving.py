@@ -36,6 +36,7 @@ TABLES = [
     "seats",
     "session_cutoffs",
     "sessions",
+    "shown_secrets",
     "sign_in_links",
     "signing_keys",
     "used_codes",

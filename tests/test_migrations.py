@@ -1,7 +1,9 @@
 """Migrations: what they promise is in the database, and any number of processes may run them at once."""
 
+import asyncio
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -194,5 +196,30 @@ async def _open(settings: Any) -> None:
 
 async def test_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "doorcode.sqlite3").write_bytes(b"not a database at all, only some text" * 100)
-    with pytest.raises(SettingsError, match=r"^DOORCODE_DATABASE_URL: the database at "):
-        await _open(settings_for(f"sqlite://{tmp_path}/doorcode.sqlite3", tmp_path))
+    for attempt in (migrate, _open):
+        async with asyncio.timeout(60):
+            with pytest.raises(
+                SettingsError, match=r"^DOORCODE_DATABASE_URL: the database at .* file is not a database$"
+            ):
+                await attempt(settings_for(f"sqlite://{tmp_path}/doorcode.sqlite3", tmp_path))
+
+
+async def test_directory_in_place_of_the_file_is_one_line(tmp_path: Path) -> None:
+    async with asyncio.timeout(60):
+        with pytest.raises(
+            SettingsError, match=r"^DOORCODE_DATABASE_URL: the database at .* unable to open database file$"
+        ):
+            await _open(settings_for(f"sqlite://{tmp_path}", tmp_path))
+
+
+async def test_file_that_another_program_keeps_locked_is_one_line(sqlite_url: str, tmp_path: Path) -> None:
+    settings = settings_for(sqlite_url, tmp_path)
+    other = sqlite3.connect(settings.sqlite_path, isolation_level=None)
+    other.execute("PRAGMA journal_mode=DELETE")
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        async with asyncio.timeout(60):
+            with pytest.raises(SettingsError, match=r"^DOORCODE_DATABASE_URL: the database at .* database is locked$"):
+                await _open(settings)
+    finally:
+        other.close()

@@ -90,7 +90,7 @@ def test_default_public_url_is_where_it_listens_on_loopback(host: str, port: int
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "id.example.com"])
 def test_public_url_must_be_set_where_it_listens_elsewhere(host: str) -> None:
-    with pytest.raises(SettingsError, match="^DOORCODE_PUBLIC_URL: must be set"):  # noqa: RUF043
+    with pytest.raises(SettingsError, match=r"^DOORCODE_PUBLIC_URL: must be set"):
         load_settings({}, host=host, port=8000)
     assert load_settings({"DOORCODE_PUBLIC_URL": "https://id.example.com"}, host=host, port=8000).is_secure
 

@@ -12,9 +12,12 @@ import argparse
 import asyncio
 import tempfile
 import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import TypeAlias
 
 from check import shortcomings
 from databases import Databases, PostgresDatabases, SqliteDatabases
@@ -22,7 +25,16 @@ from processes import Load, Server, free_port, load, load_client, write_requests
 from services import OPERATIONS, Doorcode, Operation, Service, Yardstick
 from workload import Workload
 
-WARM_UP = 1.0  # seconds
+WARM_UP = 1 / 3  # of the time of a measurement
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service that runs on a fresh database."""
+
+    service: Service
+    database: str
+    server: Server
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,10 @@ class Measurement:
     load: Load
     cpu: float
     """Seconds per 1,000 requests."""
+
+
+Pair: TypeAlias = tuple[Measurement, Measurement]
+"""The yardstick's, and Doorcode's."""
 
 
 class Bench:
@@ -52,42 +68,46 @@ class Bench:
             await service.fill(await self._databases.empty(_identifier(service)), self._workload)
             for operation in operations:
                 write_requests(operation.requests(service, self._workload), self._requests(service, operation))
-            database, server = await self._start(service)
-            try:
-                found = await shortcomings(service, server, database, self._workload)
-            finally:
-                server.stop()
-            if found:
-                raise SystemExit(f"{service.name} is not what is to be measured: {'; '.join(found)}.")
+        async with self._running() as services:
+            for running in services:
+                if found := await shortcomings(running.service, running.server, running.database, self._workload):
+                    raise SystemExit(f"{running.service.name} is not what is to be measured: {'; '.join(found)}.")
 
-    async def measure(self, operation: Operation) -> tuple[Measurement, ...]:
-        """One round: each service once, on a fresh database."""
-        return tuple([await self._measure(service, operation) for service in self._services])
+    async def measure(self, operations: list[Operation]) -> list[Pair]:
+        """One round: for each operation the yardstick, then Doorcode."""
+        async with self._running() as (yardstick, doorcode):
+            return [
+                (self._measure(yardstick, operation), self._measure(doorcode, operation)) for operation in operations
+            ]
 
-    async def _measure(self, service: Service, operation: Operation) -> Measurement:
-        _, server = await self._start(service)
-        try:
-            self._load(service, server, operation, WARM_UP)
-            before = server.cpu_seconds()
-            done = self._load(service, server, operation, self._seconds)
-            used = server.cpu_seconds() - before
-        finally:
-            server.stop()
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[list[Running]]:
+        with ExitStack() as at_the_end:
+            running = []
+            for service in self._services:
+                database, port = await self._databases.copy(_identifier(service)), free_port()
+                environment = service.environment(database, self._directory)
+                server = Server(service.arguments(port), port, environment, self._directory)
+                at_the_end.callback(server.stop)
+                running.append(Running(service, database, server))
+            yield running
+
+    def _measure(self, running: Running, operation: Operation) -> Measurement:
+        self._load(running, operation, self._seconds * WARM_UP)
+        before = running.server.cpu_seconds()
+        done = self._load(running, operation, self._seconds)
+        used = running.server.cpu_seconds() - before
         if done.errors:
-            raise SystemExit(f"{service.name}, {operation.name}: {done.errors} errors, the first: {done.first_error}")
+            name = f"{running.service.name}, {operation.name}"
+            raise SystemExit(f"{name}: {done.errors} errors, the first: {done.first_error}")
         return Measurement(done, used / done.answers * 1000)
 
-    def _load(self, service: Service, server: Server, operation: Operation, seconds: float) -> Load:
-        requests = self._requests(service, operation)
+    def _load(self, running: Running, operation: Operation, seconds: float) -> Load:
+        requests = self._requests(running.service, operation)
         first = self._positions.get(requests, 0)
-        done = load(self._client, server, seconds, first, operation.expected, requests)
+        done = load(self._client, running.server, seconds, first, operation.expected, requests)
         self._positions[requests] = done.next
         return done
-
-    async def _start(self, service: Service) -> tuple[str, Server]:
-        database, port = await self._databases.copy(_identifier(service)), free_port()
-        environment = service.environment(database, self._directory)
-        return database, Server(service.arguments(port), port, environment, self._directory)
 
     def _requests(self, service: Service, operation: Operation) -> Path:
         return self._directory / f"{_identifier(service)}-{operation.name}.requests"
@@ -112,21 +132,20 @@ async def run(options: argparse.Namespace) -> None:
             databases = SqliteDatabases(directory) if kind == "sqlite" else await PostgresDatabases.start()
             bench = Bench(databases, Workload(options.people, int(time.time())), directory, options.seconds)
             await bench.prepare(operations)
-            for operation in operations:
-                rounds = [await bench.measure(operation) for _ in range(options.rounds)]
-                if rounds:
-                    print(_row(kind, operation, rounds), flush=True)
+            rounds = [await bench.measure(operations) for _ in range(options.rounds)]
+            for operation, pairs in zip(operations, zip(*rounds, strict=True), strict=False):
+                print(_row(kind, operation, pairs), flush=True)
     print("\nBoth services refuse bad codes, store only hashes, and made no error." if options.rounds else "\nChecked.")
 
 
-def _row(kind: str, operation: Operation, rounds: list[tuple[Measurement, ...]]) -> str:
-    speeds = [yardstick.cpu / doorcode.cpu for yardstick, doorcode in rounds]
-    loads = [doorcode.load for _, doorcode in rounds]
+def _row(kind: str, operation: Operation, pairs: Sequence[Pair]) -> str:
+    speeds = [yardstick.cpu / doorcode.cpu for yardstick, doorcode in pairs]
+    loads = [doorcode.load for _, doorcode in pairs]
     cells = (
         kind,
         operation.name,
-        f"{median(yardstick.cpu for yardstick, _ in rounds):.3f}",
-        f"{median(doorcode.cpu for _, doorcode in rounds):.3f}",
+        f"{median(yardstick.cpu for yardstick, _ in pairs):.3f}",
+        f"{median(doorcode.cpu for _, doorcode in pairs):.3f}",
         f"**{median(speeds):.2f}** ({min(speeds):.2f}–{max(speeds):.2f})",
         f"{median(one.answers / one.seconds for one in loads):,.0f}",
         *(f"{median(getattr(one, share) for one in loads):.1f}" for share in ("p50", "p95", "p99")),

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -117,7 +117,7 @@ def _users(workload: Workload, moment: datetime) -> Iterable[User]:
             id=person.external_id,
             external_id=person.external_id,
             email=person.email,
-            metadata=dump_metadata(dict(person.profile)),
+            metadata=dump_metadata(person.profile),
             origin=UserOrigin.EXTERNAL_JWT,
             created_at=moment,
             last_seen_at=floor(moment, HOUR) + HOUR,
@@ -162,7 +162,11 @@ class Yardstick:
         until = milliseconds + yardstick_app.SESSION_LIFETIME
         users = [(p.external_id, p.email, "EXTERNAL_JWT", p.external_id, milliseconds) for p in workload.people]
         sessions = [(new_id(), p.external_id, p.token_hash, milliseconds, until) for p in workload.people]
-        tables = {"users": users, "sessions": sessions, "seats": [(len(users), SEAT_LIMIT)]}
+        tables: dict[str, Sequence[tuple[object, ...]]] = {
+            "users": users,
+            "sessions": sessions,
+            "seats": [(len(users), SEAT_LIMIT)],
+        }
         if database.startswith("postgres"):
             await _fill_postgres(database, tables)
         else:
@@ -178,7 +182,7 @@ class Yardstick:
         return str(answer["session"]["token"]) if "session" in answer else None
 
 
-async def _fill_postgres(url: str, tables: dict[str, list[tuple[Any, ...]]]) -> None:
+async def _fill_postgres(url: str, tables: Mapping[str, Sequence[tuple[object, ...]]]) -> None:
     connection = await asyncpg.connect(url)
     await connection.execute(yardstick_app.SCHEMA)
     for table, rows in tables.items():
@@ -186,7 +190,7 @@ async def _fill_postgres(url: str, tables: dict[str, list[tuple[Any, ...]]]) -> 
     await connection.close()
 
 
-def _fill_sqlite(path: str, tables: dict[str, list[tuple[Any, ...]]]) -> None:
+def _fill_sqlite(path: str, tables: Mapping[str, Sequence[tuple[object, ...]]]) -> None:
     connection = sqlite3.connect(path)
     connection.executescript(yardstick_app.SCHEMA)
     for table, rows in tables.items():

@@ -9,7 +9,9 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-CODES = 30_000  # distinct ones; each is verified anew however often it comes
+from service.accounts.metadata import JsonObject
+
+CODES = 3  # distinct ones for each person; each is verified anew however often it comes
 NEWCOMERS = 0.05  # of the codes of `mixed`
 LIFETIME = 30 * 86_400  # seconds
 
@@ -29,7 +31,7 @@ class Person:
         return f"user{self.number}@example.com"
 
     @property
-    def profile(self) -> dict[str, object]:
+    def profile(self) -> JsonObject:
         """All else that the code says."""
         return {"firstName": "Ada", "lastName": f"Lovelace {self.number}", "isActive": True}
 
@@ -72,12 +74,12 @@ class Workload:
 
     def codes(self) -> Iterator[str]:
         """Codes of known people, in random order."""
-        for _ in range(CODES):
+        for _ in range(CODES * len(self.people)):
             yield self.code(self._random.choice(self.people))
 
     def mixed_codes(self) -> Iterator[str]:
         """The same, with some newcomers in between."""
-        for number in range(CODES):
+        for number in range(CODES * len(self.people)):
             new = self._random.random() < NEWCOMERS
             yield self.code(Person(1_000_000 + number) if new else self._random.choice(self.people))
 

@@ -33,8 +33,7 @@ _LARGEST_INTEGER_ID = 10**MAX_ID_CHARACTERS  # exclusive
 _MAX_UNNORMALISED_EMAIL = 4 * MAX_EMAIL_CHARACTERS
 _EMAILS_REMEMBERED = 4096
 
-# What nearly every address looks like. It is its own normal form already, and so short that no part of it is too long:
-# asking the library would cost as much as all else that is asked of a code.
+# So short that no part of it is too long.
 _PLAIN_EMAIL = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9]+\.)+[a-z]{2,}")
 _MAX_PLAIN_EMAIL = 64
 
@@ -88,7 +87,7 @@ def normalise_email(value: object) -> str:
     """
     if not isinstance(value, str):
         raise ValueError(f"is {name_type(value)}, and must be a string")
-    if len(value) <= _MAX_PLAIN_EMAIL and _PLAIN_EMAIL.fullmatch(value):
+    if is_plain_email(value):
         return value
     text = value.strip()
     if not text:
@@ -96,6 +95,11 @@ def normalise_email(value: object) -> str:
     if len(text) > _MAX_UNNORMALISED_EMAIL:
         raise ValueError(_TOO_LONG_AN_EMAIL)
     return _normalise_trimmed_email(text)
+
+
+def is_plain_email(text: str) -> bool:
+    """Whether it looks like nearly every address does. Then it is its own normal form: asking the library would double what a code costs."""
+    return len(text) <= _MAX_PLAIN_EMAIL and _PLAIN_EMAIL.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=_EMAILS_REMEMBERED)

@@ -79,7 +79,7 @@ async def record_hourly(
     able to fill a table.
     """
     moment = now()
-    fold = hashlib.sha256("\n".join((action, person, reason, floor(moment, HOUR).isoformat())).encode()).hexdigest()
+    fold = hashlib.sha256(json.dumps((action, person, reason, floor(moment, HOUR).isoformat())).encode()).hexdigest()
     await write(
         _FOLD,
         new_id(),

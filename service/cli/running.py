@@ -17,7 +17,7 @@ from service.settings import Settings, SettingsError, load_settings
 
 Result = TypeVar("Result")
 
-people = Console(stderr=True, highlight=False, soft_wrap=True)
+people = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 """For what a person reads; never for a result."""
 
 

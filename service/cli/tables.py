@@ -6,12 +6,13 @@ from datetime import datetime
 from rich.console import Console
 from rich.table import Table
 
-_WIDE = 400  # columns; a file or a pipe has no width, and nothing may be cut off in it
+_WIDE = 2_000  # columns; a file or a pipe has no width, and nothing may be cut off in it
 
 
 def print_table(table: Table) -> None:
-    """Print a table as a result."""
-    Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(table)
+    """Print a table as a result; its texts as they are, whatever they look like to rich."""
+    width = None if sys.stdout.isatty() else _WIDE
+    Console(width=width, highlight=False, markup=False, emoji=False).print(table)
 
 
 def written(moment: datetime | None) -> str:

@@ -2,8 +2,9 @@
 
 import asyncio
 import fcntl
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,13 @@ from tortoise.exceptions import OperationalError
 from tortoise.migrations.api import migrate as run_migrations
 
 import service.migrations
-from service.database.connection import APP, configuration, postgres_credentials, refuse_unreachable
+from service.database.connection import (
+    APP,
+    SQLITE_BUSY_TIMEOUT,
+    configuration,
+    postgres_credentials,
+    refuse_unreachable,
+)
 from service.database.statements import Statement, fetch
 from service.encryption import make_data_dir
 from service.settings import Settings
@@ -29,7 +36,7 @@ async def migrate(settings: Settings) -> None:
             await _migrate_sqlite(settings)
         else:
             await _migrate_postgres(settings)
-    except (OSError, asyncpg.PostgresError, OperationalError) as error:
+    except (OSError, asyncpg.PostgresError, OperationalError, sqlite3.Error) as error:
         raise refuse_unreachable(settings, error) from error
 
 
@@ -51,6 +58,7 @@ async def _migrate_sqlite(settings: Settings) -> None:
     if settings.sqlite_path.parent == settings.data_dir:
         make_data_dir(settings.data_dir)
     with _file_lock(settings.sqlite_path.with_name(settings.sqlite_path.name + ".migrating")):
+        _check_file(settings.sqlite_path)
         await _run(settings, engine="tortoise.backends.sqlite", foreign_keys="OFF")
 
 
@@ -62,6 +70,12 @@ async def _migrate_postgres(settings: Settings) -> None:
 async def _run(settings: Settings, *, engine: str, **overrides: object) -> None:
     async with TortoiseContext():
         await run_migrations(config=configuration(settings, engine=engine, **overrides), direction="forward")
+
+
+def _check_file(path: Path) -> None:
+    """Raises for what is no database, cannot be written or is locked: Tortoise would wait for ever where opening fails."""
+    with closing(sqlite3.connect(path, timeout=SQLITE_BUSY_TIMEOUT / 1000)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
 
 
 @contextmanager

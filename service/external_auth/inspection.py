@@ -130,12 +130,12 @@ def _hint(name: str, draft: Draft, rows: dict[str, JwtSecret]) -> str | None:
 def _describe(name: str, draft: Draft, rows: dict[str, JwtSecret]) -> str:
     match name:
         case "form":
-            return f"A compact JWS of {len(draft.text.encode())} bytes, alg {draft.header['alg']}."
+            return f"A compact JWS of {len(draft.text.encode())} bytes, alg {_name(str(draft.header['alg']))}."
         case "signature":
             row = rows[draft.signer.id]
             return f"Made with the secret {describe_secret(row)}, which is {status_of(row, now())}."
         case "payload":
-            return f"A JSON object with the members: {', '.join(draft.payload) or 'none'}."
+            return f"A JSON object with the members: {', '.join(map(_name, draft.payload)) or 'none'}."
         case "times":
             return _describe_times(draft)
         case "claims":
@@ -252,6 +252,11 @@ async def _check_seat(decision: Decision, result: Inspection) -> None:
         result.add_failure("seat", refused, "Free a seat, or raise the limit.", found=found)
     else:
         result.add_pass("seat", f"Takes seat {count.used + 1} {of}.")
+
+
+def _name(text: str) -> str:
+    """A name of the code's own: in quotation marks, and escaped, where a terminal could take it for something else."""
+    return text if text.isidentifier() and text.isascii() else repr(text)
 
 
 def _sentence(text: str) -> str:

@@ -75,7 +75,7 @@ def ask(page: Page, site: Site, email: str, path: str = "/login") -> None:
     page.goto(f"{site.server.url}{path}")
     page.get_by_label("Email address").fill(email)
     page.get_by_role("button", name="Send me a code").click()
-    expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    expect(page.get_by_role("heading", name="Check your mail")).to_be_visible()
 
 
 def test_person_signs_in(either: Page, site: Site, mails: MailServer) -> None:
@@ -152,7 +152,7 @@ def test_another_code_can_be_asked_for_without_scripts_at_any_time(
     expect(page.get_by_text(re.compile(r"Ask for another code in \d\d seconds at the earliest"))).to_be_visible()
     mails.mail_to(email)
     page.get_by_role("button", name="Send another code").click()
-    expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    expect(page.get_by_role("heading", name="Check your mail")).to_be_visible()
     codes: list[str] = []
     for _ in range(200):
         if len(codes := [code_in(mail) for mail in mails.mails if mail["To"] == email]) == 2:
@@ -178,7 +178,7 @@ def test_seconds_are_counted_down_with_scripts(page: Page, site: Site) -> None:
     expect(again).to_be_enabled()
     expect(left).to_be_hidden()
     again.click()
-    expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    expect(page.get_by_role("heading", name="Check your mail")).to_be_visible()
 
 
 def test_another_address_can_be_used(either: Page, site: Site) -> None:
@@ -187,7 +187,7 @@ def test_another_address_can_be_used(either: Page, site: Site) -> None:
     page.get_by_role("link", name="Use another address").click()
     expect(page.get_by_label("Email address")).to_be_focused()
     expect(page.get_by_label("Email address")).to_have_value("")
-    assert page.url == f"{site.server.url}/login?returnTo=/rooms/7"
+    assert page.url == f"{site.server.url}/login?returnTo=%2Frooms%2F7"
 
 
 def test_known_and_unknown_people_see_the_same(either: Page, site: Site) -> None:

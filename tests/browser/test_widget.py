@@ -1,30 +1,14 @@
-"""The widget in Chromium, on a page of another site: signing in, what is kept, events, the queue, signing out."""
-
-from collections.abc import Iterator
+"""The widget in Chromium, on a page of another site: signing in, what is kept, events, the queue."""
 
 import jwt
 import pytest
-from anyio.from_thread import BlockingPortal
 from playwright.sync_api import Page
 
 from service.accounts.administration import deactivate_user
 from service.audit.log import SYSTEM
 from tests.browser.frontend import Frontend
 from tests.browser.widget import events, hold, is_live, operations_sent, wait_for
-from tests.serving import served
 from tests.web.site import Site, new_user_id
-
-
-@pytest.fixture(scope="module")
-def shop() -> Iterator[Frontend]:
-    with Frontend() as frontend:
-        yield frontend
-
-
-@pytest.fixture(scope="module")
-def site(shop: Frontend, background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with served(tmp_path_factory.mktemp("site"), background, DOORCODE_ALLOWED_ORIGINS=shop.origin) as site:
-        yield site
 
 
 def test_code_in_the_attribute_signs_in(page: Page, shop: Frontend, site: Site) -> None:
@@ -192,91 +176,6 @@ def test_access_token_is_one_for_other_services(page: Page, shop: Frontend, site
     key = jwt.PyJWKClient(f"{site.server.url}/.well-known/jwks.json").get_signing_key_from_jwt(first)
     claims = jwt.decode(first, key, ["ES256"], audience="doorcode", issuer=site.server.url)
     assert claims["sub"] == user_id
-
-
-def test_sign_out_ends_the_session_at_the_server(page: Page, shop: Frontend, site: Site) -> None:
-    page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
-    session = wait_for(page, "ready")
-    assert is_live(site, session["token"])
-
-    assert page.evaluate("Doorcode.signOut()") is True
-
-    assert not is_live(site, session["token"])
-    assert events(page) == ["ready", "signout"]
-    assert page.evaluate("Promise.all([Doorcode.getSession(), Doorcode.getAccessToken()])") == [None, None]
-    assert page.evaluate("Doorcode.signOut()") is False
-
-
-def test_sign_out_on_the_way_to_another_page_arrives(page: Page, shop: Frontend, site: Site) -> None:
-    """The browser goes on with it by itself, however long it takes (`keepalive`)."""
-    page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
-    session = wait_for(page, "ready")
-    elsewhere = shop.show("<h1>Bye</h1>", "/bye")
-    page.evaluate("""() => {
-      const fetch = window.fetch;
-      window.fetch = (url, how) => {
-        sessionStorage.keepalive = how.keepalive;
-        return fetch(url, how);
-      };
-    }""")
-
-    with page.expect_request(lambda request: request.method == "POST" and "endSession" in (request.post_data or "")):
-        page.evaluate("url => { Doorcode.signOut(); location.href = url }", elsewhere)
-    page.get_by_role("heading", name="Bye").wait_for()
-    assert page.evaluate("sessionStorage.keepalive") == "true"
-
-    for _ in range(50):
-        if not is_live(site, session["token"]):
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError("the session is still live")
-
-
-def test_somebody_else_ends_the_session_before(page: Page, shop: Frontend, site: Site) -> None:
-    page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
-    first = wait_for(page, "ready")
-
-    with page.expect_response(lambda response: "endSession" in (response.request.post_data or "")):
-        second = page.evaluate("code => Doorcode.authenticate(code)", site.code_for(new_user_id()))
-
-    assert is_live(site, second["token"])
-    assert not is_live(site, first["token"])
-
-
-def test_of_two_sign_ins_the_later_counts(page: Page, shop: Frontend, site: Site) -> None:
-    """Even where the answer to the first comes last; and nothing stays live that nobody holds."""
-    page.goto(shop.show_widget(site.server.url, None))
-    held = hold(page)
-    page.evaluate("code => { window.first = Doorcode.authenticate(code) }", site.code_for(new_user_id()))
-    page.wait_for_timeout(50)
-    later = page.evaluate("code => Doorcode.authenticate(code)", site.code_for(new_user_id()))
-
-    answer = held[0].fetch()
-    token = answer.json()["data"]["exchangeExternalAuthCode"]["token"]
-    with page.expect_response(lambda response: "endSession" in (response.request.post_data or "")):
-        held[0].fulfill(response=answer)
-
-    assert page.evaluate("first") == later
-    assert page.evaluate("Doorcode.getSession()") == later
-    assert events(page) == ["ready"]
-    assert is_live(site, later["token"])
-    assert not is_live(site, token)
-
-
-def test_sign_out_while_a_sign_in_is_under_way_holds(page: Page, shop: Frontend, site: Site) -> None:
-    held = hold(page)
-    page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
-    page.wait_for_function("window.Doorcode")
-    page.wait_for_timeout(50)
-    page.evaluate("Doorcode.signOut()")
-
-    answer = held[0].fetch()
-    with page.expect_response(lambda response: "endSession" in (response.request.post_data or "")):
-        held[0].fulfill(response=answer)
-
-    assert page.evaluate("Doorcode.getSession()") is None
-    assert events(page) == ["signout"]
-    assert not is_live(site, answer.json()["data"]["exchangeExternalAuthCode"]["token"])
 
 
 def test_second_script_of_a_page_hands_its_code_to_the_first(page: Page, shop: Frontend, site: Site) -> None:

@@ -1,0 +1,74 @@
+"""What holds of the code as a whole, besides the layers that import-linter keeps."""
+
+import ast
+from pathlib import Path
+
+from service.audit.actions import Action
+from service.errors import SignInErrorCode, SignInRefused
+from tests.servers import ROOT
+
+# Snippets are shown to integrators, and never run here.
+MODULES = sorted(path for path in (ROOT / "service").rglob("*.py") if "snippets" not in path.parts)
+WRITTEN_BY_HAND = [path for path in MODULES if "migrations" not in path.parts]
+READS_THE_ENVIRONMENT = {
+    "service/settings.py",  # the one reader
+    "service/cli/serving.py",  # hands its own port on to its worker processes
+    "service/metrics.py",  # the client library's own variable
+}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_modules_are_found() -> None:
+    assert len(WRITTEN_BY_HAND) > 80
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [
+        path for path in WRITTEN_BY_HAND if path.stat().st_size and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert silent == []
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    readers = {name_of(path) for path in MODULES if "environ" in _names_in(path) or "getenv" in _names_in(path)}
+    assert readers <= READS_THE_ENVIRONMENT
+
+
+def _names_in(path: Path) -> set[str]:
+    return {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+
+
+def test_files_stay_small() -> None:
+    """A file holds one idea; one that grows past this holds two."""
+    lengths = {name_of(path): len(path.read_text().splitlines()) for path in WRITTEN_BY_HAND}
+    assert {name: length for name, length in lengths.items() if length > 300} == {}
+
+
+def test_everything_the_audit_log_can_say_is_said_somewhere() -> None:
+    text = "".join(path.read_text() for path in MODULES if path.name != "actions.py")
+    assert [action.name for action in Action if f"Action.{action.name}" not in text] == []
+
+
+def test_every_refusal_has_words_and_a_reference_of_its_own() -> None:
+    refusals = [SignInRefused(code) for code in SignInErrorCode]
+    assert len({refusal.message for refusal in refusals}) == len(SignInErrorCode)
+    assert len({refusal.reference for refusal in refusals}) == len(SignInErrorCode)
+    for refusal in refusals:
+        assert refusal.message.endswith(".")
+        assert len(refusal.reference) == 10
+        assert not set(refusal.reference) & set("01IOU")
+
+
+def test_no_statement_is_put_together_from_what_somebody_sent() -> None:
+    """SQL is written out; what is put into it by the program are columns and numbers of its own. Values are arguments."""
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in {"fetch", "fetch_one", "write"}
+            ):
+                assert isinstance(node.args[0], (ast.Name, ast.Subscript)), f"{name_of(path)}:{node.lineno}"
