@@ -2,7 +2,7 @@
 
 Both answer 32 keep-alive connections from one worker on uvloop and httptools; a session is committed before it is answered
 (SQLite: WAL, synchronous=NORMAL; PostgreSQL: synchronous_commit=on). The server has the first core, the load client and
-PostgreSQL have the others. They take turns, and every figure is the median over the rounds.
+PostgreSQL have the others. They take short turns, and every figure is the median over the rounds.
 
 CPU per 1,000 requests is the figure to compare: other work on the machine disturbs it least. "Speed" is the yardstick's
 CPU divided by Doorcode's. Needs Linux.
@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import TypeAlias
@@ -26,6 +26,11 @@ from services import OPERATIONS, Doorcode, Operation, Service, Yardstick
 from workload import Workload
 
 WARM_UP = 1 / 3  # of the time of a measurement
+TURN = 0.5  # seconds
+TABLE = (
+    "| database | operation | CPU s/1,000: Starlette | CPU s/1,000: Doorcode | speed (lowest–highest) "
+    "| Doorcode req/s | p50 ms | p95 ms | p99 ms |\n|---|---|---|---|---|---|---|---|---|"
+)
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,26 @@ class Running:
     server: Server
 
 
-@dataclass(frozen=True)
+@dataclass
 class Measurement:
-    """One service under one operation, once."""
+    """One service under one operation in one round: the sum of its turns."""
 
-    load: Load
-    cpu: float
-    """Seconds per 1,000 requests."""
+    loads: list[Load] = field(default_factory=list)
+    cpu_seconds: float = 0
+
+    @property
+    def cpu(self) -> float:
+        """Seconds per 1,000 requests."""
+        return self.cpu_seconds / sum(load.answers for load in self.loads) * 1000
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return sum(load.answers for load in self.loads) / sum(load.seconds for load in self.loads)
+
+    def latency(self, share: str) -> float:
+        """p50, p95 or p99, in milliseconds."""
+        return median(getattr(load, share) for load in self.loads)
 
 
 Pair: TypeAlias = tuple[Measurement, Measurement]
@@ -74,11 +92,18 @@ class Bench:
                     raise SystemExit(f"{running.service.name} is not what is to be measured: {'; '.join(found)}.")
 
     async def measure(self, operations: list[Operation]) -> list[Pair]:
-        """One round: for each operation the yardstick, then Doorcode."""
+        """One round: each operation by both services, in short turns, so that what disturbs one disturbs the other too."""
         async with self._running() as (yardstick, doorcode):
-            return [
-                (self._measure(yardstick, operation), self._measure(doorcode, operation)) for operation in operations
-            ]
+            return [self._compare(yardstick, doorcode, operation) for operation in operations]
+
+    def _compare(self, yardstick: Running, doorcode: Running, operation: Operation) -> Pair:
+        pair = Measurement(), Measurement()
+        for running in (yardstick, doorcode):
+            self._load(running, operation, self._seconds * WARM_UP)
+        for _ in range(max(1, round(self._seconds / TURN))):
+            for running, measurement in zip((yardstick, doorcode), pair, strict=True):
+                self._measure(running, operation, measurement)
+        return pair
 
     @asynccontextmanager
     async def _running(self) -> AsyncIterator[list[Running]]:
@@ -92,15 +117,14 @@ class Bench:
                 running.append(Running(service, database, server))
             yield running
 
-    def _measure(self, running: Running, operation: Operation) -> Measurement:
-        self._load(running, operation, self._seconds * WARM_UP)
+    def _measure(self, running: Running, operation: Operation, into: Measurement) -> None:
         before = running.server.cpu_seconds()
-        done = self._load(running, operation, self._seconds)
-        used = running.server.cpu_seconds() - before
-        if done.errors:
+        load = self._load(running, operation, min(TURN, self._seconds))
+        if load.errors:
             name = f"{running.service.name}, {operation.name}"
-            raise SystemExit(f"{name}: {done.errors} errors, the first: {done.first_error}")
-        return Measurement(done, used / done.answers * 1000)
+            raise SystemExit(f"{name}: {load.errors} errors, the first: {load.first_error}")
+        into.loads.append(load)
+        into.cpu_seconds += running.server.cpu_seconds() - before
 
     def _load(self, running: Running, operation: Operation, seconds: float) -> Load:
         requests = self._requests(running.service, operation)
@@ -121,11 +145,8 @@ async def run(options: argparse.Namespace) -> None:
     """Everything that was asked for."""
     operations = [OPERATIONS[name] for name in options.operations.split(",")]
     kinds = ["sqlite", "postgres"] if options.db == "both" else [options.db]
-    print(
-        "| database | operation | CPU s/1,000: Starlette | CPU s/1,000: Doorcode | speed (lowest–highest) "
-        "| Doorcode req/s | p50 ms | p95 ms | p99 ms |\n|---|---|---|---|---|---|---|---|---|",
-        flush=True,
-    )
+    if options.rounds:
+        print(TABLE, flush=True)
     for kind in kinds:
         with tempfile.TemporaryDirectory(prefix="doorcode-bench-") as scratch:
             directory = Path(scratch)
@@ -135,20 +156,20 @@ async def run(options: argparse.Namespace) -> None:
             rounds = [await bench.measure(operations) for _ in range(options.rounds)]
             for operation, pairs in zip(operations, zip(*rounds, strict=True), strict=False):
                 print(_row(kind, operation, pairs), flush=True)
-    print("\nBoth services refuse bad codes, store only hashes, and made no error." if options.rounds else "\nChecked.")
+    print("\nBoth services refuse bad codes and store only hashes.", "No request failed." if options.rounds else "")
 
 
 def _row(kind: str, operation: Operation, pairs: Sequence[Pair]) -> str:
     speeds = [yardstick.cpu / doorcode.cpu for yardstick, doorcode in pairs]
-    loads = [doorcode.load for _, doorcode in pairs]
+    ours = [doorcode for _, doorcode in pairs]
     cells = (
         kind,
         operation.name,
         f"{median(yardstick.cpu for yardstick, _ in pairs):.3f}",
-        f"{median(doorcode.cpu for _, doorcode in pairs):.3f}",
+        f"{median(one.cpu for one in ours):.3f}",
         f"**{median(speeds):.2f}** ({min(speeds):.2f}–{max(speeds):.2f})",
-        f"{median(one.answers / one.seconds for one in loads):,.0f}",
-        *(f"{median(getattr(one, share) for one in loads):.1f}" for share in ("p50", "p95", "p99")),
+        f"{median(one.rate for one in ours):,.0f}",
+        *(f"{median(one.latency(share) for one in ours):.1f}" for share in ("p50", "p95", "p99")),
     )
     return f"| {' | '.join(cells)} |"
 
@@ -159,7 +180,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--db", choices=["sqlite", "postgres", "both"], default="both")
     parser.add_argument("--rounds", type=int, default=5, help="0 only checks that both services do the work")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each service and operation in a round")
     parser.add_argument(
         "--operations", default="exchange,viewer", help="of exchange, viewer and mixed (5 %% newcomers)"
     )

@@ -1,6 +1,8 @@
 """The command line (contract §6): one file a noun. Results alone go to stdout; what is for people goes to stderr."""
 
+import io
 import os
+import sys
 
 import typer
 
@@ -28,4 +30,7 @@ app.add_typer(signing_keys.app, name="signing-key")
 def main() -> None:
     """The entry point of `doorcode`."""
     os.umask(0o077)  # what is written here, the database above all, is nobody else's to read
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # ids and claims are of any script, a terminal may not be
     app()

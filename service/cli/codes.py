@@ -55,7 +55,7 @@ def sign(
 @app.command()
 def inspect(code: Annotated[str, typer.Argument(help="The code, or - to read it from standard input.")]) -> None:
     """Say check by check what an exchange of the code would do. Nothing is done; exit status 1 where it would be refused."""
-    text = sys.stdin.read().strip() if code == "-" else code
+    text = sys.stdin.buffer.read().decode(errors="replace").strip() if code == "-" else code
 
     async def inspect_on(instance: Instance) -> Inspection:
         return await inspect_code(text, instance.desk)

@@ -172,7 +172,7 @@ def _describe_subject(draft: Draft) -> str:
 
 
 def _named_metadata(metadata: JsonObject | None) -> str:
-    return f"metadata: {', '.join(metadata)}" if metadata else "no metadata"
+    return f"metadata: {', '.join(map(_name, metadata))}" if metadata else "no metadata"
 
 
 def _describe_policy(policy: Policy) -> str:

@@ -1,6 +1,7 @@
 """JWT sign-in, for administrators: the switch, the secrets, the policy, and why a code was refused."""
 
 from datetime import datetime
+from math import isfinite
 from typing import Annotated
 
 import strawberry
@@ -270,4 +271,13 @@ class ExternalAuthMutations:
 
 
 def _json(value: object) -> JSON | None:
-    return None if value is None else JSON(value)
+    return None if value is None else JSON(_finite(value))
+
+
+def _finite(value: object) -> object:
+    """A code may spell numbers that are infinite here (1e400), and no JSON of ours can: null stands for them."""
+    if isinstance(value, dict):
+        return {name: _finite(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_finite(member) for member in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

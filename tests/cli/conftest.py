@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from service.cli import app
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import jwt
@@ -152,7 +153,7 @@ def test_inspection_ends_with_0_where_it_would_sign_in_and_with_1_where_not(door
     assert "crm-42" in ran.stdout
     assert "creates the user" in ran.stdout
     piped = doorcode("code", "inspect", "-", stdin=good)
-    assert (piped.exit_code, re.sub(r"in \d+ s", "", piped.stdout)) == (0, re.sub(r"in \d+ s", "", ran.stdout))
+    assert (piped.exit_code, re.sub(r"\d", "", piped.stdout)) == (0, re.sub(r"\d", "", ran.stdout))
     assert "0 used" in doorcode("seats").stdout, "and nothing was done"
 
     ran = doorcode("code", "inspect", code_of(secret, {"user": {"id": "x"}, "exp": int(time.time() * 1000) - 10**14}))
@@ -170,7 +171,7 @@ def test_inspection_ends_with_0_where_it_would_sign_in_and_with_1_where_not(door
         {"\x1b[31m": 1, "\x07": 2, "id": "x"},
         {"[bold]": 1, "[/]": 2, ":warning:": 3, "id": "x"},
         {"user": {"id": "[/red]x", "email": "ada@example.com"}},
-        {"user": {"id": ":key:"}},
+        {"user": {"id": ":key:", "\x1b[31m": 1, "[/]": 2}},
         {"iss": "\ud800\x1b[2J"},
         {"user": {"id": "\u202ecrm"}},
     ],
@@ -238,7 +239,7 @@ def test_seats_are_shown_and_limited(doorcode: Command) -> None:
         assert (ran.exit_code, ran.stdout) == (status, ""), limit
 
 
-async def _sign_in(environ: dict[str, str], secret: str, *people: dict[str, object]) -> None:
+async def _sign_in(environ: dict[str, str], secret: str, *people: Mapping[str, object]) -> None:
     async with open_instance(load_settings(environ)) as instance:
         for person in people:
             await sign_in(instance, code_of(secret, {"user": person}))

@@ -1,5 +1,6 @@
 """The exchange as a frontend calls it: grants and refusals as data, on one status, with the headers that belong to them."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,8 +10,9 @@ from service.accounts.seats import set_seat_limit
 from service.external_auth import secrets
 from service.instance import Instance
 from tests.clients import Api
-from tests.driving import ADDRESS, TESTER, code_of, count, enable, rows
+from tests.driving import ADDRESS, TESTER, admin, code_of, count, enable, open_for, rows
 from tests.hostile.codes import HOSTILE
+from tests.hostile.forging import forge
 from tests.statements import noted_statements
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -226,3 +228,27 @@ def _can_be_sent(code: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+async def test_inspection_of_any_code_is_answered_in_strict_json(api: Api, instance: Instance) -> None:
+    """Also of numbers and texts that JSON can spell and few programs can hold."""
+    secret = await enable(instance)
+    document = "query($code:String!){inspectExternalAuthCode(externalAuthCode:$code){accepted errorCode message header claims checks{name passed detail}}}"
+    odd = forge(
+        secret, b'{"id":"x","infinite":[1e400,-1e400],"large":' + b"9" * 400 + b',"half":"\\ud800","\\udc00":1}'
+    )
+    token = (await open_for(await admin())).token
+    for code in [odd, *(hostile.make(secret) for hostile in HOSTILE)]:
+        if not _can_be_sent(code) or len(code) > 60_000:
+            continue
+        response = await api.send(document, {"code": code}, token=token)
+        found = json.loads(response.text, parse_constant=_refuse)["data"]["inspectExternalAuthCode"]
+        assert found["accepted"] is (found["errorCode"] is None)
+        assert len(found["checks"]) >= 9
+    data = await api.ask(document, {"code": odd}, token=token)
+    claims = data["inspectExternalAuthCode"]["claims"]
+    assert claims == {"id": "x", "infinite": [None, None], "large": int("9" * 400), "half": "\ud800", "\udc00": 1}
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")
