@@ -1,4 +1,4 @@
-// Program.cs: dotnet new console --force && dotnet run
+// Program.cs: dotnet new console -o signing && cp Program.cs signing && dotnet run --project signing
 using System;
 using System.Security.Cryptography;
 using System.Text;
