@@ -4,13 +4,14 @@ Asking does the same for every address, by the same statements: who may have the
 mail, later. Until the right code is typed every answer is the same, too.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.accounts.administration import parse_email
 from service.accounts.identifiers import SERVICE_ID_PREFIX
 from service.accounts.lookup import find_by_email
-from service.accounts.models import User, UserOrigin, UserStatus
+from service.accounts.models import User, UserOrigin, UserRole, UserStatus
 from service.accounts.provisioning import add_user, note_seen
 from service.accounts.seats import lock_seats
 from service.audit.actions import Action
@@ -18,13 +19,14 @@ from service.audit.log import Actor, record_hourly
 from service.clock import now
 from service.database import transaction
 from service.email_login.allowances import take_allowance
-from service.email_login.codes import make_code, try_code, use_up
+from service.email_login.codes import KnownRequest, make_code, try_code, use_up
 from service.email_login.desk import EmailDesk, EmailGrant, EmailVisit, granted, noted
 from service.email_login.outbox import Letter, LetterKind
 from service.email_login.switch import Switch, read_switch
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import Forbidden, SignInErrorCode, SignInRefused
 from service.identity import new_id
 from service.sessions.lifecycle import Client
+from service.sessions.models import Carrier
 
 RESEND_AFTER = timedelta(seconds=60)  # mails take a while; the bounds on asking are elsewhere
 
@@ -51,8 +53,13 @@ async def request_email_code(email: str, client: Client, desk: EmailDesk) -> Cod
     return CodeRequest(code.id, code.expires_at, max(again_from, now() + RESEND_AFTER))
 
 
+def resend_wait(asked: KnownRequest) -> int:
+    """Seconds until it makes sense to ask for another code than this one; 0 at least."""
+    return max(0, math.ceil((asked.created_at + RESEND_AFTER - now()).total_seconds()))
+
+
 async def exchange_email_code(request_id: str, code: str, visit: EmailVisit, desk: EmailDesk) -> EmailGrant:
-    """Sign in whoever has the code, in a new session; raises `SignInRefused`.
+    """Sign in whoever has the code, in a new session; raises `SignInRefused`, or `Forbidden` at the panel for no admin.
 
     A code that is refused after it was right, because all seats are taken, stays good for the tries that are left.
     """
@@ -97,21 +104,23 @@ async def _sign_in(request_id: str, email: str, switch: Switch, visit: EmailVisi
     async with transaction():
         if not await use_up(request_id):
             raise SignInRefused(SignInErrorCode.INVALID_EMAIL_CODE)
-        user, is_new = await _admit(email, switch, Actor("email", visit.client.ip_address))
+        user, is_new = await _admit(email, switch, visit)
         opened = await desk.open_session(user, visit)
     await note_seen(user)
     return granted(opened, new_user=is_new)
 
 
-async def _admit(email: str, switch: Switch, by: Actor) -> tuple[User, bool]:
-    """The user with this address, and whether it is new. Raises `SignInRefused`."""
+async def _admit(email: str, switch: Switch, visit: EmailVisit) -> tuple[User, bool]:
+    """The user with this address, and whether it is new. Raises `SignInRefused`; nobody signs up at the panel: `Forbidden`."""
     user = await find_by_email(email)
-    if user is None and switch.is_open:
-        return await _sign_up(email, by)
-    if user is None:
+    if user is None and not switch.is_open:
         raise SignInRefused(SignInErrorCode.INVALID_EMAIL_CODE)
-    if user.status is UserStatus.DEACTIVATED:
+    if user is not None and user.status is UserStatus.DEACTIVATED:
         raise SignInRefused(SignInErrorCode.USER_DEACTIVATED)
+    if visit.carrier is Carrier.ADMIN_COOKIE and (user is None or user.role is not UserRole.ADMIN):
+        raise Forbidden("This address is no admin's, and the panel is for admins alone. You are not signed in.")
+    if user is None:
+        return await _sign_up(email, Actor("email", visit.client.ip_address))
     return user, False
 
 

@@ -11,10 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.authority import client_of, is_same_origin
-from service.clock import now
 from service.email_login.codes import find_request
 from service.email_login.desk import EmailGrant, EmailVisit
-from service.email_login.login import RESEND_AFTER, exchange_email_code, request_email_code
+from service.email_login.login import exchange_email_code, request_email_code, resend_wait
 from service.email_login.switch import read_switch
 from service.errors import BadUserInput, SignInErrorCode, SignInRefused
 from service.sessions.lifecycle import end_session
@@ -150,7 +149,6 @@ async def _code_form(
     asked = await find_request(request_id)
     if asked is None:
         return _address_form(request, "", return_to, problem=problem or _OVER, status=max(status, 401), headers=headers)
-    wait = (asked.created_at + RESEND_AFTER - now()).total_seconds()
     return page(
         instance_of(request).settings,
         "email_code.html",
@@ -160,7 +158,7 @@ async def _code_form(
         headers=headers,
         request_id=request_id,
         asked=asked,
-        resend_seconds=max(0, math.ceil(wait)),
+        resend_seconds=resend_wait(asked),
         return_to=return_to,
         problem=problem,
     )

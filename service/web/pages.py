@@ -1,5 +1,6 @@
 """HTML pages: Jinja2 with autoescape, the strict headers. Every page works without scripts; a few are nicer with one."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,11 @@ def _date_time(moment: datetime) -> str:
     return f"{moment.day} {moment:%B %Y, %H:%M}\N{NO-BREAK SPACE}UTC"
 
 
+def _as_json(value: object, indent: int | None = None) -> str:
+    """For people: every character as it is. Jinja's own `tojson` is for scripts, and escapes apostrophes and umlauts."""
+    return json.dumps(value, indent=indent, ensure_ascii=False)
+
+
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -27,6 +33,7 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.globals["asset"] = asset_url
 _TEMPLATES.filters["date_time"] = _date_time
+_TEMPLATES.filters["as_json"] = _as_json
 
 
 def page(

@@ -272,9 +272,17 @@ def test_policy_makes_the_round_trip(panel: Panel) -> None:
 )
 def test_bad_number_is_told_on_the_page_and_changes_nothing(name: str, value: str, panel: Panel) -> None:
     before = panel.page(AUTHENTICATION)
-    response = panel.post(AUTHENTICATION, **{**POLICY, "requireExpiry": "1", name: value})
+    response = panel.post(AUTHENTICATION, **{**POLICY, "requireExpiry": "1", "issuer": "crm", name: value})
     assert response.status_code == 422
     assert 'role="alert"' in response.text
+    form = response.text.split('id="policy"', 1)[1]
+    for typed in (
+        f'name="{name}" value="{value}"',
+        'name="issuer" value="crm"',
+        'name="requireExpiry" value="1" checked',
+    ):
+        assert typed in form
+    assert "Codes without <code>exp</code> are let in." in form, "what holds is what is saved"
     assert panel.page(AUTHENTICATION) == before
 
 
@@ -542,6 +550,7 @@ def test_seats_that_are_taken_are_told_where_one_is_wanted(panel: Panel) -> None
             response = panel.post(path, **fields)
             assert response.status_code == 409
             assert 'role="alert"' in response.text
+        assert "No seat is left." in panel.get(USER, id="nobody-at-all").text
     finally:
         panel.done("/admin/seats", limit="")
     assert "no limit" in panel.page("/admin/seats")

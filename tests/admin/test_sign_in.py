@@ -8,9 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 
 from service.accounts.administration import invite_user
+from service.accounts.lookup import find_by_email
 from service.accounts.models import UserRole
 from service.audit.log import SYSTEM
 from service.email_login.links import ADMIN_INVITATION_PATH, make_invitation_token
+from service.email_login.models import SignUpMode
+from service.email_login.switch import update_switch
 from tests.admin.panel import ADMIN, COOKIE, FROM_HERE, Panel, session_token
 from tests.servers import Server
 from tests.web.site import Site, new_user_id, parameters, set_cookies
@@ -113,10 +116,40 @@ def test_member_gets_no_cookie(site: Site) -> None:
     site.call(lambda _: invite_user(email, UserRole.MEMBER, SYSTEM))
     with site.client() as client:
         response = sign_in(client, site.server, email)
-        assert response.status_code == 422
+        assert response.status_code == 403
         assert "no admin" in response.text
         assert not set_cookies(response)
         assert client.get("/admin/users").status_code == 303
+
+
+def test_nobody_signs_up_at_the_panel(site: Site) -> None:
+    email = f"{new_user_id()}@example.com"
+    site.call(lambda _: update_switch(SYSTEM, sign_up=SignUpMode.OPEN))
+    try:
+        with site.client() as client:
+            response = sign_in(client, site.server, email)
+    finally:
+        site.call(lambda _: update_switch(SYSTEM, sign_up=SignUpMode.INVITATION))
+    assert response.status_code == 403
+    assert not set_cookies(response)
+    assert site.call(lambda _: find_by_email(email)) is None
+
+
+def test_another_code_can_be_asked_for_without_typing_the_address_again(site: Site) -> None:
+    with site.client() as client:
+        asked = client.post("/admin/login", data={"email": "nobody@example.com"}, headers=FROM_HERE)
+        page = client.get(asked.headers["location"])
+        assert 'action="/admin/login"' in page.text
+        assert 'name="email" value="nobody@example.com"' in page.text
+        assert re.search(r'data-wait="(5\d|60)"', page.text)
+
+
+def test_request_that_is_no_more_leads_back_to_the_address(site: Site) -> None:
+    with site.client() as client:
+        page = client.get("/admin/login/code", params={"request": "x" * 22})
+        assert page.status_code == 422
+        assert "That request is over." in page.text
+        assert 'action="/admin/login"' in page.text
 
 
 def test_wrong_code_is_told(site: Site) -> None:

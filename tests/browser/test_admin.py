@@ -77,6 +77,19 @@ def sign(secret: str, user_id: str = ODD, **user: object) -> str:
     return jwt.encode({"user": {"id": user_id, **user}}, secret, "HS256")
 
 
+def test_seconds_until_another_code_are_counted_down(page: Page) -> None:
+    page.clock.install()
+    page.goto("/admin/login")
+    page.get_by_label("Email").fill("boss@example.com")
+    page.get_by_role("button", name="Send me a code").click()
+    again = page.get_by_role("button", name="Send another code")
+    expect(again).to_be_disabled()
+    page.clock.run_for(61_000)
+    expect(again).to_be_enabled()
+    again.click()
+    expect(page.get_by_role("heading", name="Check your mail")).to_be_visible()
+
+
 def test_whole_story(either: Page, browser: Browser, served: Server) -> None:
     page = either
     set_up(page, served)

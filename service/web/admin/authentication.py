@@ -1,12 +1,14 @@
 """User Authentication: both methods with their switches, the secrets, the policy."""
 
+import re
 from collections.abc import Awaitable, Callable
 
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from service.sessions.shown_once import keep_to_show, secret_to_show
-from service.web.admin.desk import Desk, show_problem, text_of
+from service.web.admin.desk import Desk, show_problem, status_of, text_of
+from service.web.admin.operations import OperationRefused
 
 AUTHENTICATION = "/admin/authentication"
 SECRET = f"{AUTHENTICATION}/secret"
@@ -17,6 +19,7 @@ _GRACE_PERIODS = {0: "now", 3_600: "1 hour", 86_400: "24 hours", 604_800: "7 day
 _SWITCHES = ("requireExpiry", "singleUse", "sessionEndsWithCode")
 _NUMBERS = {"maxLifetimeSeconds": "The longest life of a code", "clockSkewSeconds": "The clock grace"}
 _NAMES = ("issuer", "audience")
+_NUMBER = re.compile(r"[0-9]{0,9}")
 
 
 async def show_authentication(desk: Desk) -> Response:
@@ -56,7 +59,9 @@ async def to_secret(desk: Desk, secret: str, *, api_key: bool = False) -> Respon
     return desk.go(SECRET, id=shown_id)
 
 
-async def _show(desk: Desk, problem: str | None, status: int) -> Response:
+async def _show(
+    desk: Desk, problem: str | None, status: int, typed_policy: dict[str, object] | None = None
+) -> Response:
     data = await desk.run("authentication")
     return desk.show(
         "authentication.html",
@@ -65,6 +70,7 @@ async def _show(desk: Desk, problem: str | None, status: int) -> Response:
         settings=data["authentication"],
         seat_usage=data["seatUsage"],
         grace_periods=_GRACE_PERIODS,
+        typed_policy=typed_policy,
         public_url=desk.settings.public_url,
         revoking=desk.asked("revoke"),
     )
@@ -102,16 +108,25 @@ async def _revoke(desk: Desk, form: FormData) -> Response:
 
 
 async def _update_policy(desk: Desk, form: FormData) -> Response:
-    policy: dict[str, object] = {name: bool(text_of(form, name)) for name in _SWITCHES}
-    policy |= {name: text_of(form, name) or None for name in _NAMES}
-    policy["emailLinking"] = "LINK" if text_of(form, "emailLinking") else "REFUSE"
+    """Where it is refused, the form stands there as it was typed."""
+    typed = _typed_policy(form)
     for name, words in _NUMBERS.items():
-        number = text_of(form, name)
-        if number and (not number.isdecimal() or len(number) > 9):
-            return await _show(desk, f"{words} must be a number of seconds.", 422)
-        policy[name] = int(number) if number else None
-    await desk.run("update_policy", policy=policy)
+        if not _NUMBER.fullmatch(text_of(form, name)):
+            return await _show(desk, f"{words} must be a number of seconds.", 422, typed)
+    numbers = {name: int(number) if (number := text_of(form, name)) else None for name in _NUMBERS}
+    names = {name: text_of(form, name) or None for name in _NAMES}
+    try:
+        await desk.run("update_policy", policy=typed | numbers | names)
+    except OperationRefused as refused:
+        return await _show(desk, refused.message, status_of(refused), typed)
     return desk.go(AUTHENTICATION, done="policy-updated")
+
+
+def _typed_policy(form: FormData) -> dict[str, object]:
+    """The policy's fields as the schema names them, numbers as text."""
+    switches: dict[str, object] = {name: bool(text_of(form, name)) for name in _SWITCHES}
+    texts = {name: text_of(form, name) for name in (*_NUMBERS, *_NAMES)}
+    return switches | texts | {"emailLinking": "LINK" if text_of(form, "emailLinking") else "REFUSE"}
 
 
 async def _update_email_login(desk: Desk, form: FormData) -> Response:

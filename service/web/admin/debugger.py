@@ -3,7 +3,7 @@
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from service.web.admin.desk import Desk, indented, text_of
+from service.web.admin.desk import Desk, text_of
 
 DEBUGGER = "/admin/authentication/debugger"
 
@@ -24,15 +24,7 @@ async def debug_code(desk: Desk, form: FormData) -> Response:
     if not code:
         return await _show_empty(desk, "Paste a code first.", 422)
     data = await desk.run("inspect_code", externalAuthCode=code)
-    found = data["inspectExternalAuthCode"]
-    return desk.show(
-        "debugger.html",
-        code=code,
-        found=found,
-        header=None if found["header"] is None else indented(found["header"]),
-        claims=None if found["claims"] is None else indented(found["claims"]),
-        seat_usage=data["seatUsage"],
-    )
+    return desk.show("debugger.html", code=code, found=data["inspectExternalAuthCode"], seat_usage=data["seatUsage"])
 
 
 async def _show_empty(desk: Desk, problem: str | None, status: int) -> Response:

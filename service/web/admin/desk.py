@@ -3,7 +3,6 @@
 A page is for an admin who signed in by email, on the admin cookie; anyone else is sent to sign in first.
 """
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -122,7 +121,7 @@ def shown_to_admins(handler: Handler) -> Callable[[Request], Awaitable[Response]
         try:
             return await handler(desk)
         except OperationRefused as refused:
-            return await show_problem(desk, refused.message, _status_of(refused))
+            return await show_problem(desk, refused.message, status_of(refused))
 
     return endpoint
 
@@ -141,14 +140,15 @@ def done_by_admins(handler: FormHandler, *, on_problem: Problem) -> Callable[[Re
         try:
             return await handler(desk, form)
         except OperationRefused as refused:
-            return await on_problem(desk, refused.message, _status_of(refused))
+            return await on_problem(desk, refused.message, status_of(refused))
 
     return endpoint
 
 
 async def show_problem(desk: Desk, message: str, status: int) -> Response:
     """A page that says what went wrong, where there is no better place to say it."""
-    return desk.show("problem.html", status=status, problem=message, seat_usage=None)
+    seat_usage = (await desk.run("seat_usage"))["seatUsage"]
+    return desk.show("problem.html", status=status, problem=message, seat_usage=seat_usage)
 
 
 def text_of(form: FormData, name: str) -> str:
@@ -166,11 +166,6 @@ def exact_text_of(form: FormData, name: str) -> str:
 def no_mail_is_sent(settings: Settings) -> bool:
     """Whether mails go nowhere: no server is set, and the terminal is not the reader's (contract §7)."""
     return settings.smtp_url is None and not settings.is_on_loopback
-
-
-def indented(value: object) -> str:
-    """JSON for people: every character as it is. Jinja's `tojson` is for scripts, and escapes apostrophes and umlauts."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def seats_are_few(seat_usage: Any) -> bool:
@@ -197,5 +192,6 @@ def _to_sign_in(request: Request) -> Response:
     return see_other(settings, f"{SIGN_IN}?{urlencode({'returnTo': here})}")
 
 
-def _status_of(refused: OperationRefused) -> int:
+def status_of(refused: OperationRefused) -> int:
+    """The status of a page that says why an operation was refused."""
     return _STATUSES.get(refused.code, 500 if refused.code is ErrorCode.INTERNAL_SERVER_ERROR else 422)

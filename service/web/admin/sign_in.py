@@ -12,11 +12,12 @@ from starlette.responses import Response
 
 from service.accounts.models import UserRole
 from service.authority import client_of, cookie_name, is_same_origin
+from service.email_login.codes import find_request
 from service.email_login.desk import EmailGrant, EmailVisit
 from service.email_login.link_sign_in import LinkNotGood, use_invitation, use_setup_link
 from service.email_login.links import find_invited, is_setup_link
-from service.email_login.login import exchange_email_code, request_email_code
-from service.errors import BadUserInput, Refusal, SeatLimitReached, SignInErrorCode, SignInRefused
+from service.email_login.login import exchange_email_code, request_email_code, resend_wait
+from service.errors import BadUserInput, Forbidden, Refusal, SeatLimitReached, SignInErrorCode, SignInRefused
 from service.sessions.lifecycle import end_session, find_session
 from service.sessions.models import Carrier
 from service.web.admin.desk import SIGN_IN, no_mail_is_sent, text_of
@@ -32,7 +33,7 @@ SETUP = "/admin/setup"
 INVITATION = "/admin/invitation"
 
 _TOO_MANY = 429
-_NOT_AN_ADMIN = "You are signed in nowhere: this address is no admin's. The panel is for admins alone."
+_OVER = "That request is over. Ask for another code."
 
 
 async def show_sign_in(request: Request) -> Response:
@@ -57,9 +58,7 @@ async def ask_for_code(request: Request) -> Response:
 async def show_code_form(request: Request) -> Response:
     """`GET /admin/login/code?request=…`: asks for the six digits."""
     query = request.query_params
-    return _page(
-        request, "login_code.html", request_id=query.get("request", ""), return_to=_return_to(query.get("returnTo"))
-    )
+    return await _code_form(request, query.get("request", ""), _return_to(query.get("returnTo")))
 
 
 async def sign_in(request: Request) -> Response:
@@ -73,10 +72,9 @@ async def sign_in(request: Request) -> Response:
     try:
         grant = await exchange_email_code(request_id, text_of(form, "code"), visit, desk)
     except SignInRefused as refused:
-        return _page(request, "login_code.html", refused, request_id=request_id, return_to=return_to)
-    if grant.session.user.role is not UserRole.ADMIN:
-        await end_session(grant.session.id)
-        return _page(request, "login.html", _NOT_AN_ADMIN, email="", return_to=return_to)
+        return await _code_form(request, request_id, return_to, refused)
+    except Forbidden as refused:
+        return _page(request, "login.html", refused, email="", return_to=return_to)
     return await _welcome(request, grant, return_to)
 
 
@@ -163,9 +161,23 @@ def _return_to(path: str | None) -> str:
     return safe if path and (safe := safe_path(path)).startswith("/admin/") and not safe.startswith(SIGN_IN) else PANEL
 
 
+async def _code_form(
+    request: Request, request_id: str, return_to: str, refused: SignInRefused | None = None
+) -> Response:
+    """Without the request, which may be long over, there is only the address to begin again with."""
+    asked = await find_request(request_id)
+    if asked is None:
+        return _page(request, "login.html", refused or _OVER, email="", return_to=return_to)
+    wait = resend_wait(asked)
+    values = {"request_id": request_id, "asked": asked, "resend_seconds": wait, "return_to": return_to}
+    return _page(request, "login_code.html", refused, scripts=True, **values)
+
+
 def _page(request: Request, template: str, refused: Refusal | str | None = None, **values: Any) -> Response:
     problem = refused.message if isinstance(refused, Refusal) else refused
     status, headers = 200 if problem is None else 422, {}
+    if isinstance(refused, Forbidden):
+        status = 403
     if isinstance(refused, SignInRefused):
         status = _TOO_MANY if refused.code is SignInErrorCode.TOO_MANY_ATTEMPTS else 401
         headers = {"Retry-After": str(refused.retry_after)} if refused.retry_after else {}
@@ -173,7 +185,13 @@ def _page(request: Request, template: str, refused: Refusal | str | None = None,
     values["no_mail_is_sent"] = no_mail_is_sent(settings)
     values["mail_is_printed"] = settings.smtp_url is None and settings.is_on_loopback
     return page(
-        settings, f"admin/{template}", status=status, checks_origin=True, headers=headers, problem=problem, **values
+        settings,
+        f"admin/{template}",
+        status=status,
+        checks_origin=True,
+        headers=headers,
+        problem=problem,
+        **values,
     )
 
 

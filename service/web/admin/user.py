@@ -6,7 +6,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from service.accounts.models import UserRole
-from service.web.admin.desk import Desk, exact_text_of, indented, show_problem, text_of
+from service.web.admin.desk import Desk, exact_text_of, show_problem, text_of
 from service.web.admin.users import USERS
 
 USER = f"{USERS}/user"
@@ -40,7 +40,6 @@ async def _show(desk: Desk, user_id: str, problem: str | None, status: int) -> R
         status=status,
         problem=problem,
         user=data["user"],
-        metadata=indented(data["user"]["metadata"]),
         events=data["auditLog"],
         seat_usage=data["seatUsage"],
     )
