@@ -34,7 +34,8 @@ def main() -> None:
     for wanted in (port, port + 1):
         _check_free(wanted, port)
     doorcode, shop = f"http://auth.{DOMAIN}:{port}", f"http://shop.{DOMAIN}:{port + 1}"
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job starts with SIGINT ignored
+        signal.signal(number, _stop)
     try:
         with tempfile.TemporaryDirectory(prefix="doorcode-demo-") as directory:
             environ = _environ(Path(directory), doorcode, shop)
