@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 WIDTH, HEIGHT = 720, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 12, 24
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 8, 12, 24
 
 
 class Sample(TypedDict):
