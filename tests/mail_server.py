@@ -70,9 +70,8 @@ class MailServer:
         """The last mail to this address, once there is one."""
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
-            for mail in reversed(self.mails):
-                if mail["To"] == email:
-                    return mail  # type: ignore[no-any-return]
+            if found := [mail for mail in self.mails if mail["To"] == email]:
+                return found[-1]
             time.sleep(0.02)
         raise AssertionError(f"no mail came for {email}")
 

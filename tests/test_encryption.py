@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 
 from service.encryption import Cipher, open_cipher
 from service.external_auth import secrets
-from service.instance import open_instance
+from service.instance import Instance, open_instance
 from service.sessions.access_tokens import issue_access_token
 from service.settings import Settings, SettingsError, load_settings
 from tests.driving import TESTER, answer_to, code_of, enable, member, open_for, rows
@@ -110,8 +110,8 @@ async def test_key_that_does_not_fit_stops_the_start_with_one_line(environ: dict
             await enable_once(instance)
 
 
-async def enable_once(instance: object) -> None:
-    await secrets.enable(instance.cipher, TESTER)  # type: ignore[attr-defined]
+async def enable_once(instance: Instance) -> None:
+    await secrets.enable(instance.cipher, TESTER)
 
 
 async def test_old_key_can_be_dropped_after_one_start_with_both(environ: dict[str, str]) -> None:

@@ -48,8 +48,8 @@ def settings_for(url: str, tmp_path: Path) -> Any:
 async def _indexes(table: str) -> dict[tuple[str, ...], bool]:
     """The columns of each index, and whether it is unique."""
     connection: Any = get_connection(ALIAS)
+    found: dict[tuple[str, ...], bool] = {}
     if connection.capabilities.dialect == "sqlite":
-        found = {}
         for index in await fetch(Statement(f"PRAGMA index_list({table})")):
             columns = await fetch(Statement(f"PRAGMA index_info({index['name']})"))
             found[tuple(column["name"] for column in columns)] = bool(index["unique"])
@@ -57,11 +57,10 @@ async def _indexes(table: str) -> dict[tuple[str, ...], bool]:
             if column["pk"]:
                 found[column["name"],] = True
         return found
-    found = {}
     for index in await fetch(Statement("SELECT indexdef FROM pg_indexes WHERE tablename = $1"), table):
-        columns = re.search(r"USING btree \((.*?)\)", index["indexdef"])  # type: ignore[assignment]
-        assert columns
-        names = tuple(name.strip().split(" ")[0] for name in columns[1].split(","))  # type: ignore[attr-defined]
+        listed = re.search(r"USING btree \((.*?)\)", index["indexdef"])
+        assert listed
+        names = tuple(name.strip().split(" ")[0] for name in listed[1].split(","))
         found[names] = index["indexdef"].startswith("CREATE UNIQUE") or found.get(names, False)
     return found
 

@@ -1,6 +1,7 @@
 """The pages of link login in Chromium: how they look, and what a person can do with them, with JavaScript or without."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from anyio.from_thread import BlockingPortal
@@ -220,7 +221,7 @@ def requests_of_links(site: Site) -> int:
 
 def test_signing_out_works_where_browsers_say_less(
     browser_type: BrowserType,
-    browser_type_launch_args: dict[str, object],
+    browser_type_launch_args: dict[str, Any],
     background: BlockingPortal,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -228,8 +229,8 @@ def test_signing_out_works_where_browsers_say_less(
     insecure = {"DOORCODE_PUBLIC_URL": "http://doorcode.test", "DOORCODE_INSECURE_HTTP": "1"}
     with served(tmp_path_factory.mktemp("insecure"), background, **insecure) as site:
         rule = f"--host-resolver-rules=MAP doorcode.test:80 127.0.0.1:{site.server.port}"
-        arguments = [*browser_type_launch_args["args"], rule]  # type: ignore[misc]
-        browser = browser_type.launch(**{**browser_type_launch_args, "args": arguments})  # type: ignore[arg-type]
+        arguments = [*browser_type_launch_args["args"], rule]
+        browser = browser_type.launch(**{**browser_type_launch_args, "args": arguments})
         with looking(browser, "http://doorcode.test", "light", 390) as watched:
             page = watched.page
             page.goto(f"/?externalAuthCode={site.code_for(new_user_id())}")

@@ -146,7 +146,7 @@ async def test_pauses_grow_up_to_five_minutes(instance: Instance) -> None:
     await member("ada@example.com")
     with time_machine.travel(now(), tick=False) as clock:
         await invite("grace@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
-        pauses = []
+        pauses, post = [], Post()
         for _ in range(9):
             await deliver(instance, Post(ConnectionError()))
             [row] = await fetch(Statement("SELECT due_at FROM outgoing_mails"))
@@ -155,7 +155,7 @@ async def test_pauses_grow_up_to_five_minutes(instance: Instance) -> None:
             await deliver(instance, post := Post())
             assert post.taken == [], "not before it is due"
             clock.move_to(due_at)
-        await deliver(instance, post)  # type: ignore[possibly-undefined]
+        await deliver(instance, post)
     assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 300]
     assert len(post.taken) == 1
     assert await count("outgoing_mails") == 0

@@ -13,7 +13,11 @@ import pytest
 from service.accounts import administration
 from service.email_login import courier, login
 from service.email_login.courier import Courier
+from service.email_login.login import is_wanted
+from service.email_login.mail import compose
+from service.email_login.outbox import Letter
 from service.instance import Instance
+from service.settings import Settings
 from tests.driving import CLIENT, TESTER, admin, count, everything, member
 from tests.email_login.desk import answer_to as answer_to_code
 from tests.email_login.desk import ask, open_to_anyone, refusal_to_ask, wrong
@@ -131,9 +135,17 @@ async def test_mail_is_written_for_everybody_before_anybody_is_looked_for(
     instance: Instance, who: Callable[[Instance], Awaitable[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    compose, is_wanted = courier.compose, courier.is_wanted  # type: ignore[attr-defined]
-    monkeypatch.setattr(courier, "compose", lambda *values: order.append("written") or compose(*values))  # type: ignore[func-returns-value, redundant-expr]
-    monkeypatch.setattr(courier, "is_wanted", lambda letter: order.append("looked") or is_wanted(letter))  # type: ignore[func-returns-value, redundant-expr]
+
+    def composing(letter: Letter, settings: Settings) -> EmailMessage:
+        order.append("written")
+        return compose(letter, settings)
+
+    def looking(letter: Letter) -> Awaitable[bool]:
+        order.append("looked")
+        return is_wanted(letter)
+
+    monkeypatch.setattr(courier, "compose", composing)
+    monkeypatch.setattr(courier, "is_wanted", looking)
     await ask(instance, await who(instance))
     worker = Courier(instance.email_desk.outbox, Basket(), instance.settings)
     worker.finish()

@@ -96,9 +96,11 @@ async def test_existing_user_is_signed_in_by_id_and_by_email(instance: Instance)
 
 
 @pytest.mark.parametrize("claims", [{"id": "nobody"}, {"id": 1234}, {"email": "nobody@example.com"}])
-async def test_unknown_id_or_email_is_unknown_user_and_makes_nobody(instance: Instance, claims: object) -> None:
+async def test_unknown_id_or_email_is_unknown_user_and_makes_nobody(
+    instance: Instance, claims: dict[str, object]
+) -> None:
     secret = await enable(instance)
-    refused = await refusal_of(instance, code_of(secret, dict(claims)))  # type: ignore[call-overload]
+    refused = await refusal_of(instance, code_of(secret, claims))
     assert refused.code == SignInErrorCode.UNKNOWN_USER
     assert await count("users") == await count("sessions") == 0
 

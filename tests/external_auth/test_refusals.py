@@ -29,6 +29,7 @@ from tests.driving import (
     sign_in,
 )
 from tests.hostile.codes import HOSTILE
+from tests.hostile.forging import HostileCode
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -188,9 +189,9 @@ async def test_hostile_codes_that_are_refused_change_nothing_but_the_audit_log(i
 
 
 @pytest.mark.parametrize("hostile", [h for h in HOSTILE if h.expected is None], ids=str)
-async def test_odd_but_legal_code_signs_in_a_new_user(instance: Instance, hostile: object) -> None:
+async def test_odd_but_legal_code_signs_in_a_new_user(instance: Instance, hostile: HostileCode) -> None:
     secret = await enable(instance)
-    grant = await sign_in(instance, hostile.make(secret))  # type: ignore[attr-defined]
+    grant = await sign_in(instance, hostile.make(secret))
     assert grant.new_user
     assert await count("users") == 1
 

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from graphql import validate
+from graphql import DocumentNode, GraphQLSchema, validate
 
 from service.graphql import documents as module
 from service.graphql.documents import Document, DocumentRefused, Documents
@@ -25,9 +26,10 @@ def validations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The documents that were validated, in order."""
     found: list[str] = []
 
-    def counting(*arguments: object, **options: object) -> object:
-        found.append(arguments[1].loc.source.body)  # type: ignore[attr-defined]
-        return validate(*arguments, **options)  # type: ignore[arg-type]
+    def counting(schema: GraphQLSchema, document: DocumentNode, *others: Any, **options: Any) -> object:
+        assert document.loc
+        found.append(document.loc.source.body)
+        return validate(schema, document, *others, **options)
 
     monkeypatch.setattr(module, "validate", counting)
     return found

@@ -318,9 +318,8 @@ def test_too_many_wrong_codes_say_how_long_to_wait(app_site: Site) -> None:
         client.headers.update(address)
         request_id = ask(client, user.email)
         code = code_for(app_site, user.email)
-        for _ in range(4):
-            page = send_code(client, request_id, "000000")
-        assert page.status_code == 429  # type: ignore[possibly-undefined]
+        page = [send_code(client, request_id, "000000") for _ in range(4)][-1]
+        assert page.status_code == 429
         assert 1 <= int(page.headers["retry-after"]) <= 60
         assert "seconds, then try again." in page.text
         assert send_code(client, request_id, code).status_code == 303, "the right code is never held up"

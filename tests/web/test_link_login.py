@@ -132,8 +132,8 @@ SPECULATIONS = [
 def test_fetching_ahead_signs_nobody_in(sqlite_site: Site, method: str, headers: dict[str, str]) -> None:
     fields = {"externalAuthCode": sqlite_site.code_for(user_id := new_user_id())}
     with sqlite_site.client() as client:
-        payload = {"data": fields} if method == "POST" else {"params": fields}
-        response = client.request(method, "/", headers=headers, **payload)  # type: ignore[arg-type]
+        query, form = (None, fields) if method == "POST" else (fields, None)
+        response = client.request(method, "/", headers=headers, params=query, data=form)
     assert response.status_code == 503
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["vary"] == "Sec-Purpose, Purpose"
@@ -195,8 +195,8 @@ def test_code_that_is_no_code_is_shown_as_text(site: Site, client: httpx2.Client
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_code_that_is_given_twice_is_refused(site: Site, client: httpx2.Client, method: str) -> None:
     codes = {"externalAuthCode": [site.code_for(first := new_user_id()), site.code_for(second := new_user_id())]}
-    payload = {"data": codes} if method == "POST" else {"params": codes}
-    response = client.request(method, "/", **payload)  # type: ignore[arg-type]
+    query, form = (None, codes) if method == "POST" else (codes, None)
+    response = client.request(method, "/", params=query, data=form)
     assert parameters(response.headers["location"])["error"] == "MALFORMED_CODE"
     assert site.find(first) is None
     assert site.find(second) is None

@@ -161,11 +161,8 @@ def test_error_is_answered_and_logged_under_one_reference_and_without_the_code(
     alter(own_site, "ALTER TABLE sessions RENAME TO sessions_that_were")
     request.addfinalizer(lambda: alter(own_site, "ALTER TABLE sessions_that_were RENAME TO sessions"))
     with own_site.client() as client:
-        asked = {
-            "params": {"externalAuthCode": code},
-            "headers": {"Cookie": f"doorcode={token}", "Accept": "text/html"},
-        }
-        page = client.get("/", **asked)  # type: ignore[arg-type]
+        headers = {"Cookie": f"doorcode={token}", "Accept": "text/html"}
+        page = client.get("/", params={"externalAuthCode": code}, headers=headers)
         plain = client.post("/", data={"externalAuthCode": code}, headers={"Cookie": f"doorcode={token}"})
         assert client.get("/healthz").status_code == 200
     for answer, start in ((page, "<code>"), (plain, "Reference: ")):
