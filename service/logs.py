@@ -1,6 +1,7 @@
 """Logs: structured, on stderr, for eyes on a terminal and as JSON elsewhere. Never a code, a token or a secret."""
 
 import logging
+import re
 import sys
 
 import structlog
@@ -10,6 +11,16 @@ from service.settings import LogFormat, Settings
 
 # Libraries that would print statements with their values, or a query's text with a code written into it.
 _TOO_TALKATIVE = ("tortoise", "aiosqlite", "asyncio", "strawberry.execution", "graphql")
+# Codes and access tokens (a JWS whose header is a JSON object), and every token of this service's own.
+_CONFIDENTIAL = re.compile(r"\beyJ[\w-]+\.[\w-]*\.[\w-]*|\bdc[a-z]_[\w-]{43}")
+
+
+class NothingConfidential(structlog.stdlib.ProcessorFormatter):
+    """The last net under all the care above it: what looks like a code or a token gets into no line, whoever writes it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return _CONFIDENTIAL.sub("[removed]", super().format(record))
 
 
 def configure_logs(settings: Settings) -> None:
@@ -27,7 +38,7 @@ def configure_logs(settings: Settings) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        NothingConfidential(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderer(settings)],
         )
@@ -38,6 +49,7 @@ def configure_logs(settings: Settings) -> None:
     for name in _TOO_TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("strawberry.execution").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)  # a traceback for each connection that a restart breaks
 
 
 def _renderer(settings: Settings) -> list[Processor]:

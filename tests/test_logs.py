@@ -1,0 +1,44 @@
+"""What is logged after all goes through a last net."""
+
+import io
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jwt
+import pytest
+
+from service.logs import configure_logs
+from service.settings import load_settings
+from service.tokens import new_token
+
+CODE = jwt.encode({"user": {"id": "crm-42"}, "exp": time.time()}, "a secret, as long as it has to be", "HS256")
+
+
+@pytest.fixture(params=["json", "console"])
+def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[io.StringIO]:
+    """What stands on stderr afterwards."""
+    root, stream = logging.getLogger(), io.StringIO()
+    before = list(root.handlers), root.level
+    monkeypatch.setattr("sys.stderr", stream)
+    configure_logs(load_settings({"DOORCODE_LOG_FORMAT": request.param, "DOORCODE_DATA_DIR": str(tmp_path)}))
+    yield stream
+    root.handlers[:], root.level = before
+
+
+@pytest.mark.parametrize("token", [CODE, f"{CODE[:-20]}", *(new_token(prefix) for prefix in ("dcs_", "dck_", "dcl_"))])
+def test_what_looks_like_a_code_or_token_is_taken_out(token: str, written: io.StringIO) -> None:
+    try:
+        raise ValueError(f"the driver quotes {token!r}")
+    except ValueError:
+        logging.getLogger("a.library").exception("it went wrong with %s=%s", "externalAuthCode", token)
+    assert written.getvalue().count("[removed]") == 2
+    assert "it went wrong with externalAuthCode=" in written.getvalue()
+    for piece in token.split("."):
+        assert piece not in written.getvalue()
+
+
+def test_everything_else_stays(written: io.StringIO) -> None:
+    logging.getLogger("a.library").warning("user usr_01a20555dd5a77868247bab4edeb2aba, reference YJK26KSHNC, e.g. eyJ")
+    assert "usr_01a20555dd5a77868247bab4edeb2aba, reference YJK26KSHNC, e.g. eyJ" in written.getvalue()
