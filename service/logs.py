@@ -12,7 +12,7 @@ from service.settings import LogFormat, Settings
 # Libraries that would print statements with their values, or a query's text with a code written into it.
 _TOO_TALKATIVE = ("tortoise", "aiosqlite", "asyncio", "strawberry.execution", "graphql")
 # Codes and access tokens (a JWS whose header is a JSON object), and every token of this service's own.
-_CONFIDENTIAL = re.compile(r"\beyJ[\w-]+\.[\w-]*\.[\w-]*|\bdc[a-z]_[\w-]{43}")
+_CONFIDENTIAL = re.compile(r"eyJ[\w-]+\.[\w-]*\.[\w-]*|dc[a-z]_[\w-]{43}")
 
 
 class NothingConfidential(structlog.stdlib.ProcessorFormatter):

@@ -1,6 +1,8 @@
 """How many failed sign-ins one address has: wrong signatures and wrong email codes, counted together (contract §4)."""
 
+import asyncio
 import ipaddress
+import math
 import time
 
 import structlog
@@ -12,6 +14,7 @@ from service.settings import Settings
 
 _log = structlog.get_logger()
 
+PATIENCE = 0.5  # seconds for the storage: a Redis that hangs must not hold up every mistyped code
 IPV6_NETWORK = 64  # bits: what one household or host has; it may use any address in it
 
 
@@ -35,27 +38,14 @@ class FailedSignIns:
             return None
         network = network_of(ip_address)
         try:
-            if await self._limiter.hit(self._rate, network):
-                return None
-            window = await self._limiter.get_window_stats(self._rate, network)
+            async with asyncio.timeout(PATIENCE):
+                if await self._limiter.hit(self._rate, network):
+                    return None
+                window = await self._limiter.get_window_stats(self._rate, network)
         except Exception as error:  # whatever the storage's driver raises
             _log.warning("rate limit storage unreachable", error=type(error).__name__)
             return None
-        return max(1, round(window.reset_time - time.time()))
-
-    async def is_exhausted(self, ip_address: str | None) -> int | None:
-        """The seconds to wait where the address has no tries left, without counting one; else None."""
-        if self._rate is None or ip_address is None:
-            return None
-        network = network_of(ip_address)
-        try:
-            if await self._limiter.test(self._rate, network):
-                return None
-            window = await self._limiter.get_window_stats(self._rate, network)
-        except Exception as error:
-            _log.warning("rate limit storage unreachable", error=type(error).__name__)
-            return None
-        return max(1, round(window.reset_time - time.time()))
+        return max(1, math.ceil(window.reset_time - time.time()))
 
 
 def network_of(ip_address: str) -> str:

@@ -27,7 +27,16 @@ def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp
     root.handlers[:], root.level = before
 
 
-@pytest.mark.parametrize("token", [CODE, f"{CODE[:-20]}", *(new_token(prefix) for prefix in ("dcs_", "dck_", "dcl_"))])
+TOKENS = {
+    "code": CODE,
+    "cut-off": CODE[:-20],
+    "session": new_token("dcs_"),
+    "key": new_token("dck_"),
+    "link": new_token("dcl_"),
+}
+
+
+@pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
 def test_what_looks_like_a_code_or_token_is_taken_out(token: str, written: io.StringIO) -> None:
     try:
         raise ValueError(f"the driver quotes {token!r}")
@@ -37,6 +46,16 @@ def test_what_looks_like_a_code_or_token_is_taken_out(token: str, written: io.St
     assert "it went wrong with externalAuthCode=" in written.getvalue()
     for piece in token.split("."):
         assert piece not in written.getvalue()
+
+
+def test_code_at_the_start_of_a_line_is_taken_out_too(written: io.StringIO) -> None:
+    """JSON writes the line's end as a backslash and an n."""
+    try:
+        raise ValueError(f"two lines:\n{CODE}\n\t{CODE}")
+    except ValueError:
+        logging.getLogger("a.library").exception("failed")
+    assert written.getvalue().count("[removed]") == 2
+    assert CODE.split(".")[1] not in written.getvalue()
 
 
 def test_everything_else_stays(written: io.StringIO) -> None:

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made
 from service.accounts.lookup import find_by_email, find_by_id_claim
-from service.accounts.metadata import dump_metadata
+from service.accounts.metadata import dump_metadata, is_same_metadata
 from service.accounts.models import User, UserOrigin, UserRole, UserStatus
 from service.accounts.seats import count_user, lock_seats
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
@@ -32,9 +32,9 @@ class SignIn:
     """The user is an admin, whose profile no code changes; the audit log says that it tried."""
 
     @property
-    def changes_nothing(self) -> bool:
-        """Whether the user is already as the code says."""
-        return not (self.new_email or self.new_metadata or self.email_taken or self.profile_protected)
+    def changes_user(self) -> bool:
+        """Whether the user is not as the code says, and may be made so."""
+        return bool(self.new_email or self.new_metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ async def decide_for(user: User, claim: UserClaim) -> SignIn | Refuse:
     if user.status is UserStatus.DEACTIVATED:
         return Refuse(SignInErrorCode.USER_DEACTIVATED, user=user)
     new_email = claim.email if claim.email and claim.email != user.email else None
-    new_metadata = dump_metadata(claim.metadata) if claim.metadata is not None else None
-    if new_metadata == user.metadata:
-        new_metadata = None
+    new_metadata = None
+    if claim.metadata is not None and not is_same_metadata(user.metadata, claim.metadata):
+        new_metadata = dump_metadata(claim.metadata)
     if user.role is UserRole.ADMIN:
         return SignIn(user, profile_protected=bool(new_email or new_metadata))
     if new_email and await find_by_email(new_email):
@@ -102,6 +102,7 @@ async def provision(subject: Subject, *, link_by_email: bool, by: Actor) -> tupl
     match decision:
         case SignIn():
             await _bring_up_to_date(decision, by)
+            await note_what_was_kept(decision, by)
             return decision.user, False
         case Link():
             await _link(decision, by)
@@ -166,6 +167,11 @@ async def _bring_up_to_date(plan: SignIn, by: Actor) -> None:
             user_id=user.id,
             detail={"changed": [name for name, value in changed.items() if value]},
         )
+
+
+async def note_what_was_kept(plan: SignIn, by: Actor) -> None:
+    """What the code tried in vain, for the audit log: once an hour, in or out of a transaction."""
+    user = plan.user
     if plan.email_taken:
         await record_hourly(Action.USER_EMAIL_KEPT, by, person=user.id, reason="email taken", user_id=user.id)
     if plan.profile_protected:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from service.accounts.models import User
-from service.accounts.provisioning import Decision, SignIn, decide, decide_for, note_seen, provision
+from service.accounts.provisioning import Decision, SignIn, decide, decide_for, note_seen, note_what_was_kept, provision
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.audit.actions import Action
 from service.audit.log import Actor, record_hourly
@@ -104,15 +104,20 @@ async def _sign_in(claims: VerifiedClaims, visit: Visit, door: FrontDoor, lifeti
     by = Actor(f"code:{claims.secret_id}", visit.client.ip_address)
     linking = door.policy.email_linking is EmailLinking.LINK
     decision = await _decide(claims.subject, visit.session, linking)
+    known = decision if isinstance(decision, SignIn) and not decision.changes_user else None
     until = _session_end(claims, door, lifetime)
-    if isinstance(decision, SignIn) and decision.changes_nothing and not door.policy.single_use:
-        grant = await _open_or_continue(decision.user, False, claims, visit, door, until)
+    if known and not door.policy.single_use:
+        grant = await _open_or_continue(known.user, False, claims, visit, door, until)
     else:
         async with transaction():
             if door.policy.single_use:
                 await _use_up(claims)
-            user, is_new = await provision(claims.subject, link_by_email=linking, by=by)
+            user, is_new = (
+                (known.user, False) if known else await provision(claims.subject, link_by_email=linking, by=by)
+            )
             grant = await _open_or_continue(user, is_new, claims, visit, door, until)
+    if known:
+        await note_what_was_kept(known, by)
     await note_seen(grant.session.user)
     await door.note_used(claims.secret_id)
     return grant

@@ -232,7 +232,7 @@ def _describe_decision(decision: Decision) -> str:
             return f"Known: the user {user.id!r}. Another user has the email in the code, so the email stays as it is."
         case SignIn(user=user, profile_protected=True):
             return f"Known: the user {user.id!r}, an admin, whose email and metadata no code changes."
-        case SignIn(user=user, changes_nothing=False):
+        case SignIn(user=user, changes_user=True):
             return f"Known: the user {user.id!r}, whose profile is brought up to date."
         case SignIn(user=user):
             return f"Known: the user {user.id!r}."

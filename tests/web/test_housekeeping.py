@@ -54,6 +54,29 @@ async def test_what_has_expired_is_purged_and_nothing_else(settings: Settings) -
         await until(only_live_ones_are_left)
 
 
+async def test_between_two_batches_it_is_everybody_else_s_turn(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite a batch is deleted in the event loop: one after the other they would hold up every request."""
+    done: list[str] = []
+
+    async def purging(batch: int) -> int:
+        done.append("batch")
+        if len(done) == 1:
+            asyncio.get_running_loop().call_soon(done.append, "turn")
+        return batch if done.count("batch") < 3 else 0
+
+    monkeypatch.setattr(application, "purge_expired_sessions", purging)
+    app = application.create_app(Settings(database_url=sqlite_url, encryption_keys=(KEY,)))
+
+    async def purged() -> bool:
+        return done.count("batch") >= 3
+
+    async with app.router.lifespan_context(app):
+        await until(purged)
+    assert done[:3] == ["batch", "turn", "batch"]
+
+
 async def test_purging_goes_on_after_an_error(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tries = 0
 
