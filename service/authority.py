@@ -110,8 +110,9 @@ def client_of(request: HTTPConnection) -> Client:
 
 @lru_cache(maxsize=1_024)
 def _address(host: str) -> str | None:
+    """Without its zone (RFC 4007, 11): that is any text of whoever sends it, and means something on its own machine alone."""
     try:
-        return str(ipaddress.ip_address(host))
+        return str(ipaddress.ip_address(host.partition("%")[0]))
     except ValueError:
         return None
 

@@ -13,6 +13,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def to_the_second(moment: datetime) -> str:
+    """A time for people, in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 def floor(moment: datetime, step: timedelta) -> datetime:
     """The moment rounded down: a use noted to the minute or the hour makes no hot row."""
     return moment - (moment - _BEGINNING) % step

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+import tempfile
 from base64 import urlsafe_b64decode
 from pathlib import Path
 
@@ -88,8 +89,8 @@ def make_data_dir(data_dir: Path) -> None:
 
 def _write_once(path: Path, content: bytes) -> None:
     """Linking a finished file is atomic: of several processes that start at once, one makes the key and all read it."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # mode 0600
+    draft = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

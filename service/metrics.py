@@ -7,7 +7,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 SIGN_INS = Counter("doorcode_sign_ins", "Sign-ins that succeeded", ["method", "result"])
 SIGN_IN_REFUSALS = Counter("doorcode_sign_in_refusals", "Sign-ins that were refused, by SignInErrorCode", ["code"])
-MAILS = Counter("doorcode_mails", "Mails that were to be sent: sent, retried, dropped", ["kind", "result"])
+MAILS = Counter("doorcode_mails", "Mails that were to be sent: sent, retried, dropped, unwanted", ["kind", "result"])
 INTERNAL_ERRORS = Counter("doorcode_internal_errors", "Errors that are bugs, or a database out of reach")
 REFUSED_ORIGINS = Counter(
     "doorcode_refused_origins", "Requests from origins that DOORCODE_ALLOWED_ORIGINS does not name"

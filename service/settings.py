@@ -64,6 +64,7 @@ def _origin(value: str) -> str:
         raise ValueError(
             f"'{value}' is not an origin; write scheme://host[:port], for example https://chat.example.com"
         )
+    _check_port(url)
     if "*" in url.hostname:
         raise ValueError(f"'{value}' has a wildcard, which no browser sends; write each origin")
     # As browsers write it in `Origin`: lower case, A-form, no default port.
@@ -106,8 +107,8 @@ def _network(value: str) -> str:
 
 
 def _rate(value: str) -> str:
-    if value != "off":
-        limits.parse(value)
+    if value != "off" and len(limits.parse_many(value)) != 1:
+        raise ValueError("write one rate, such as 60/minute, or off")
     return value
 
 
@@ -244,7 +245,7 @@ def load_settings(
     """
     environ = _environment() if environ is None else environ
     given: dict[str, object] = {
-        k.removeprefix(PREFIX).lower(): v for k, v in environ.items() if k.startswith(PREFIX) and v.strip()
+        k.removeprefix(PREFIX).lower(): v.strip() for k, v in environ.items() if k.startswith(PREFIX) and v.strip()
     }
     if "public_url" not in given:
         if not is_loopback(host):

@@ -9,11 +9,11 @@ from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import now
 from service.database import Statement, fetch_one, transaction
-from service.errors import BadUserInput, Conflict, SeatLimitReached
+from service.errors import BadUserInput, Conflict, Forbidden, SeatLimitReached
 from service.identity import new_id
 
 _OTHER_ADMINS = Statement(
-    "SELECT COUNT(*) AS others FROM users WHERE role = 'ADMIN' AND status = 'ACTIVE' AND serial <> $1"
+    "SELECT COUNT(*) AS others FROM users WHERE role = 'ADMIN' AND status = 'ACTIVE' AND email IS NOT NULL AND serial <> $1"
 )
 
 
@@ -49,8 +49,12 @@ async def update_user(
     *,
     email: str | Unchanged | None = UNCHANGED,
     external_id: str | Unchanged | None = UNCHANGED,
+    in_person: bool = True,
 ) -> User:
-    """Set or clear the email and the external id. Raises `Conflict` where another user has it, `BadUserInput`, `NotFound`."""
+    """Set or clear the email and the external id. Raises `Conflict` where another user has it, `BadUserInput`, `NotFound`.
+
+    Whoever changes an admin's email could sign in as that admin: only an admin `in_person` may, else `Forbidden`.
+    """
     if isinstance(email, str):
         email = parse_email(email)
     if isinstance(external_id, str):
@@ -60,6 +64,8 @@ async def update_user(
         user = await lock_by_id(user_id)
         changed = []
         if not isinstance(email, Unchanged) and email != user.email:
+            if user.role is UserRole.ADMIN and not in_person:
+                raise Forbidden("An admin's email is changed by an admin who signed in, and by no API key.")
             await _set_email(user, email)
             changed.append("email")
         if not isinstance(external_id, Unchanged) and external_id != user.external_id:
@@ -73,11 +79,13 @@ async def update_user(
 
 
 async def set_role(user_id: str, role: UserRole, by: Actor) -> User:
-    """Make an admin or a member. Raises `Conflict` for the last active admin, `NotFound`."""
+    """Make an admin or a member. Raises `Conflict` for the last active admin and for nobody's email, `NotFound`."""
     async with transaction():
         await lock_seats()
         user = await lock_by_id(user_id)
         if user.role is not role:
+            if user.email is None:
+                raise Conflict("An admin needs an email to sign in. Give this user one first.")
             await _keep_an_admin(user)
             user.role = role
             await user.save(update_fields=["role"])

@@ -121,7 +121,9 @@ def _split_well_formed(text: str) -> tuple[str, str]:
     if any(len(label) > _MAX_LABEL_CHARACTERS for label in _LABEL_SEPARATORS.split(text.rpartition("@")[2])):
         raise ValueError(_NOT_WELL_FORMED)
     try:
-        parts = email_validator.validate_email(text, check_deliverability=False, globally_deliverable=False)
+        parts = email_validator.validate_email(
+            text, check_deliverability=False, globally_deliverable=False, strict=True
+        )
     except ValueError:
         raise ValueError(_NOT_WELL_FORMED) from None
     return parts.local_part, parts.ascii_domain.lower()

@@ -21,4 +21,9 @@ class AuditEvent(Model):
 
     class Meta:
         table = "audit_events"
-        indexes = (("created_at", "id"), ("user_id", "created_at"), ("action", "created_at"))
+        indexes = (
+            ("created_at", "id"),
+            ("user_id", "created_at"),
+            ("action", "created_at"),
+            ("secret_id", "created_at"),
+        )

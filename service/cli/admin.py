@@ -22,5 +22,5 @@ def invite(email: Annotated[str, typer.Argument(metavar="EMAIL", help="The admin
     """Make an admin, or raise the user with this email, and print a link that signs in once. No mail is sent."""
     invitation = run(lambda instance: invite_admin(email, COMMAND_LINE, instance.settings.public_url))
     hours = int(INVITATION_LIFETIME.total_seconds() // 3600)
-    people.print(f"{invitation.user.email} is an admin. This link signs in once, within {hours} hours:", markup=False)
+    people.print(f"{invitation.user.email} is an admin. This link signs in once, within {hours} hours:")
     print_result(invitation.url)

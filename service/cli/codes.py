@@ -101,10 +101,10 @@ async def _sign(instance: Instance, subject: JsonObject, expires_in: int | None)
 
 def _show(found: Inspection) -> None:
     """Plain lines on stdout: a mark, the check, what was found."""
-    console = Console(highlight=False, soft_wrap=True, emoji=False)
+    console = Console(highlight=False, markup=False, soft_wrap=True, emoji=False)
     for check in found.checks:
         mark, style = ("ok ", "green") if check.passed else ("NO ", "red")
-        console.print(f"{mark} {check.name:<10} {check.detail}", style=style, markup=False)
+        console.print(f"{mark} {check.name:<10} {check.detail}", style=style)
     if found.refusal:
         console.print(
             f"An exchange answers {found.refusal.code}: {found.refusal.message}", style="bold red", markup=False

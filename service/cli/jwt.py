@@ -31,7 +31,7 @@ def enable() -> None:
         people.print("JWT sign-in is on. Keep this secret: it is shown this once.")
         print_result(made.text)
     else:
-        people.print(f"JWT sign-in is on, with the secrets it had. For a new one: {program()} jwt rotate", markup=False)
+        people.print(f"JWT sign-in is on, with the secrets it had. For a new one: {program()} jwt rotate")
 
 
 @app.command()

@@ -9,7 +9,9 @@ from typing import NoReturn, TypeVar
 
 import typer
 from rich.console import Console
+from tortoise.exceptions import OperationalError
 
+from service.database import is_unreachable
 from service.errors import Refusal
 from service.instance import Instance, open_instance
 from service.logs import configure_logs
@@ -17,7 +19,7 @@ from service.settings import Settings, SettingsError, load_settings
 
 Result = TypeVar("Result")
 
-people = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+people = Console(stderr=True, highlight=False, markup=False, soft_wrap=True, emoji=False)
 """For what a person reads; never for a result."""
 
 
@@ -26,7 +28,7 @@ def run(command: Callable[[Instance], Awaitable[Result]]) -> Result:
     settings = read_settings()
     configure_logs(settings)
     if settings.uses_sqlite and not settings.sqlite_path.exists():
-        people.print(f"A new database: {settings.sqlite_path.resolve()}", markup=False)
+        people.print(f"A new database: {settings.sqlite_path.resolve()}")
 
     async def on_instance() -> Result:
         async with open_instance(settings) as instance:
@@ -45,6 +47,12 @@ def finish(work: Awaitable[Result]) -> Result:
         return asyncio.run(main())
     except (Refusal, SettingsError) as error:
         fail(str(error))
+    except OperationalError as error:  # SQLite's "database is locked", for one
+        fail(f"The database refused: {error}")
+    except Exception as error:
+        if not is_unreachable(error):
+            raise
+        fail(f"The database is out of reach: {str(error) or type(error).__name__}")
 
 
 def read_settings(host: str | None = None, port: int | None = None) -> Settings:
@@ -57,7 +65,7 @@ def read_settings(host: str | None = None, port: int | None = None) -> Settings:
 
 def fail(message: str) -> NoReturn:
     """Say why, and end with exit status 1: the answer is no."""
-    people.print(message, style="red", markup=False)
+    people.print(message, style="red")
     raise typer.Exit(1)
 
 

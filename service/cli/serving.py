@@ -90,19 +90,17 @@ async def _prepare(settings: Settings) -> None:
     if setup_link:
         people.print(
             f"There is no admin yet. Open this link within the hour to become the first:\n\n    {setup_link}\n",
-            markup=False,
         )
     if not auth.enabled:
         people.print(
             "Next: let your backend sign people in. This prints the secret that it signs codes with:\n\n"
             f"    {program()} jwt enable\n",
-            markup=False,
         )
 
 
 def _serve_in_processes(settings: Settings, workers: int, options: dict[str, object]) -> None:
     """Workers are processes of their own: what they need to know of this one they read from the environment."""
-    os.environ.setdefault(f"{PREFIX}PUBLIC_URL", settings.public_url)
+    os.environ[f"{PREFIX}PUBLIC_URL"] = settings.public_url
     with tempfile.TemporaryDirectory(prefix="doorcode-metrics-") as directory:
         share_metrics_between_workers(directory)
         uvicorn.run("service.app:create_app_from_environment", factory=True, workers=workers, **options)  # type: ignore[arg-type]

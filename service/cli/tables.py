@@ -6,6 +6,8 @@ from datetime import datetime
 from rich.console import Console
 from rich.table import Table
 
+from service.clock import to_the_second
+
 _WIDE = 2_000  # columns; a file or a pipe has no width, and nothing may be cut off in it
 
 
@@ -17,4 +19,4 @@ def print_table(table: Table) -> None:
 
 def written(moment: datetime | None) -> str:
     """A time for people, in UTC; nothing for None."""
-    return moment.strftime("%Y-%m-%d %H:%M:%S UTC") if moment else ""
+    return to_the_second(moment) if moment else ""

@@ -145,6 +145,6 @@ async def _note_refusal(refusal: SignInRefused, email: str, visit: EmailVisit) -
         person=email,
         reason=refusal.code,
         user_id=user.id if user else None,
-        detail={"code": refusal.code},
+        detail={"code": refusal.code, "email": email},
         reference=refusal.reference,
     )

@@ -6,10 +6,10 @@ raise `SignInRefused` with a reason for the integrator, which names the claim an
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from service.accounts.identifiers import (
-    find_unsafe_characters,
     has_lone_surrogates,
     name_type,
     normalise_email,
@@ -100,6 +100,17 @@ def _check_value(value: JsonValue) -> None:
         raise _invalid("the metadata in user has a lone surrogate, which is half a character")
 
 
+def read_name(payload: JsonObject) -> IdClaim | EmailClaim | None:
+    """Whom a code speaks of, whatever else is wrong with it: for the audit log, and to sign nobody in by."""
+    user = payload.get("user")
+    named = payload if user is None else user if isinstance(user, dict) else {}
+    with suppress(ValueError):
+        return IdClaim(parse_user_id(named.get("id")))
+    with suppress(ValueError):
+        return EmailClaim(normalise_email(named.get("email")))
+    return None
+
+
 def read_times(payload: JsonObject) -> Times:
     """The three times as numbers, whatever moment it is. Left out is fine; null, text and infinity are not."""
     return Times(*(_read_seconds(payload, name) for name in Times._fields))
@@ -162,13 +173,13 @@ def _check_single_use(payload: JsonObject, times: Times) -> None:
     if payload.get("jti") is None:
         raise _invalid("jti is missing: the policy here accepts each code once, and tells them apart by it")
     if read_jti(payload) is None:
-        raise _invalid(f"jti must be a string of 1 to {MAX_JTI_CHARACTERS} characters without control characters")
+        raise _invalid(f"jti must be a string of 1 to {MAX_JTI_CHARACTERS} characters")
 
 
 def read_jti(payload: JsonObject) -> str | None:
     """The code's own id, where it is one that can be kept (contract §1); None where it is not."""
     jti = payload.get("jti")
-    if not isinstance(jti, str) or not 1 <= len(jti) <= MAX_JTI_CHARACTERS or find_unsafe_characters(jti):
+    if not isinstance(jti, str) or not 1 <= len(jti) <= MAX_JTI_CHARACTERS or has_lone_surrogates(jti):
         return None
     return jti
 

@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 import jwt
 
 from service.accounts.metadata import JsonObject
-from service.accounts.subjects import Subject
+from service.accounts.subjects import EmailClaim, IdClaim, Subject
 from service.errors import SignInErrorCode, SignInRefused
 from service.external_auth import jws
-from service.external_auth.claims import Times, check_policy, check_times, read_jti, read_subject, read_times
+from service.external_auth.claims import Times, check_policy, check_times, read_jti, read_name, read_subject, read_times
 from service.external_auth.policy import Policy
 
 ALGORITHM: Final = "HS256"
@@ -191,12 +191,9 @@ CHECKS: Final[tuple[Check, ...]] = (
 )
 
 
-def read_named_subject(draft: Draft) -> Subject | None:
-    """Whom a refused but genuine code speaks of, where it says so properly."""
-    try:
-        return read_subject(draft.payload)
-    except (AttributeError, SignInRefused):
-        return None
+def read_name_of(draft: Draft) -> IdClaim | EmailClaim | None:
+    """Whom a refused but genuine code speaks of, as far as it says so properly."""
+    return read_name(draft.payload) if hasattr(draft, "payload") else None
 
 
 def read_jti_of(draft: Draft) -> str | None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from service.accounts.lookup import find_by_email, find_by_id_claim
 from service.accounts.models import User
 from service.accounts.provisioning import Decision, SignIn, decide, decide_for, note_seen, note_what_was_kept, provision
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
@@ -14,7 +15,7 @@ from service.audit.log import Actor, record_hourly
 from service.clock import now
 from service.database import Statement, transaction, write
 from service.errors import BadUserInput, SignInErrorCode, SignInRefused
-from service.external_auth.codes import Draft, VerifiedClaims, read_named_subject, run_checks
+from service.external_auth.codes import Draft, VerifiedClaims, read_name_of, run_checks
 from service.external_auth.front_door import FrontDoor, FrontDoorKeeper
 from service.external_auth.policy import EmailLinking
 from service.external_auth.policy_changes import LARGEST_CLOCK_SKEW
@@ -199,10 +200,9 @@ async def _count_failure(visit: Visit, desk: ExchangeDesk, refusal: SignInRefuse
 
 async def _note_refusal(refusal: SignInRefused, draft: Draft, visit: Visit) -> None:
     """After the rollback, in a transaction of its own. Who it was is the user, where there is one, else what the code says."""
-    subject = read_named_subject(draft)
-    email = subject.email if isinstance(subject, EmailClaim) else None
-    named_id = subject.id if isinstance(subject, UserClaim | IdClaim) else None
-    user_id = refusal.user_id or named_id
+    name = read_name_of(draft)
+    email = name.email if isinstance(name, EmailClaim) else None
+    user_id = refusal.user_id or await _id_of(name)
     await record_hourly(
         Action.SIGN_IN_REFUSED,
         Actor(f"code:{draft.signer.id}", visit.client.ip_address),
@@ -213,3 +213,16 @@ async def _note_refusal(refusal: SignInRefused, draft: Draft, visit: Visit) -> N
         detail={"code": refusal.code, "reason": refusal.reason} | ({"email": email} if email else {}),
         reference=refusal.reference,
     )
+
+
+async def _id_of(name: IdClaim | EmailClaim | None) -> str | None:
+    """A person has an id, an external id and an email: whichever a code names, the events are of one user."""
+    match name:
+        case IdClaim(id=user_id):
+            user = await find_by_id_claim(user_id)
+            return user.id if user else user_id
+        case EmailClaim(email=email):
+            user = await find_by_email(email)
+            return user.id if user else None
+        case None:
+            return None

@@ -5,14 +5,14 @@ cannot disagree.
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import timedelta
 
 from service.accounts.metadata import JsonObject
 from service.accounts.models import User
 from service.accounts.provisioning import Create, Decision, Link, Refuse, SignIn, decide, refusal
 from service.accounts.seats import count_seats
 from service.accounts.subjects import EmailClaim, IdClaim, UserClaim
-from service.clock import now
+from service.clock import now, to_the_second
 from service.errors import SignInErrorCode, SignInRefused
 from service.external_auth.codes import CHECKS, Check, Draft, read_jti_of
 from service.external_auth.exchange import ExchangeDesk, used_code_id
@@ -157,7 +157,7 @@ def _describe_times(draft: Draft) -> str:
 def _relative(seconds: float) -> str:
     if abs(seconds) > 10**9:
         return "is decades away"
-    moment = datetime.fromtimestamp(now().timestamp() + seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    moment = to_the_second(now() + timedelta(seconds=seconds))
     return f"in {seconds:.0f} s ({moment})" if seconds >= 0 else f"{-seconds:.0f} s ago ({moment})"
 
 

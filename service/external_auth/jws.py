@@ -8,6 +8,7 @@ no text and no bytes raise anything else.
 import base64
 import json
 import re
+import sys
 from typing import Final, NoReturn
 
 from service.accounts.identifiers import name_type
@@ -16,6 +17,7 @@ from service.errors import SignInErrorCode, SignInRefused
 
 MAX_CODE_BYTES: Final = 8192
 MAX_JSON_LEVELS: Final = 100
+MAX_DIGITS: Final = sys.int_info.default_max_str_digits  # 4,300: Python reads no longer integer
 """Far more than anyone nests, far less than Python's stack holds: so the answer never depends on who calls."""
 
 _SEGMENTS = 3
@@ -100,8 +102,6 @@ def parse_object(part: str, raw: bytes) -> JsonObject:
         raise _malformed(f"the {part} {problem}") from None
     except json.JSONDecodeError:
         raise _malformed(f"the {part} is not JSON") from None
-    except ValueError:  # Python's own bound on the digits of an integer
-        raise _malformed(f"the {part} has a number that is too long") from None
     if not isinstance(value, dict):
         raise _malformed(f"the {part} is {name_type(value)}, and must be an object")
     return value
@@ -130,7 +130,14 @@ def _refuse_constant(_: str) -> NoReturn:
     raise _NotStrictJson("has NaN or Infinity, which are not JSON")
 
 
-_STRICT_JSON = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
+def _parse_int(digits: str) -> int | float:
+    """What is longer than that is infinity, which no claim may be either."""
+    return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
+
+
+_STRICT_JSON = json.JSONDecoder(
+    object_pairs_hook=_unique_members, parse_constant=_refuse_constant, parse_int=_parse_int
+)
 
 
 def _is_deeper(value: JsonValue, levels: int) -> bool:

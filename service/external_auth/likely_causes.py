@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from service.clock import to_the_second
 from service.external_auth.codes import ALGORITHM, Draft, SigningSecret, find_signer, has_whole_signature
 from service.external_auth.models import JwtSecret
 from service.external_auth.secrets import JwtSecretStatus, status_of
@@ -48,10 +49,10 @@ def describe_secret(row: JwtSecret) -> str:
 def _explain_known_signer(row: JwtSecret, draft: Draft, at: datetime) -> str:
     name = describe_secret(row)
     match status_of(row, at):
-        case JwtSecretStatus.REVOKED:
-            return f"It was signed with the secret {name}, which was revoked at {row.revoked_at}. Give the signing program the current one."
-        case JwtSecretStatus.RETIRED:
-            return f"It was signed with the secret {name}, which retired at {row.retires_at}. Give the signing program the current one."
+        case JwtSecretStatus.REVOKED if row.revoked_at:
+            return f"It was signed with the secret {name}, which was revoked at {to_the_second(row.revoked_at)}. Give the signing program the current one."
+        case JwtSecretStatus.RETIRED if row.retires_at:
+            return f"It was signed with the secret {name}, which retired at {to_the_second(row.retires_at)}. Give the signing program the current one."
         case _:
             return f"It was signed with the secret {name}, but its kid names {draft.header.get('kid')!r}. Let kid name the secret that signs."
 

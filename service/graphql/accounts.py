@@ -108,7 +108,8 @@ class AccountMutations:
         return User.of(await invite(email, role, by, info.context.instance.email_desk))
 
     @strawberry.mutation(
-        description="Set the email or the external id; null clears it, left out leaves it. CONFLICT where another user has it."
+        description="Set the email or the external id; null clears it, left out leaves it. CONFLICT where another user has it, and for"
+        " an admin's email that is to be cleared. An API key changes no admin's email: FORBIDDEN. NOT_FOUND, BAD_USER_INPUT."
     )
     async def update_user(
         self,
@@ -121,8 +122,14 @@ class AccountMutations:
             strawberry.Maybe[str | None], strawberry.argument(description="The new external id, or null for none.")
         ] = None,
     ) -> User | None:
-        by = info.context.caller.require_admin()
-        user = await administration.update_user(id, by, email=_given(email), external_id=_given(external_id))
+        caller = info.context.caller
+        user = await administration.update_user(
+            id,
+            caller.require_admin(),
+            email=_given(email),
+            external_id=_given(external_id),
+            in_person=caller.session is not None,
+        )
         return User.of(user)
 
     @strawberry.mutation(

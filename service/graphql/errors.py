@@ -5,6 +5,7 @@ graphql-core's own findings about a request are repeated to whoever sent it, and
 gets a neutral sentence and a reference, the log gets the exception under the same reference.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
@@ -19,6 +20,13 @@ MAX_MESSAGE = 500
 """Characters of a message at most: graphql-core repeats names from the request, and those may be 64 KiB long."""
 
 INTERNAL_MESSAGE = "Something went wrong on our side. If it happens again, tell your administrator the reference."
+# As graphql-core words it: what stands before the value stays, the value goes.
+_QUOTED_VALUES = (
+    re.compile(r"( cannot represent [\w -]*value): .*?(?=\. Did you mean |$)", re.DOTALL),
+    re.compile(r"(), found: .*(?=\.$)", re.DOTALL),
+    re.compile(r"(\?) Found: .*", re.DOTALL),
+    re.compile(r"(\bValue) '.*'(?= does not exist in )", re.DOTALL),
+)
 _LEFT_OUT_NOT_NULL = "This may be left out, but it cannot be null."
 
 
@@ -46,7 +54,7 @@ def bad_user_input(message: str) -> FormattedError:
 
 def request_error(error: GraphQLError) -> FormattedError:
     """What graphql-core found wrong before anything ran: syntax, validation, the operation's name, its variables."""
-    return _placed(bad_user_input(error.message), error)
+    return _placed(bad_user_input(_public_message(error)), error)
 
 
 def refusal_error(refusal: RequestRefused) -> FormattedError:
@@ -105,8 +113,16 @@ def _is_the_clients(error: GraphQLError) -> bool:
 
 
 def _public_message(error: GraphQLError) -> str:
-    """Strawberry's words for a forbidden null are advice to whoever wrote the schema."""
-    return _LEFT_OUT_NOT_NULL if "'Maybe[" in error.message else error.message
+    """Strawberry's words for a forbidden null are advice to whoever wrote the schema.
+
+    The value that was wrong is left out: it may be a code that stands in the wrong place, and clients report errors.
+    """
+    if "'Maybe[" in error.message:
+        return _LEFT_OUT_NOT_NULL
+    message = error.message
+    for quoted in _QUOTED_VALUES:
+        message = quoted.sub(r"\1", message)
+    return message
 
 
 def _without_document(cause: BaseException) -> BaseException:

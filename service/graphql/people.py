@@ -56,7 +56,9 @@ class User:
         context = info.context
         _require_self_or_reader(context, self.row)
         wanted = Slice(first=_SESSIONS_SHOWN if first is None else first, after=after)
-        page = await (list_sessions(self.row).page(wanted) if after else context.first_sessions(self.row, wanted.size))
+        page = await (
+            list_sessions(self.row).page(wanted) if after is not None else context.first_sessions(self.row, wanted.size)
+        )
         return Connection(
             page=page,
             node_of=partial(_session_of, context, self.row),

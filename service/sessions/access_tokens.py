@@ -6,7 +6,7 @@ A key is published (`NEXT`) long before it signs anything, so a verifier with a 
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import jwt
@@ -74,7 +74,7 @@ async def issue_access_token(session: LiveSession, settings: Settings, cipher: C
     }
     key = _private_key(cipher, row["encrypted_private_key"])
     token = jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": row["kid"]})
-    return AccessToken(token, datetime.fromtimestamp(expires_at, tz=now().tzinfo))
+    return AccessToken(token, datetime.fromtimestamp(expires_at, tz=UTC))
 
 
 async def published_keys(settings: Settings) -> list[dict[str, str]]:
@@ -96,9 +96,8 @@ async def rotate_signing_key(cipher: Cipher, by: Actor) -> str:
     """
     await ensure_signing_keys(cipher)
     async with transaction():
-        await fetch(
-            _LOCK
-        )  # two rotations at once would promote one key twice; in order, or they would wait for each other
+        # Two rotations at once would promote one key twice; locked in order, or they would wait for each other.
+        await fetch(_LOCK)
         await write(_RETIRE, now())
         await write(_PROMOTE)
         await _add_key(SigningKeyState.NEXT, cipher)

@@ -5,6 +5,7 @@ import pytest
 from service.accounts import administration
 from service.accounts.lookup import find_by_id
 from service.accounts.models import UserOrigin, UserRole, UserStatus
+from service.accounts.seats import count_seats
 from service.audit.models import AuditEvent
 from service.errors import BadUserInput, Conflict, NotFound, SignInErrorCode
 from service.instance import Instance
@@ -203,8 +204,22 @@ async def test_deactivated_admin_can_be_deleted_and_made_a_member(instance: Inst
     await admin()
     other = await admin("other@example.com")
     await administration.deactivate_user(other.id, TESTER)
-    await administration.set_role(other.id, UserRole.MEMBER, TESTER)
+    assert (await administration.set_role(other.id, UserRole.MEMBER, TESTER)).role is UserRole.MEMBER
     await administration.delete_user(other.id, TESTER)
+    assert await find_by_id(other.id) is None
+    assert (await count_seats()).used == 1
+
+
+async def test_admin_has_an_email_to_sign_in_by(instance: Instance) -> None:
+    boss, secret = await admin(), await enable(instance)
+    nobodys = (await sign_in(instance, code_of(secret, {"user": {"id": "crm-1"}}))).session.user
+    with pytest.raises(Conflict, match="needs an email"):
+        await administration.set_role(nobodys.id, UserRole.ADMIN, TESTER)
+    await administration.update_user(nobodys.id, TESTER, email="ada@example.com")
+    await administration.set_role(nobodys.id, UserRole.ADMIN, TESTER)
+    await administration.deactivate_user(boss.id, TESTER)
+    with pytest.raises(Conflict, match="last active admin"):
+        await administration.deactivate_user(nobodys.id, TESTER)
 
 
 # ---------------------------------------------------------------- the audit log

@@ -130,7 +130,6 @@ def test_service_made_ids_are_known_by_their_prefix() -> None:
         ("a@XN--BCHER-KVA.example", "a@xn--bcher-kva.example"),
         ("a@stra\u00dfe.example", "a@xn--strae-oqa.example"),
         ("a" * 64 + "@example.com", "a" * 64 + "@example.com"),
-        ("a" * 100 + "@" + "b" * 63 + ".com", "a" * 100 + "@" + "b" * 63 + ".com"),
         ("a@example\u3002com", "a@example.com"),
         ("a@\uff45xample.com", "a@example.com"),
         ("\u0130@example.com", "i\u0307@example.com"),
@@ -176,6 +175,7 @@ MALFORMED = "is not a well-formed email address"
         ("a@" + "\u00fc" * 100 + ".example", MALFORMED),
         ("a@" + "b" * 64 + ".example", MALFORMED),
         ("a@b." + "c" * 64, MALFORMED),
+        ("a" * 65 + "@example.com", MALFORMED),  # RFC 5321, 4.5.3.1.1
     ],
 )
 def test_email_that_cannot_be_is_refused_with_the_reason(value: object, reason: str) -> None:

@@ -481,6 +481,35 @@ def test_sessions_end_one_by_one_and_all_together(panel: Panel) -> None:
     assert "Nobody is signed in as this user" in panel.page(USER, id=user_id)
 
 
+@pytest.mark.parametrize("external_id", [" crm 7 ", "crm"])
+def test_only_what_was_changed_on_the_page_is_changed(external_id: str, panel: Panel) -> None:
+    user_id, unique = new_user_id(), new_user_id()
+    external_id = external_id.replace("crm", unique)
+    sign_in_by_code(panel.site, user_id, email=f"{unique}@example.com")
+    panel.done(USER, action="update", id=user_id, externalId=external_id, emailBefore="", externalIdBefore=user_id)
+    page = panel.get(USER, id=user_id).text
+    for hidden in (
+        f'name="emailBefore" value="{unique}@example.com"',
+        f'name="externalIdBefore" value="{external_id}"',
+    ):
+        assert hidden in page
+    before = {"emailBefore": f"{unique}@example.com", "externalIdBefore": external_id}
+
+    sign_in_by_code(panel.site, external_id, email=f"{unique}-new@example.com")  # after the page was loaded
+    panel.done(USER, action="update", id=user_id, email=before["emailBefore"], externalId=f"{external_id}!", **before)
+
+    user = panel.site.find(user_id)
+    assert user
+    assert (user.email, user.external_id) == (f"{unique}-new@example.com", f"{external_id}!")
+    assert "user.updated" in panel.get("/admin/audit", userId=user_id).text.split("<tbody>")[1]
+
+
+def test_history_of_an_id_with_spaces_around_it_is_found(panel: Panel) -> None:
+    user_id = f" {new_user_id()} "
+    sign_in_by_code(panel.site, user_id)
+    assert "user.created" in panel.get("/admin/audit", userId=user_id).text.split("<tbody>")[1]
+
+
 def test_email_and_external_id_are_changed_and_cleared(panel: Panel) -> None:
     user_id = new_user_id()
     sign_in_by_code(panel.site, user_id)
@@ -488,10 +517,11 @@ def test_email_and_external_id_are_changed_and_cleared(panel: Panel) -> None:
     found = panel.site.find(user_id)
     assert found
     assert (found.email, found.external_id) == (f"{user_id}@example.com", f"{user_id}-b")
-    response = panel.post(USER, action="update", id=user_id, email="boss@example.com", externalId="")
+    before = {"emailBefore": f"{user_id}@example.com", "externalIdBefore": f"{user_id}-b"}
+    response = panel.post(USER, action="update", id=user_id, email="boss@example.com", externalId="", **before)
     assert response.status_code == 409
     assert 'role="alert"' in response.text
-    panel.done(USER, action="update", id=user_id, email="", externalId="")
+    panel.done(USER, action="update", id=user_id, email="", externalId="", **before)
     found = panel.site.find(user_id)
     assert found
     assert (found.email, found.external_id) == (None, None)

@@ -40,6 +40,7 @@ def code_of(claims: JsonObject) -> str:
         (SINGLE_USE, {"exp": NOW + 1, "jti": "j"}),
         (SINGLE_USE, {"exp": NOW + 1, "jti": "\U0001f600" * 255}),
         (SINGLE_USE, {"exp": NOW + 1, "jti": " "}),
+        (SINGLE_USE, {"exp": NOW + 1, "jti": "a\0b\n"}),
         (ISSUED, {"iss": "crm"}),
         (ADDRESSED, {"aud": "doorcode"}),
         (ADDRESSED, {"aud": ["other", "doorcode"]}),
@@ -72,7 +73,7 @@ def test_code_that_meets_the_policy_is_accepted(policy: Policy, claims: JsonObje
         (SINGLE_USE, {"exp": NOW + 1, "jti": None}, "jti is missing: the policy here accepts each code once"),
         *(
             (SINGLE_USE, {"exp": NOW + 1, "jti": jti}, "jti must be a string of 1 to 255 characters")
-            for jti in ("", "x" * 256, 1, True, ["j"], "a\0b", "a\nb", "\ud800")
+            for jti in ("", "x" * 256, 1, True, ["j"], "\ud800")
         ),
         *((ISSUED, {"iss": iss}, "iss must be the issuer") for iss in ("CRM", "", None, 1, ["crm"], {"crm": 1})),
         (ISSUED, {}, "iss must be the issuer that the policy here names"),

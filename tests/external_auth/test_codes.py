@@ -10,14 +10,14 @@ import jwt
 import pytest
 
 from service.accounts.metadata import JsonObject
-from service.accounts.subjects import UserClaim
+from service.accounts.subjects import IdClaim, UserClaim
 from service.errors import SignInErrorCode, SignInRefused
 from service.external_auth.codes import (
     CHECKS,
     Draft,
     SigningSecret,
     find_signer,
-    read_named_subject,
+    read_name_of,
     run_checks,
     sign,
     verify,
@@ -85,7 +85,7 @@ def test_payload_of_a_stranger_is_not_even_decoded() -> None:
         run_checks(draft)
     assert not draft.is_genuine
     assert not hasattr(draft, "payload")
-    assert read_named_subject(draft) is None
+    assert read_name_of(draft) is None
 
 
 def test_refused_code_that_is_genuine_still_tells_whom_it_names() -> None:
@@ -93,7 +93,7 @@ def test_refused_code_that_is_genuine_still_tells_whom_it_names() -> None:
     with pytest.raises(SignInRefused):
         run_checks(draft)
     assert draft.is_genuine
-    assert read_named_subject(draft) == UserClaim("crm-42", None, None)
+    assert read_name_of(draft) == IdClaim("crm-42")
 
 
 def test_signing_key_is_never_short_and_never_shown() -> None:

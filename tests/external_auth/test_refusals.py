@@ -188,6 +188,30 @@ async def test_hostile_codes_that_are_refused_change_nothing_but_the_audit_log(i
         assert event.user_id is None or len(event.user_id) <= 255
 
 
+async def test_whichever_way_a_code_names_a_user_the_refusals_are_one_event(instance: Instance) -> None:
+    ada, secret = await member("ada@example.com"), await enable(instance)
+    await administration.update_user(ada.id, TESTER, external_id="crm-1")
+    with time_machine.travel(NOON, tick=False):
+        for claims in ({"id": "crm-1"}, {"id": ada.id}, {"email": "ada@example.com"}, {"user": {"id": "crm-1"}}):
+            await refusal_of(instance, code_of(secret, {**claims, "exp": 1}))
+    assert [(event.user_id, event.count) for event in await refused_events()] == [(ada.id, 4)]
+
+
+async def test_code_with_something_wrong_in_it_still_names_its_person(instance: Instance) -> None:
+    secret, deep = await enable(instance), [[[[[[[[[1]]]]]]]]]
+    with time_machine.travel(NOON, tick=False):
+        for person in ("a", "b"):
+            for user in ({"email": "bad"}, {"email": 7}, {"deep": deep}):
+                refused = await refusal_of(instance, code_of(secret, {"user": {"id": person, **user}}))
+                assert refused.code == "INVALID_CLAIMS"
+        await refusal_of(instance, code_of(secret, {"user": {"email": "Ada@Example.com"}}))
+        await refusal_of(instance, code_of(secret, {"user": "ada"}))
+    found = [(event.user_id, detail_of(event).get("email"), event.count) for event in await refused_events()]
+    assert sorted(found, key=repr) == sorted(
+        [("a", None, 3), ("b", None, 3), (None, "ada@example.com", 1), (None, None, 1)], key=repr
+    )
+
+
 @pytest.mark.parametrize("hostile", [h for h in HOSTILE if h.expected is None], ids=str)
 async def test_odd_but_legal_code_signs_in_a_new_user(instance: Instance, hostile: HostileCode) -> None:
     secret = await enable(instance)

@@ -301,6 +301,25 @@ async def test_no_api_key_makes_admins_by_any_way(api: Api, instance: Instance) 
     }
 
 
+async def test_api_key_takes_no_admin_s_place_by_its_email(api: Api, instance: Instance) -> None:
+    """Whoever gets the mails of an admin signs in as that admin."""
+    callers = await all_callers(instance)
+    key, boss = callers.headers["ADMIN key"], callers.admin
+    change = "mutation($id:ID!,$email:String){updateUser(id:$id,email:$email){email}}"
+    await api.payload("{viewer{id}}", headers=key)
+    before = await everything()
+    for email in ("evil@example.com", None):
+        assert await api.error_code(change, {"id": boss.id, "email": email}, headers=key) == FORBIDDEN
+    assert await everything() == before
+    for person, headers in ((callers.member, key), (boss, callers.headers["admin"])):
+        email = f"new-{person.email}"
+        assert await api.ask(change, {"id": person.id, "email": email}, headers=headers) == {
+            "updateUser": {"email": email}
+        }
+    same = {"id": boss.id, "email": f"NEW-{boss.email}"}
+    assert await api.ask(change, same, headers=key) == {"updateUser": {"email": f"new-{boss.email}"}}
+
+
 async def test_demoted_or_deactivated_admin_has_no_rights_at_the_next_request(api: Api, instance: Instance) -> None:
     await admin("stays@example.com")
     boss = await admin("boss@example.com")

@@ -79,6 +79,14 @@ async def test_page_that_cannot_be_is_bad_user_input(
     assert await api.error_code(USERS, variables, token=token) == "BAD_USER_INPUT"
 
 
+async def test_cursor_that_is_empty_is_bad_user_input_everywhere(api: Api, instance: Instance) -> None:
+    """A client that has lost its cursor would read the first page for ever."""
+    token = await admin_token()
+    for field in ('users(first:1,after:"")', 'auditLog(first:1,after:"")', 'viewer{sessions(first:1,after:"")'):
+        document = "{" + field + "{nodes{id}}" + ("}" if field.startswith("viewer") else "") + "}"
+        assert await api.error_code(document, token=token) == "BAD_USER_INPUT", field
+
+
 async def test_cursor_of_another_order_is_bad_user_input(api: Api, instance: Instance) -> None:
     token = await admin_token()
     cursor = (await api.ask(USERS, {"first": 1}, token=token))["users"]["pageInfo"]["endCursor"]

@@ -148,7 +148,7 @@ HEADER_JSON = [
     with_header("header with invalid UTF-8", b'{"alg":"HS256","x":"\xff"}', MALFORMED),
     with_header("header with NaN", b'{"alg":"HS256","x":NaN}', MALFORMED),
     with_header("header nested to 5000 levels", b'{"alg":"HS256","x":' + b"[" * 2500 + b"]" * 2500 + b"}", MALFORMED),
-    with_header("header with an integer of 5000 digits", b'{"alg":"HS256","x":' + b"9" * 5000 + b"}", MALFORMED),
+    with_header("header with an integer of 5000 digits", b'{"alg":"HS256","x":' + b"9" * 5000 + b"}", None),
 ]
 
 PAYLOAD_JSON = [
@@ -177,7 +177,7 @@ PAYLOAD_JSON = [
     with_payload("payload compressed (gzip)", gzip.compress(b'{"id":"x"}'), MALFORMED),
     with_payload("payload with NaN nobody reads", b'{"user":{"id":"x"},"x":NaN}', MALFORMED),
     with_payload("payload with -Infinity nobody reads", b'{"user":{"id":"x"},"x":-Infinity}', MALFORMED),
-    with_payload("payload with 5000 digits nobody reads", b'{"user":{"id":"x"},"x":' + b"9" * 5000 + b"}", MALFORMED),
+    with_payload("payload with 5000 digits nobody reads", b'{"user":{"id":"x"},"x":' + b"9" * 5000 + b"}", None),
     with_payload("payload nested to 101 levels", _nested(100), MALFORMED),
     with_payload("payload nested to 3000 levels", _nested(2999), MALFORMED),
     with_payload("payload of open brackets alone", b"[" * 6000, MALFORMED),

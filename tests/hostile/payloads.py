@@ -32,12 +32,12 @@ TIMES = [
     *(
         _raw_time(claim, number, BAD_CLAIMS)
         for claim in _TIMES
-        for number in ("1e400", "-1e400", "9" * 400, "-" + "9" * 400, "9" * 4000)
+        for number in ("1e400", "-1e400", "9" * 400, "-" + "9" * 400, "9" * 4000, "9" * 5000, "-" + "9" * 5000)
     ),
     *(
         _raw_time(claim, number, MALFORMED)
         for claim in _TIMES
-        for number in ("NaN", "Infinity", "-Infinity", "9" * 5000, "01", "+1", ".5", "1.", "0x10")
+        for number in ("NaN", "Infinity", "-Infinity", "01", "+1", ".5", "1.", "0x10")
     ),
     *(
         _raw_time("exp", number, EXPIRED)

@@ -239,6 +239,25 @@ def test_return_to_that_is_given_twice_is_taken_as_the_root(app_site: Site) -> N
         assert client.get("/", params=query).headers["location"] == f"{APP}/"
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("fe80::1%" + "a" * 100, "fe80::1"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("unknown", None),
+        ("x" * 1_000, None),
+    ],
+)
+def test_session_s_address_is_one_whatever_a_proxy_says(app_site: Site, forwarded: str, address: str | None) -> None:
+    with app_site.client() as client:
+        code = app_site.code_for(user_id := new_user_id())
+        response = client.get("/", params={"externalAuthCode": code}, headers={"X-Forwarded-For": forwarded})
+    assert response.status_code == 303
+    [session] = sessions_of(app_site, user_id)
+    assert session.ip_address == address
+
+
 def test_session_says_where_it_was_opened_from(app_site: Site, sqlite_site: Site) -> None:
     """Only a proxy that the operator names is believed."""
     forwarded = {"X-Forwarded-For": "203.0.113.9", "User-Agent": "a browser"}

@@ -15,14 +15,15 @@ _FILTERS = ("action", "userId", "from", "until")
 async def show_audit_log(desk: Desk) -> Response:
     """`GET /admin/audit`."""
     data = await desk.run("audit_log", after=desk.asked("after"), filter=_filter(desk))
-    kept = {name: value for name in _FILTERS if (value := desk.asked(name))}
+    filters = {name: desk.asked_exactly(name) for name in _FILTERS}
+    kept = {name: value for name, value in filters.items() if value}
     events = data["auditLog"]
     older = events["pageInfo"]["hasNextPage"]
     return desk.show(
         "audit.html",
         events=events,
         seat_usage=data["seatUsage"],
-        filters={name: desk.asked(name) for name in _FILTERS},
+        filters=filters,
         actions=list(Action),
         older=f"{AUDIT}?{urlencode(kept | {'after': events['pageInfo']['endCursor']})}" if older else None,
         newest=f"{AUDIT}?{urlencode(kept)}" if desk.asked("after") else None,
@@ -30,7 +31,7 @@ async def show_audit_log(desk: Desk) -> Response:
 
 
 def _filter(desk: Desk) -> dict[str, object]:
-    chosen: dict[str, object | None] = {"action": desk.asked("action"), "userId": desk.asked("userId")}
+    chosen: dict[str, object | None] = {"action": desk.asked("action"), "userId": desk.asked_exactly("userId")}
     first, last = _day(desk.asked("from")), _day(desk.asked("until"))
     chosen["after"] = _moment(first - timedelta(days=1), time.max) if first else None
     chosen["before"] = _moment(last + timedelta(days=1), time.min) if last else None

@@ -78,6 +78,10 @@ class Desk:
         """A parameter of the address; None where it is absent or empty."""
         return self.request.query_params.get(name, "").strip() or None
 
+    def asked_exactly(self, name: str) -> str | None:
+        """The same to the letter: ids are compared exactly, and may begin or end with a space."""
+        return self.request.query_params.get(name) or None
+
     async def run(self, operation: str, /, **variables: object) -> dict[str, Any]:
         """Run one of the panel's operations as this admin."""
         return await operations.run(operation, self.instance, self.caller, **variables)

@@ -46,9 +46,10 @@ async def _show(desk: Desk, user_id: str, problem: str | None, status: int) -> R
 
 
 async def _update(desk: Desk, user_id: str, form: FormData) -> Response:
-    await desk.run(
-        "update_user", id=user_id, email=text_of(form, "email") or None, externalId=text_of(form, "externalId") or None
-    )
+    """Only what was changed on the page: what a code has brought up to date since it was loaded is not undone."""
+    typed = {"email": text_of(form, "email"), "externalId": exact_text_of(form, "externalId")}
+    changed = {name: text or None for name, text in typed.items() if text != exact_text_of(form, f"{name}Before")}
+    await desk.run("update_user", id=user_id, **changed)
     return desk.go(USER, id=user_id, done="updated")
 
 

@@ -82,6 +82,12 @@ def _order(desk: Desk) -> UserOrder:
     return UserOrder(asked) if asked in UserOrder.__members__ else UserOrder.CREATED_AT_DESC
 
 
+def _steady_order(desk: Desk) -> UserOrder:
+    """For what is read page by page while people come and go: who is seen meanwhile would be skipped, or come twice."""
+    order = _order(desk)
+    return UserOrder.CREATED_AT_DESC if order is UserOrder.LAST_SEEN_AT_DESC else order
+
+
 class _Links:
     """Addresses of the same list with something changed."""
 
@@ -108,7 +114,7 @@ async def _lines(desk: Desk, page: dict[str, Any]) -> AsyncIterator[str]:
 
 
 async def _read(desk: Desk, after: str | None) -> dict[str, Any]:
-    data = await desk.run("export_users", after=after, filter=_filter(desk), orderBy=_order(desk))
+    data = await desk.run("export_users", after=after, filter=_filter(desk), orderBy=_steady_order(desk))
     users: dict[str, Any] = data["users"]
     return users
 
