@@ -40,6 +40,7 @@ from service.web.front_page import sign_out
 from service.web.link_login import enter
 from service.web.requests import instance_of
 from service.web.short_cut import ShortCut
+from service.web.speculation import NothingAheadOfTime
 from service.web.widget import serve_widget
 
 PURGE_EVERY = 60  # seconds
@@ -60,6 +61,7 @@ def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
         middleware=[
             Middleware(Boundary, settings=settings),
             *_proxy_headers(settings),
+            Middleware(NothingAheadOfTime),
             Middleware(ShortCut, route=graphql),
         ],
         exception_handlers={HTTPException: _answer_http_exception(settings)},

@@ -5,6 +5,8 @@ import hmac
 import os
 import tempfile
 from base64 import urlsafe_b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -67,6 +69,23 @@ def _hmac(key: bytes, text: str) -> str:
 def open_cipher(settings: Settings) -> Cipher:
     """The operator's keys, else the one in the data directory, which is made where there is none."""
     return Cipher(settings.encryption_keys or (_key_of(settings.data_dir),))
+
+
+@contextmanager
+def cipher_that_fits(settings: Settings) -> Iterator[Cipher]:
+    """The same, for a start that finds out whether it fits.
+
+    A key that was made and then does not fit what the database holds is taken away again: it would pass for the one
+    that is missing, and get into the backups.
+    """
+    path = settings.data_dir / KEY_FILE
+    is_new = not settings.encryption_keys and not path.exists()
+    try:
+        yield open_cipher(settings)
+    except SettingsError:
+        if is_new:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _key_of(data_dir: Path) -> str:

@@ -10,7 +10,7 @@ from service.database import is_migrated, is_unreachable, migrate, open_database
 from service.database.connection import refuse_unreachable
 from service.email_login.desk import EmailDesk
 from service.email_login.outbox import Outbox, renew_mail_encryption
-from service.encryption import Cipher, open_cipher
+from service.encryption import Cipher, cipher_that_fits
 from service.external_auth.exchange import ExchangeDesk
 from service.external_auth.front_door import FrontDoorKeeper
 from service.external_auth.secrets import renew_secret_encryption
@@ -36,16 +36,16 @@ async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
 
     SQLite is migrated on the way. On PostgreSQL that is the operator's own step, `doorcode migrate`.
     """
-    cipher = open_cipher(settings)
     if settings.uses_sqlite:
         await migrate(settings)
     async with open_database(settings):
         await _check_database(settings)
-        await renew_secret_encryption(cipher)
-        await renew_key_encryption(cipher)
-        await renew_mail_encryption(cipher)
-        await renew_shown_encryption(cipher)
-        await ensure_signing_keys(cipher)
+        with cipher_that_fits(settings) as cipher:
+            await renew_secret_encryption(cipher)
+            await renew_key_encryption(cipher)
+            await renew_mail_encryption(cipher)
+            await renew_shown_encryption(cipher)
+            await ensure_signing_keys(cipher)
         yield _instance(settings, cipher)
 
 

@@ -6,23 +6,38 @@ Every name, default and meaning is the contract's (§7). What is wrong raises `S
 import ipaddress
 import os
 from collections.abc import Mapping
-from email.message import EmailMessage
 from enum import StrEnum
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-import idna
-import limits
-from cryptography.fernet import Fernet
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from dotenv.parser import parse_stream
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from service.setting_values import (
+    AppUrl,
+    CookieDomain,
+    DatabaseUrl,
+    FernetKeys,
+    LowerCase,
+    MailFrom,
+    Networks,
+    Origin,
+    Origins,
+    Rate,
+    RateLimitUrl,
+    SmtpUrl,
+    Switch,
+    Token,
+)
 
 PREFIX = "DOORCODE_"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
+DEFAULT_PUBLIC_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
 _SECRET_OF_THE_INTEGRATOR = f"{PREFIX}JWT_SECRET"  # what the signing samples read it from
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 LONGEST_SESSION = 400 * 24 * 3600  # seconds; browsers keep no cookie longer (RFC 6265bis, 5.5)
 
 
@@ -47,147 +62,30 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _comma_separated(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _origin(value: str) -> str:
-    url = urlsplit(value)
-    if (
-        url.scheme not in ("http", "https")
-        or not url.hostname
-        or url.username
-        or url.path not in ("", "/")
-        or url.query
-        or url.fragment
-    ):
-        raise ValueError(
-            f"'{value}' is not an origin; write scheme://host[:port], for example https://chat.example.com"
-        )
-    _check_port(url)
-    if "*" in url.hostname:
-        raise ValueError(f"'{value}' has a wildcard, which no browser sends; write each origin")
-    # As browsers write it in `Origin`: lower case, A-form, no default port.
-    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
-    if not host.isascii():
-        host = idna.encode(host, uts46=True).decode()
-    port = "" if url.port in (None, _DEFAULT_PORTS[url.scheme]) else f":{url.port}"
-    return f"{url.scheme}://{host}{port}"
-
-
-def _app_url(value: str) -> str:
-    url = urlsplit(value)
-    if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
-        raise ValueError(f"'{value}' is not a web address without query or fragment")
-    _check_port(url)
-    return value
-
-
-def _database_url(value: str) -> str:
-    if value.startswith("sqlite://") and value.removeprefix("sqlite://") not in ("", "/", ":memory:"):
-        return value
-    url = urlsplit(value)
-    if url.scheme in ("postgres", "postgresql") and url.path.strip("/"):
-        _check_port(url)
-        return value
-    raise ValueError("write sqlite://<path of a file> or postgres://user:pass@host:port/name")
-
-
-def _fernet_key(value: str) -> str:
-    try:
-        Fernet(value)
-    except ValueError as error:
-        raise ValueError("a key is not a Fernet key (32 bytes, base64url)") from error
-    return value
-
-
-def _network(value: str) -> str:
-    ipaddress.ip_network(value, strict=False)
-    return value
-
-
-def _rate(value: str) -> str:
-    if value != "off" and len(limits.parse_many(value)) != 1:
-        raise ValueError("write one rate, such as 60/minute, or off")
-    return value
-
-
-def _rate_limit_url(value: str) -> str:
-    if value == "memory://" or value.startswith(("redis://", "rediss://")):
-        _check_port(urlsplit(value))
-        return value
-    raise ValueError("write memory:// or redis://host:port/0")
-
-
-def _smtp_url(value: str) -> str:
-    url = urlsplit(value)
-    if url.scheme not in ("smtp", "smtps", "smtp+starttls") or not url.hostname:
-        raise ValueError("write smtp://user:pass@host:port, smtps://… for TLS from the start, or smtp+starttls://…")
-    _check_port(url)
-    return value
-
-
-def _check_port(url: SplitResult) -> None:
-    """In words of our own: what is taken for the port may be the rest of a password with a slash in it."""
-    try:
-        _ = url.port
-    except ValueError:
-        raise ValueError(
-            "the port must be a number between 0 and 65535; a slash in a password is written %2F"
-        ) from None
-
-
-def _mail_from(value: str) -> str:
-    message = EmailMessage()
-    if value.isprintable():  # anything else could begin another header
-        message["From"] = value
-    sender = message["From"]
-    if sender is None or sender.defects or len(sender.addresses) != 1 or not sender.addresses[0].domain:
-        raise ValueError("write an address, or a name and an address: Example <sign-in@example.com>")
-    return value
-
-
-def _cookie_domain(value: str) -> str:
-    domain = value.lstrip(".").lower()
-    if "." not in domain or ":" in domain or "/" in domain:
-        raise ValueError(f"'{value}' is not a domain such as example.com")
-    return domain
-
-
-def _switch(value: object) -> object:
-    return {"on": True, "off": False}.get(value.lower(), value) if isinstance(value, str) else value
-
-
-_Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_comma_separated)]
-_Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_comma_separated)]
-_FernetKeys = Annotated[tuple[Annotated[str, AfterValidator(_fernet_key)], ...], BeforeValidator(_comma_separated)]
-_Switch = Annotated[bool, BeforeValidator(_switch)]
-
-
 class Settings(BaseModel):
     """Everything the operator can set (contract §7), checked and complete. Lifetimes are in seconds."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     data_dir: Path = Path("data")
-    database_url: Annotated[str, AfterValidator(_database_url)] = ""
-    encryption_keys: _FernetKeys = ()
-    public_url: Annotated[str, AfterValidator(_origin)] = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
-    insecure_http: bool = False
-    app_url: Annotated[str, AfterValidator(_app_url)] | None = None
-    allowed_origins: _Origins = ()
-    cookie_domain: Annotated[str, AfterValidator(_cookie_domain)] | None = None
+    database_url: DatabaseUrl = ""
+    encryption_keys: FernetKeys = ()
+    public_url: Origin = DEFAULT_PUBLIC_URL
+    insecure_http: Switch = False
+    app_url: AppUrl | None = None
+    allowed_origins: Origins = ()
+    cookie_domain: CookieDomain | None = None
     access_token_audience: Annotated[str, Field(min_length=1, max_length=255)] = "doorcode"
     session_lifetime: Annotated[int, Field(ge=1, le=LONGEST_SESSION)] = 604_800
     access_token_lifetime: Annotated[int, Field(ge=1, le=86_400)] = 600
-    smtp_url: Annotated[str, AfterValidator(_smtp_url)] | None = None
-    mail_from: Annotated[str, AfterValidator(_mail_from)] | None = None
-    rate_limit_url: Annotated[str, AfterValidator(_rate_limit_url)] = "memory://"
-    failed_sign_ins: Annotated[str, AfterValidator(_rate)] = "60/minute"
-    trusted_proxies: _Networks = ()
-    metrics_token: Annotated[str, Field(min_length=1)] | None = None
-    introspection: _Switch = True
-    log_format: LogFormat | None = None
+    smtp_url: SmtpUrl | None = None
+    mail_from: MailFrom | None = None
+    rate_limit_url: RateLimitUrl = "memory://"
+    failed_sign_ins: Rate = "60/minute"
+    trusted_proxies: Networks = ()
+    metrics_token: Token | None = None
+    introspection: Switch = True
+    log_format: Annotated[LogFormat, LowerCase] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -272,7 +170,22 @@ def unknown_settings(environ: Mapping[str, str] | None = None) -> list[str]:
 
 
 def _environment() -> Mapping[str, str]:
-    return {**{name: value for name, value in dotenv_values(".env").items() if value is not None}, **os.environ}
+    return {**_read_env_file(Path(".env")), **os.environ}
+
+
+def _read_env_file(path: Path) -> Mapping[str, str]:
+    """What it says. By itself the library leaves out what it cannot read, and says so to nobody who would act on it."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):  # a virtual environment may have this name
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path.resolve()} cannot be read as UTF-8 text: {error}") from None
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            line = binding.original.line
+            raise SettingsError(f"{path.resolve()}, line {line}: write NAME=value, and close every quotation mark")
+    return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value is not None}
 
 
 def _one_line(error: ValidationError) -> str:

@@ -110,6 +110,29 @@ async def test_key_that_does_not_fit_stops_the_start_with_one_line(environ: dict
             await enable_once(instance)
 
 
+async def test_start_without_the_key_leaves_none_that_would_pass_for_it(
+    sqlite_url: str, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """A backup would keep it, in the place of the right one."""
+    key = tmp_path / "keys" / "encryption.key"
+    settings = load_settings({"DOORCODE_DATABASE_URL": sqlite_url, "DOORCODE_DATA_DIR": str(key.parent)})
+    async with open_instance(settings) as instance:
+        await enable_once(instance)
+    right = key.rename(tmp_path / "kept")
+    with pytest.raises(SettingsError, match=DOES_NOT_FIT):
+        async with open_instance(settings):
+            pass
+    assert not key.exists()
+    right.rename(key)
+    async with open_instance(settings):
+        pass
+    key.write_text(NEW)
+    with pytest.raises(SettingsError, match=DOES_NOT_FIT):
+        async with open_instance(settings):
+            pass
+    assert key.read_text() == NEW, "what was there stays"
+
+
 async def enable_once(instance: Instance) -> None:
     await secrets.enable(instance.cipher, TESTER)
 

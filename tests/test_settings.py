@@ -165,21 +165,25 @@ def test_lists_are_separated_by_commas() -> None:
                 "https://x:port",
                 "https://[::1",
                 "https://x:99999",
+                "https://exa mple.com",
+                "https://a..b",
+                'https://example.com"><script>',
             ],
         ),
         ("INSECURE_HTTP", ["maybe", "2"]),
         ("APP_URL", ["x", "javascript:alert(1)", "https://", "https://x?y", "https://x#y", "https://x:port", "//x"]),
         ("ALLOWED_ORIGINS", ["*", "null", "https://x/path", "https://a.example,x", "https://*.example.com/"]),
-        ("COOKIE_DOMAIN", ["com", "https://example.com", "example.com:443", "."]),
+        ("COOKIE_DOMAIN", ["com", "https://example.com", "example.com:443", ".", "0.0.1", "a b.com"]),
         ("ACCESS_TOKEN_AUDIENCE", ["x" * 256]),
         ("SESSION_LIFETIME", ["0", "-1", "x", "1.5", "1e9", str(401 * 86_400)]),
         ("ACCESS_TOKEN_LIFETIME", ["0", "x", "86401", "-600"]),
         ("SMTP_URL", ["x", "smtp://", "http://localhost", "smtp://localhost:port"]),
         ("MAIL_FROM", ["x", "a@b@c", "a\nBcc: b@example.com"]),
         ("RATE_LIMIT_URL", ["x", "memory", "http://localhost", "redis://localhost:port/0"]),
-        ("FAILED_SIGN_INS", ["x", "60", "minute", "60/fortnight", "-1/minute"]),
+        ("FAILED_SIGN_INS", ["x", "60", "minute", "60/fortnight", "-1/minute", "0/minute", "5/minute;10/hour"]),
         ("TRUSTED_PROXIES", ["x", "10.0.0.0/33", "proxy.example.com", "10.0.0.1,x"]),
         ("INTROSPECTION", ["maybe", "2"]),
+        ("METRICS_TOKEN", ["t\u00f6k", "two words"]),
         ("LOG_FORMAT", ["xml", "JSONL"]),
     ],
 )
@@ -217,8 +221,10 @@ def test_cookie_domain_must_cover_the_public_url() -> None:
 def test_values_that_are_taken() -> None:
     assert loaded(INTROSPECTION="off").introspection is False
     assert loaded(INTROSPECTION="ON").introspection is True
-    assert loaded(LOG_FORMAT="json").log_format is LogFormat.JSON
-    assert loaded(FAILED_SIGN_INS="off").failed_sign_ins == "off"
+    assert loaded(LOG_FORMAT="JSON").log_format is LogFormat.JSON
+    assert loaded(FAILED_SIGN_INS="OFF").failed_sign_ins == "off"
+    assert loaded(METRICS_TOKEN=" abc ").metrics_token == "abc"
+    assert loaded(PUBLIC_URL="https://sign_in.intra").public_url == "https://sign_in.intra"
     assert loaded(DATABASE_URL="postgresql://u:p%40@h:1/n?sslmode=require").uses_sqlite is False
     assert loaded(SESSION_LIFETIME="60").session_lifetime == 60
     assert loaded(SMTP_URL="smtps://u:p@h:465").smtp_url == "smtps://u:p@h:465"
@@ -244,5 +250,38 @@ def test_environment_wins_over_the_file_and_names_that_are_no_settings_are_told(
     assert (settings.session_lifetime, settings.access_token_lifetime) == (100, 300)
     assert unknown_settings() == ["DOORCODE_PUBIC_URL", "DOORCODE_SESION_LIFETIME"]
     (tmp_path / ".env").write_text("DOORCODE_SESSION_LIFETIME=x\n")
+    assert load_settings({}).session_lifetime == 604_800, "no file is read beside a mapping"
     with pytest.raises(SettingsError, match=r"^DOORCODE_SESSION_LIFETIME: "):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'OTHER=1\nDOORCODE_PUBLIC_URL="https://auth.example.com\n', "line 2: write NAME=value"),
+        ("DOORCODE_PUBLIC_URL=https://auth.example.com".encode("utf-16"), "cannot be read as UTF-8 text"),
+    ],
+)
+def test_file_that_cannot_be_read_stops_the_start(
+    content: bytes, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would start as if nothing had been set: on plain http, with its metrics open."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes(content)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert str(refused.value).startswith(str(tmp_path / ".env"))
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_file_is_read_with_a_byte_order_mark_and_may_be_a_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DOORCODE_SESSION_LIFETIME", raising=False)
+    (tmp_path / ".env").write_text("DOORCODE_SESSION_LIFETIME=100\n", encoding="utf-8-sig")
+    assert load_settings().session_lifetime == 100
+    (tmp_path / ".env").unlink()
+    (tmp_path / ".env").mkdir()
+    assert load_settings().session_lifetime == 604_800

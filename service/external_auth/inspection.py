@@ -19,6 +19,7 @@ from service.external_auth.exchange import ExchangeDesk, used_code_id
 from service.external_auth.likely_causes import (
     describe_secret,
     explain_claims,
+    explain_form,
     explain_signature,
     explain_times,
     find_any_signer,
@@ -117,6 +118,8 @@ def _run(check: Check, draft: Draft, result: Inspection, rows: dict[str, JwtSecr
 
 def _hint(name: str, draft: Draft, rows: dict[str, JwtSecret]) -> str | None:
     match name:
+        case "form":
+            return explain_form(draft.text)
         case "signature":
             return explain_signature(draft, rows, now())
         case "times":

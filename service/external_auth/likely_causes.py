@@ -11,12 +11,26 @@ from service.external_auth.models import JwtSecret
 from service.external_auth.secrets import JwtSecretStatus, status_of
 
 _MILLISECONDS_FROM = 1e11  # seconds of the year 5138, milliseconds of 1973
+_QUOTATION_MARKS = tuple("\"'`")
 _NAMES_OF_OTHERS = ("sub", "userId", "user_id", "uid", "external_id", "externalId", "name")
 
 
 def find_any_signer(draft: Draft) -> SigningSecret | None:
     """The secret whose signature it is, retired and revoked ones included."""
     return find_signer(draft, draft.secrets) if hasattr(draft, "header") else None
+
+
+def explain_form(text: str) -> str | None:
+    """What was probably pasted with the code, or instead of it."""
+    if "externalAuthCode=" in text:
+        return "Likely cause: this is the whole link. The code is what stands behind externalAuthCode= in it."
+    if text.startswith("Bearer "):
+        return "Likely cause: this is the whole header. The code is what stands behind Bearer in it."
+    if any(character.isspace() for character in text):
+        return "Likely cause: a space or a line end got into it when it was copied. Take it out."
+    if text[:1] in _QUOTATION_MARKS or text[-1:] in _QUOTATION_MARKS:
+        return "Likely cause: the quotation marks around it were copied too. Take them off."
+    return None
 
 
 def explain_signature(draft: Draft, rows: dict[str, JwtSecret], at: datetime) -> str:

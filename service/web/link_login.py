@@ -21,8 +21,9 @@ from service.web.forms import given_once, read_form
 from service.web.front_page import show_front_page
 from service.web.pages import page
 from service.web.refusals import redirect_to_refusal
-from service.web.requests import instance_of, is_speculative, member_of
+from service.web.requests import instance_of, member_of
 from service.web.security import see_other, set_session_cookie
+from service.web.speculation import is_speculative, not_ahead_of_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ async def enter(request: Request) -> Response:
 async def _enter_with(request: Request, link: Link) -> Response:
     instance = instance_of(request)
     if is_speculative(request):
-        return _not_ahead_of_time()
+        return not_ahead_of_time()
     if request.method == "HEAD":
         return Response(headers={"Cache-Control": "no-store"})
     if request.method == "GET" and await _codes_work_once(instance):
@@ -85,8 +86,3 @@ def _welcome(grant: Grant, link: Link, settings: Settings) -> Response:
     response = see_other(settings, after_sign_in(settings, link.return_to))
     set_session_cookie(response, settings, Carrier.COOKIE, grant.token, grant.session.expires_at)
     return response
-
-
-def _not_ahead_of_time() -> Response:
-    """Nobody has followed the link yet. It has to be an error: a browser would keep a 204 for the click, and go nowhere."""
-    return Response(status_code=503, headers={"Cache-Control": "no-store", "Vary": "Sec-Purpose, Purpose"})

@@ -8,10 +8,6 @@ from service.authority import Caller, by_session_token, client_of, cookie_name
 from service.instance import Instance
 from service.sessions.models import Carrier
 
-# Chromium and Firefox, older Chromium and Safari, Safari's previews, older Firefox.
-_PURPOSE_HEADERS = ("sec-purpose", "purpose", "x-purpose", "x-moz")
-_SPECULATIVE = ("prefetch", "prerender", "preview")
-
 
 def instance_of(request: Request) -> Instance:
     """The instance that the application's lifespan has opened."""
@@ -26,9 +22,3 @@ async def member_of(request: Request) -> Caller:
     """
     token = request.cookies.get(cookie_name(instance_of(request).settings, Carrier.COOKIE))
     return await by_session_token(token, client_of(request), frozenset({Carrier.COOKIE}))
-
-
-def is_speculative(request: Request) -> bool:
-    """Whether the browser only fetches ahead, before anybody has followed the link."""
-    purposes = " ".join(request.headers.get(name, "") for name in _PURPOSE_HEADERS).lower()
-    return any(word in purposes for word in _SPECULATIVE)

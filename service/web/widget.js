@@ -43,7 +43,7 @@
   const ignore = () => false;
   const until = (time) => Date.parse(time) - Date.now() - clockError;
 
-  /** A minute earlier, or at three quarters of a short life. */
+  /** A minute earlier, or at 3/4 of a short life. */
   const untilRenewal = (time) => until(time) - Math.min(60000, until(time) / 4);
 
   const failure = (what) => Object.assign(new Error(), what, { retryable: RETRYABLE.test(what.code) });
@@ -76,7 +76,7 @@
     });
   }
 
-  /** Sends it again while that may help and somebody waits for it. */
+  /** Sends it again while that may help. */
   async function ask(query, token, variables, isWanted = () => true) {
     for (let tries = 0; ; tries++) {
       try {
@@ -118,8 +118,12 @@
 
   async function renew() {
     const mine = turn;
-    const code = await codeNeeded();
-    if (code && mine == turn) authenticate(code).catch(ignore);
+    try {
+      const code = await codeNeeded();
+      if (code && mine == turn) authenticate(code).catch(ignore);
+    } catch {
+      if (session && mine == turn) timers.push(setTimeout(renew, 9000));
+    }
   }
 
   function keep({ token, expiresAt }) {
@@ -170,7 +174,7 @@
     return current();
   }
 
-  /** A JWT that lasts a while, or null where nobody is signed in. */
+  /** A JWT, or null where nobody is signed in. */
   async function getAccessToken() {
     const of = await getSession();
     if (of && Date.now() > accessToken.renewAt) await (issuing ||= issue(of).finally(() => (issuing = null)));

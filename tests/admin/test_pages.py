@@ -510,6 +510,48 @@ def test_history_of_an_id_with_spaces_around_it_is_found(panel: Panel) -> None:
     assert "user.created" in panel.get("/admin/audit", userId=user_id).text.split("<tbody>")[1]
 
 
+def test_refused_form_stays_as_it_was_typed(panel: Panel) -> None:
+    user_id = new_user_id()
+    sign_in_by_code(panel.site, user_id)
+    fields = {"email": "boss@example.com", "externalId": f"{user_id}-b", "emailBefore": "", "externalIdBefore": user_id}
+    refused = panel.post(USER, action="update", id=user_id, **fields)
+    assert refused.status_code == 409
+    for name in ("email", "externalId"):
+        assert f'name="{name}" value="{fields[name]}"' in refused.text
+    assert "<details open><summary>Delete" not in refused.text
+    wrong = panel.post(USER, action="delete", id=user_id, confirmation="x")
+    assert "<details open><summary>Delete" in wrong.text
+    assert 'name="email" value="boss@example.com"' in panel.post(USERS, email="boss@example.com").text
+    assert 'value="a key"' in panel.post("/admin/api-keys", name="a key", expires="2001-01-01").text
+
+
+def test_problems_are_told_in_the_panel_s_own_words(panel: Panel) -> None:
+    for path, fields in [
+        (AUTHENTICATION, {**POLICY, "clockSkewSeconds": "301"}),
+        (AUTHENTICATION, {**POLICY, "clockSkewSeconds": ""}),
+        (AUTHENTICATION, {**POLICY, "maxLifetimeSeconds": "0"}),
+        ("/admin/seats", {"limit": "2147483648"}),
+        ("/admin/api-keys", {"name": "k", "expires": "2001-01-01"}),
+        (USERS, {"email": "no address"}),
+    ]:
+        [alert] = re.findall(r'role="alert">(.*?)</p>', words(panel.post(path, **fields)))
+        assert "`" not in alert
+        assert "Variable" not in alert
+        assert alert.startswith("The ")
+
+
+def test_invitation_while_nobody_could_use_it_is_warned_of(panel: Panel) -> None:
+    assert "Email login is off" not in panel.page(USERS)
+    panel.done(AUTHENTICATION, action="email-login")
+    try:
+        assert "Email login is off" in panel.page(USERS)
+        with panel.site.client() as client:
+            page = client.post("/admin/login", data={"email": "boss@example.com"}, headers=FROM_HERE)
+        assert "doorcode admin invite" in page.text
+    finally:
+        panel.done(AUTHENTICATION, action="email-login", enabled="1")
+
+
 def test_email_and_external_id_are_changed_and_cleared(panel: Panel) -> None:
     user_id = new_user_id()
     sign_in_by_code(panel.site, user_id)
@@ -587,7 +629,17 @@ def test_seats_that_are_taken_are_told_where_one_is_wanted(panel: Panel) -> None
     assert "No seat is left." not in panel.page(USERS)
 
 
-@pytest.mark.parametrize("limit", ["-1", "x", "1.5", "9999999999", "9" * 40, "²"])
+def test_form_without_its_field_removes_no_limit(panel: Panel) -> None:
+    """A form that was cut off, say."""
+    panel.done("/admin/seats", limit="7")
+    try:
+        assert panel.post("/admin/seats", other="").status_code == 422
+        assert 'value="7"' in panel.page("/admin/seats")
+    finally:
+        panel.done("/admin/seats", limit="")
+
+
+@pytest.mark.parametrize("limit", ["-1", "x", "1.5", "2147483648", "9999999999", "9" * 40, "²"])
 def test_limit_that_is_none_is_told_and_changes_nothing(limit: str, panel: Panel) -> None:
     response = panel.post("/admin/seats", limit=limit)
     assert response.status_code == 422
@@ -616,7 +668,10 @@ def test_api_key_is_shown_once_and_revoked(sit_down: Callable[..., Panel]) -> No
     body, bearer = {"query": "{seatUsage{used}}"}, {"Authorization": f"Bearer {key}"}
     with panel.site.client() as client:
         assert "errors" not in client.post("/graphql", json=body, headers=bearer).json()
-        key_id = listed.split(f'aria-label="Revoke {name}"', 1)[0].rsplit('name="id" value="', 1)[1].split('"', 1)[0]
+        key_id = listed.split(f'#revoke" aria-label="Revoke {name}"', 1)[0].rsplit("?revoke=", 1)[1]
+        asked = panel.page("/admin/api-keys", revoke=key_id)
+        assert "cannot be undone" in asked
+        assert f'name="id" value="{key_id}"' in asked
         assert panel.done("/admin/api-keys", action="revoke", id=key_id) == "/admin/api-keys?done=key-revoked"
         assert "errors" in client.post("/graphql", json=body, headers=bearer).json()
     assert f"Revoke {name}" not in panel.page("/admin/api-keys")

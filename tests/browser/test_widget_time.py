@@ -89,6 +89,30 @@ def test_whoever_says_late_how_to_get_a_code_is_asked_all_the_same(page: Page) -
 
 
 @pytest.mark.usefixtures("signed_in")
+def test_page_that_fails_to_get_a_code_is_asked_again(page: Page, site: Site) -> None:
+    """Its own server may be out of reach for a moment."""
+    page.expose_function("freshCode", lambda: site.code_for(new_user_id()))
+    failing = "async () => { if (++asked < 3) throw new TypeError('Failed to fetch'); return freshCode() }"
+    page.evaluate(f"() => {{ window.asked = 0; Doorcode.onCodeNeeded({failing}) }}")
+
+    page.clock.run_for(minutes(59.6))
+    eventually(page, lambda: events(page) == ["ready", "ready"])
+
+    assert page.evaluate("asked") == 3
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_page_that_never_gets_a_code_is_not_asked_after_the_end(page: Page) -> None:
+    page.evaluate("() => { window.asked = 0; Doorcode.onCodeNeeded(async () => { asked++; throw new Error() }) }")
+    page.clock.run_for(minutes(61))
+    asked = page.evaluate("asked")
+    page.clock.run_for(minutes(5))
+
+    assert events(page) == ["ready", "expired"]
+    assert 1 < page.evaluate("asked") == asked < 10
+
+
+@pytest.mark.usefixtures("signed_in")
 def test_without_a_fresh_code_the_session_expires(page: Page) -> None:
     page.evaluate("Doorcode.onCodeNeeded(() => null)")
     page.clock.run_for(minutes(61))

@@ -396,3 +396,18 @@ async def test_grace_after_the_end_is_told(instance: Instance) -> None:
         clock.shift(timedelta(seconds=30))
         found = await agree(instance, code)
         assert "30 s ago" in next(check.detail for check in found.checks if check.name == "times")
+
+
+@pytest.mark.parametrize(
+    ("pasted", "cause"),
+    [
+        ("https://auth.example.com/?externalAuthCode={code}&returnTo=/x", "this is the whole link"),
+        ("Bearer {code}", "this is the whole header"),
+        ("{first}\n{rest}", "a space or a line end got into it"),
+        ('"{code}"', "the quotation marks around it were copied too"),
+    ],
+)
+async def test_what_was_pasted_with_the_code_is_named(instance: Instance, pasted: str, cause: str) -> None:
+    code = code_of(await enable(instance), {"user": {"id": "ada"}})
+    found = await agree(instance, pasted.format(code=code, first=code[:30], rest=code[30:]))
+    assert cause in failed(found)["form"]

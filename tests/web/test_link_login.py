@@ -11,7 +11,7 @@ from service.external_auth.exchange import Visit, exchange
 from service.external_auth.models import UsedCode
 from service.sessions.lifecycle import Client, find_session
 from service.sessions.models import Carrier, Session
-from service.web.requests import is_speculative
+from service.web.speculation import is_speculative
 from tests.web.conftest import APP
 from tests.web.site import Site, new_user_id, parameters, set_cookies
 
@@ -139,6 +139,20 @@ def test_fetching_ahead_signs_nobody_in(sqlite_site: Site, method: str, headers:
     assert response.headers["vary"] == "Sec-Purpose, Purpose"
     assert "set-cookie" not in response.headers
     assert sqlite_site.find(user_id) is None
+
+
+def test_nothing_is_posted_ahead_whatever_it_is_for(sqlite_site: Site) -> None:
+    code = sqlite_site.code_for(user_id := new_user_id())
+    exchange = "mutation($code: String!){exchangeExternalAuthCode(externalAuthCode: $code){__typename}}"
+    body = {"query": exchange, "variables": {"code": code}}
+    ahead = {"Sec-Purpose": "prefetch", "Sec-Fetch-Site": "same-origin"}
+    with sqlite_site.client() as client:
+        for path in ("/login", "/login/code", "/invitation", "/admin/login", "/admin/setup", "/admin/invitation"):
+            assert client.post(path, data={"token": "x"}, headers=ahead).status_code == 503, path
+        assert client.post("/graphql", json=body, headers=ahead).status_code == 503
+        assert sqlite_site.find(user_id) is None
+        assert client.post("/graphql", json=body, headers={"Purpose": "navigate"}).status_code == 200
+    assert sqlite_site.find(user_id) is not None
 
 
 def test_other_purposes_are_no_speculation() -> None:

@@ -46,6 +46,8 @@ async def _show(desk: Desk, problem: str | None, status: int) -> Response:
         keys=data["apiKeys"],
         seat_usage=data["seatUsage"],
         moment=now().isoformat(),
+        revoking=desk.asked("revoke"),
+        typed_name=text_of(await desk.request.form(), "name") if problem else "",
     )
 
 

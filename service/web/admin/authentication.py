@@ -7,7 +7,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from service.sessions.shown_once import keep_to_show, secret_to_show
-from service.web.admin.desk import Desk, show_problem, status_of, text_of
+from service.web.admin.desk import Desk, in_words, show_problem, status_of, text_of
 from service.web.admin.operations import OperationRefused
 
 AUTHENTICATION = "/admin/authentication"
@@ -19,6 +19,7 @@ _GRACE_PERIODS = {0: "now", 3_600: "1 hour", 86_400: "24 hours", 604_800: "7 day
 _SWITCHES = ("requireExpiry", "singleUse", "sessionEndsWithCode")
 _NUMBERS = {"maxLifetimeSeconds": "The longest life of a code", "clockSkewSeconds": "The clock grace"}
 _NAMES = ("issuer", "audience")
+_REQUIRED = "clockSkewSeconds"
 _NUMBER = re.compile(r"[0-9]{0,9}")
 
 
@@ -111,14 +112,14 @@ async def _update_policy(desk: Desk, form: FormData) -> Response:
     """Where it is refused, the form stands there as it was typed."""
     typed = _typed_policy(form)
     for name, words in _NUMBERS.items():
-        if not _NUMBER.fullmatch(text_of(form, name)):
+        if not _NUMBER.fullmatch(text_of(form, name)) or (name == _REQUIRED and not text_of(form, name)):
             return await _show(desk, f"{words} must be a number of seconds.", 422, typed)
     numbers = {name: int(number) if (number := text_of(form, name)) else None for name in _NUMBERS}
     names = {name: text_of(form, name) or None for name in _NAMES}
     try:
         await desk.run("update_policy", policy=typed | numbers | names)
     except OperationRefused as refused:
-        return await _show(desk, refused.message, status_of(refused), typed)
+        return await _show(desk, in_words(refused.message), status_of(refused), typed)
     return desk.go(AUTHENTICATION, done="policy-updated")
 
 

@@ -3,6 +3,7 @@
 A page is for an admin who signed in by email, on the admin cookie; anyone else is sent to sign in first.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,19 @@ _DONE = {
     "email-login-updated": "Saved.",
     "limit-set": "Saved. The limit holds from now on.",
     "key-revoked": "Revoked. The key can do nothing any more.",
+}
+
+
+_ARGUMENT = re.compile(r"`(\w+)`")
+_FIELDS = {
+    "clockSkewSeconds": "The clock grace",
+    "maxLifetimeSeconds": "The longest life of a code",
+    "issuer": "The issuer",
+    "audience": "The audience",
+    "email": "The email",
+    "externalId": "The external ID",
+    "name": "The name",
+    "expiresAt": "The day on which the key ends",
 }
 
 
@@ -125,7 +139,7 @@ def shown_to_admins(handler: Handler) -> Callable[[Request], Awaitable[Response]
         try:
             return await handler(desk)
         except OperationRefused as refused:
-            return await show_problem(desk, refused.message, status_of(refused))
+            return await show_problem(desk, in_words(refused.message), status_of(refused))
 
     return endpoint
 
@@ -144,7 +158,7 @@ def done_by_admins(handler: FormHandler, *, on_problem: Problem) -> Callable[[Re
         try:
             return await handler(desk, form)
         except OperationRefused as refused:
-            return await on_problem(desk, refused.message, status_of(refused))
+            return await on_problem(desk, in_words(refused.message), status_of(refused))
 
     return endpoint
 
@@ -165,6 +179,11 @@ def exact_text_of(form: FormData, name: str) -> str:
     """A field to the letter: ids are compared exactly, and may begin or end with a space."""
     value = form.get(name)
     return value if isinstance(value, str) else ""
+
+
+def in_words(message: str) -> str:
+    """What the API says of its arguments, said of the panel's fields."""
+    return _ARGUMENT.sub(lambda found: _FIELDS.get(found[1], found[0]), message)
 
 
 def no_mail_is_sent(settings: Settings) -> bool:

@@ -19,6 +19,7 @@ def admin_routes() -> list[Route]:
     """All of `/admin`."""
     return [
         Route("/admin", _to_users),
+        Route("/admin/", _to_users),
         _route(SIGN_IN, sign_in.show_sign_in, sign_in.ask_for_code),
         _route(sign_in.CODE, sign_in.show_code_form, sign_in.sign_in),
         _route(sign_in.SETUP, sign_in.show_setup, sign_in.set_up),

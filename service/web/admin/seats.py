@@ -1,12 +1,16 @@
 """Seats: how many are used, by whom, over time; and the limit."""
 
+import re
+
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
+from service.accounts.seats import MAX_LIMIT
 from service.web.admin.chart import chart_of
 from service.web.admin.desk import Desk, text_of
 
 SEATS = "/admin/seats"
+_NUMBER = re.compile(r"[0-9]{0,10}")
 _PERIODS = {30: "30 days", 90: "90 days", 365: "1 year"}
 
 
@@ -23,8 +27,8 @@ async def show_seats_with_problem(desk: Desk, problem: str, status: int) -> Resp
 async def set_limit(desk: Desk, form: FormData) -> Response:
     """`POST /admin/seats`: an empty field is no limit."""
     limit = text_of(form, "limit")
-    if limit and (not limit.isdecimal() or len(limit) > 10):
-        return await _show(desk, "The limit must be a number of seats, or empty for no limit.", 422)
+    if "limit" not in form or not _NUMBER.fullmatch(limit) or int(limit or 0) > MAX_LIMIT:
+        return await _show(desk, f"The limit must be a number up to {MAX_LIMIT:,}, or empty for no limit.", 422)
     await desk.run("set_seat_limit", limit=int(limit) if limit else None)
     return desk.go(SEATS, done="limit-set")
 

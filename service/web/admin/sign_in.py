@@ -20,7 +20,7 @@ from service.email_login.login import exchange_email_code, request_email_code, r
 from service.errors import BadUserInput, Forbidden, Refusal, SeatLimitReached, SignInErrorCode, SignInRefused
 from service.sessions.lifecycle import end_session, find_session
 from service.sessions.models import Carrier
-from service.web.admin.desk import SIGN_IN, no_mail_is_sent, text_of
+from service.web.admin.desk import SIGN_IN, in_words, no_mail_is_sent, text_of
 from service.web.destination import safe_path
 from service.web.forms import read_form
 from service.web.pages import page
@@ -33,6 +33,7 @@ SETUP = "/admin/setup"
 INVITATION = "/admin/invitation"
 
 _TOO_MANY = 429
+_OFF = "Email login is off. Whoever runs the service can let an admin in: doorcode admin invite prints a link."
 _OVER = "That request is over. Ask for another code."
 
 
@@ -174,11 +175,12 @@ async def _code_form(
 
 
 def _page(request: Request, template: str, refused: Refusal | str | None = None, **values: Any) -> Response:
-    problem = refused.message if isinstance(refused, Refusal) else refused
+    problem = in_words(refused.message) if isinstance(refused, Refusal) else refused
     status, headers = 200 if problem is None else 422, {}
     if isinstance(refused, Forbidden):
         status = 403
     if isinstance(refused, SignInRefused):
+        problem = _OFF if refused.code is SignInErrorCode.EMAIL_LOGIN_DISABLED else problem
         status = _TOO_MANY if refused.code is SignInErrorCode.TOO_MANY_ATTEMPTS else 401
         headers = {"Retry-After": str(refused.retry_after)} if refused.retry_after else {}
     settings = instance_of(request).settings

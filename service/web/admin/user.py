@@ -14,13 +14,13 @@ USER = f"{USERS}/user"
 
 async def show_user(desk: Desk) -> Response:
     """`GET /admin/users/user?id=…`: the id may hold any character, so it is no part of the path."""
-    return await _show(desk, desk.request.query_params.get("id", ""), None, 200)
+    return await _show(desk, desk.request.query_params.get("id", ""))
 
 
 async def show_user_with_problem(desk: Desk, problem: str, status: int) -> Response:
-    """The same, with what went wrong with a form on it. The form says whom it is about."""
+    """The same, with what went wrong with a form on it, as it was typed. The form says whom it is about."""
     form = await desk.request.form()
-    return await _show(desk, exact_text_of(form, "id"), problem, status)
+    return await _show(desk, exact_text_of(form, "id"), problem, status, form)
 
 
 async def change_user(desk: Desk, form: FormData) -> Response:
@@ -31,7 +31,9 @@ async def change_user(desk: Desk, form: FormData) -> Response:
     return await action(desk, exact_text_of(form, "id"), form)
 
 
-async def _show(desk: Desk, user_id: str, problem: str | None, status: int) -> Response:
+async def _show(
+    desk: Desk, user_id: str, problem: str | None = None, status: int = 200, form: FormData | None = None
+) -> Response:
     data = await desk.run("user", id=user_id)
     if data["user"] is None:
         return await show_problem(desk, "There is no user with this id. It may have been deleted.", 404)
@@ -40,9 +42,16 @@ async def _show(desk: Desk, user_id: str, problem: str | None, status: int) -> R
         status=status,
         problem=problem,
         user=data["user"],
+        failed=text_of(form, "action") if form else None,
+        typed={name: _typed(form, name, data["user"][name]) for name in ("email", "externalId")},
         events=data["auditLog"],
         seat_usage=data["seatUsage"],
     )
+
+
+def _typed(form: FormData | None, name: str, value: str | None) -> str:
+    """A field as it was typed, where a form that has it was refused."""
+    return exact_text_of(form, name) if form and name in form else value or ""
 
 
 async def _update(desk: Desk, user_id: str, form: FormData) -> Response:
@@ -65,7 +74,7 @@ async def _reactivate(desk: Desk, user_id: str, _form: FormData) -> Response:
 
 async def _delete(desk: Desk, user_id: str, form: FormData) -> Response:
     if text_of(form, "confirmation") != user_id.strip():
-        return await _show(desk, user_id, "Nothing was deleted: the id that you typed is not this user's.", 422)
+        return await _show(desk, user_id, "Nothing was deleted: the id that you typed is not this user's.", 422, form)
     await desk.run("delete_user", id=user_id)
     return desk.go(USERS, done="deleted")
 

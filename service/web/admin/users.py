@@ -61,6 +61,8 @@ async def _show(desk: Desk, problem: str | None, status: int) -> Response:
         filters={name: desk.asked(name) for name in ("search", *_FILTERS)},
         order=order,
         link=_Links(desk),
+        email_login=data["authentication"]["emailLogin"]["enabled"],
+        typed_email=text_of(await desk.request.form(), "email") if problem else "",
     )
 
 
@@ -127,5 +129,5 @@ def _cell(value: object) -> str:
 
 def _line(cells: "list[str] | tuple[str, ...]") -> str:
     line = io.StringIO()
-    csv.writer(line).writerow(cells)
+    csv.writer(line, quoting=csv.QUOTE_ALL).writerow(cells)
     return line.getvalue()

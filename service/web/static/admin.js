@@ -31,11 +31,14 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     search.focus();
   } else if (event.key === "Escape") {
-    const open = document.activeElement.closest("details[open]");
-    if (!open) {
-      document.querySelector("[data-cancel]")?.click();
+    const cancel = document.querySelector("[data-cancel]");
+    const inside = document.activeElement.closest("details[open]");
+    if (cancel && !inside) {
+      cancel.click();
       return;
     }
+    const open = inside ?? [...document.querySelectorAll("details[open]")].pop();
+    if (!open) return;
     open.open = false;
     open.querySelector("summary").focus();
   }

@@ -1,0 +1,163 @@
+"""The values that a setting may have: each is checked, and written in the one way that the rest of the service compares."""
+
+import ipaddress
+import re
+from email.message import EmailMessage
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+
+import idna
+import limits
+from cryptography.fernet import Fernet
+from pydantic import AfterValidator, BeforeValidator
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_SWITCH = {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}
+# A name that ends in a label with a letter: an address takes no domain cookies (RFC 6265, 5.1.3).
+_DOMAIN = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*")
+_HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\]")
+
+
+def _comma_separated(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _origin(value: str) -> str:
+    url = urlsplit(value)
+    if (
+        url.scheme not in ("http", "https")
+        or not url.hostname
+        or url.username
+        or url.path not in ("", "/")
+        or url.query
+        or url.fragment
+    ):
+        raise ValueError(
+            f"'{value}' is not an origin; write scheme://host[:port], for example https://chat.example.com"
+        )
+    _check_port(url)
+    if "*" in url.hostname:
+        raise ValueError(f"'{value}' has a wildcard, which no browser sends; write each origin")
+    # As browsers write it in `Origin`: lower case, A-form, no default port.
+    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    if not host.isascii():
+        host = idna.encode(host, uts46=True).decode()
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"'{value}' has a host that is no name and no address")
+    port = "" if url.port in (None, _DEFAULT_PORTS[url.scheme]) else f":{url.port}"
+    return f"{url.scheme}://{host}{port}"
+
+
+def _app_url(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
+        raise ValueError(f"'{value}' is not a web address without query or fragment")
+    _check_port(url)
+    return value
+
+
+def _database_url(value: str) -> str:
+    if value.startswith("sqlite://") and value.removeprefix("sqlite://") not in ("", "/", ":memory:"):
+        return value
+    url = urlsplit(value)
+    if url.scheme in ("postgres", "postgresql") and url.path.strip("/"):
+        _check_port(url)
+        return value
+    raise ValueError("write sqlite://<path of a file> or postgres://user:pass@host:port/name")
+
+
+def _fernet_key(value: str) -> str:
+    try:
+        Fernet(value)
+    except ValueError as error:
+        raise ValueError("a key is not a Fernet key (32 bytes, base64url)") from error
+    return value
+
+
+def _network(value: str) -> str:
+    ipaddress.ip_network(value, strict=False)
+    return value
+
+
+def _rate(value: str) -> str:
+    value = value.lower()
+    if value != "off" and (len(rates := limits.parse_many(value)) != 1 or rates[0].amount < 1):
+        raise ValueError("write one rate of 1 or more, such as 60/minute, or off")
+    return value
+
+
+def _rate_limit_url(value: str) -> str:
+    if value == "memory://" or value.startswith(("redis://", "rediss://")):
+        _check_port(urlsplit(value))
+        return value
+    raise ValueError("write memory:// or redis://host:port/0")
+
+
+def _smtp_url(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in ("smtp", "smtps", "smtp+starttls") or not url.hostname:
+        raise ValueError("write smtp://user:pass@host:port, smtps://… for TLS from the start, or smtp+starttls://…")
+    _check_port(url)
+    return value
+
+
+def _check_port(url: SplitResult) -> None:
+    """In words of our own: what is taken for the port may be the rest of a password with a slash in it."""
+    try:
+        _ = url.port
+    except ValueError:
+        raise ValueError(
+            "the port must be a number between 0 and 65535; a slash in a password is written %2F"
+        ) from None
+
+
+def _mail_from(value: str) -> str:
+    message = EmailMessage()
+    if value.isprintable():  # anything else could begin another header
+        message["From"] = value
+    sender = message["From"]
+    if sender is None or sender.defects or len(sender.addresses) != 1 or not sender.addresses[0].domain:
+        raise ValueError("write an address, or a name and an address: Example <sign-in@example.com>")
+    return value
+
+
+def _cookie_domain(value: str) -> str:
+    domain = value.lstrip(".").lower()
+    if not _DOMAIN.fullmatch(domain):
+        raise ValueError(f"'{value}' is not a domain such as example.com")
+    return domain
+
+
+def _switch(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value.lower() not in _SWITCH:
+        raise ValueError("write on or off")
+    return _SWITCH[value.lower()]
+
+
+def _lower_case(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _token(value: str) -> str:
+    """What a header can carry (RFC 6750, 2.1)."""
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("write it with ASCII characters alone, and without spaces")
+    return value
+
+
+AppUrl = Annotated[str, AfterValidator(_app_url)]
+CookieDomain = Annotated[str, AfterValidator(_cookie_domain)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+FernetKeys = Annotated[tuple[Annotated[str, AfterValidator(_fernet_key)], ...], BeforeValidator(_comma_separated)]
+LowerCase = BeforeValidator(_lower_case)
+MailFrom = Annotated[str, AfterValidator(_mail_from)]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_comma_separated)]
+Origin = Annotated[str, AfterValidator(_origin)]
+Origins = Annotated[tuple[Origin, ...], BeforeValidator(_comma_separated)]
+Rate = Annotated[str, AfterValidator(_rate)]
+RateLimitUrl = Annotated[str, AfterValidator(_rate_limit_url)]
+SmtpUrl = Annotated[str, AfterValidator(_smtp_url)]
+Switch = Annotated[bool, BeforeValidator(_switch)]
+Token = Annotated[str, AfterValidator(_token)]
