@@ -36,7 +36,7 @@ class UserFilter:
     external_id: str | None = strawberry.field(default=None, description="Exactly this external id.")
     search: str | None = strawberry.field(
         default=None,
-        description="Anywhere in id, external id or email, whatever the case; under 3 characters: from their start.",
+        description="Anywhere in id, external id or email, whatever the case; under 3 characters: from their start. At most 255 characters: BAD_USER_INPUT.",
     )
     created_after: datetime | None = strawberry.field(default=None, description="Created later than this.")
     created_before: datetime | None = strawberry.field(default=None, description="Created earlier than this.")
@@ -92,7 +92,7 @@ class AccountQueries:
 class AccountMutations:
     @strawberry.mutation(
         description="Make a user who may sign in by this email, and mail an invitation: a link that signs in once, within 24 hours. Takes a"
-        " seat at once: SEAT_LIMIT_REACHED. CONFLICT where the email is in use."
+        " seat at once: SEAT_LIMIT_REACHED. CONFLICT where the email is in use, BAD_USER_INPUT where it is none."
         " Inviting an admin takes an admin in person: FORBIDDEN for API keys."
     )
     async def invite_user(
@@ -133,14 +133,14 @@ class AccountMutations:
         return User.of(user)
 
     @strawberry.mutation(
-        description="End a user's sessions, free its seat, and keep it out until it is reactivated. CONFLICT for the last active admin."
+        description="End a user's sessions, free its seat, and keep it out until it is reactivated. CONFLICT for the last active admin; NOT_FOUND."
     )
     async def deactivate_user(self, info: Info, id: _ID) -> User | None:
         by = info.context.caller.require_admin()
         return User.of(await administration.deactivate_user(id, by))
 
     @strawberry.mutation(
-        description="Let a deactivated user in again, on a seat: SEAT_LIMIT_REACHED where none is free."
+        description="Let a deactivated user in again, on a seat: SEAT_LIMIT_REACHED where none is free. NOT_FOUND."
     )
     async def reactivate_user(self, info: Info, id: _ID) -> User | None:
         by = info.context.caller.require_admin()
@@ -162,7 +162,7 @@ class AccountMutations:
         return await end_user_sessions(id, by)
 
     @strawberry.mutation(
-        description="Make a user an admin or a member. For an admin in person. CONFLICT for the last active admin."
+        description="Make a user an admin or a member. For an admin in person: FORBIDDEN for API keys. CONFLICT for the last active admin, and for a user without an email, which an admin signs in by; NOT_FOUND."
     )
     async def set_user_role(
         self, info: Info, id: _ID, role: Annotated[UserRole, strawberry.argument(description="What the user shall be.")]

@@ -59,7 +59,7 @@ class ApiKeyMutations:
         name: Annotated[str, strawberry.argument(description="What it is for: 1 to 100 characters.")],
         scope: Annotated[ApiKeyScope, strawberry.argument(description="What it may do.")] = ApiKeyScope.READ,
         expires_at: Annotated[
-            datetime | None, strawberry.argument(description="When it ends; null: when it is revoked.")
+            datetime | None, strawberry.argument(description="When it ends, in the future; null: when it is revoked.")
         ] = None,
     ) -> NewApiKey | None:
         by = info.context.caller.require_admin_in_person()

@@ -125,7 +125,8 @@ class JwtPolicyInput:
         default=None, description="Whether a code must have `exp`."
     )
     max_lifetime_seconds: strawberry.Maybe[int | None] = strawberry.field(
-        default=None, description="The most that `exp - iat` may be; null: no bound."
+        default=None,
+        description="The most that `exp - iat` may be, 1 to 315,360,000 seconds (10 years); null: no bound.",
     )
     single_use: strawberry.Maybe[bool] = strawberry.field(default=None, description="Whether each code works once.")
     session_ends_with_code: strawberry.Maybe[bool] = strawberry.field(
@@ -135,10 +136,10 @@ class JwtPolicyInput:
         default=None, description="The grace for times, 0 to 300 seconds."
     )
     issuer: strawberry.Maybe[str | None] = strawberry.field(
-        default=None, description="What `iss` must be; null: anything."
+        default=None, description="What `iss` must be, 1 to 255 characters; null: anything."
     )
     audience: strawberry.Maybe[str | None] = strawberry.field(
-        default=None, description="What `aud` must be or contain; null: anything."
+        default=None, description="What `aud` must be or contain, 1 to 255 characters; null: anything."
     )
     email_linking: strawberry.Maybe[EmailLinking] = strawberry.field(
         default=None, description="What a new `user.id` with an existing user's email does."
@@ -210,7 +211,7 @@ class ExternalAuthQueries:
 @strawberry.type
 class ExternalAuthMutations:
     @strawberry.mutation(
-        description="Accept codes from now on. Makes a secret where there is no current one, and shows it this once."
+        description="Accept codes from now on. Makes a secret where there is no current one, and shows it this once; CONFLICT where five are live."
     )
     async def enable_jwt_auth(self, info: Info) -> EnabledJwtAuth | None:
         by = info.context.caller.require_admin()
@@ -230,7 +231,7 @@ class ExternalAuthMutations:
         return await JwtAuth.read()
 
     @strawberry.mutation(
-        description="Make a new current secret; the one before goes on verifying for the grace period. Ends no session: for a leak, revoke."
+        description="Make a new current secret; the one before goes on verifying for the grace period. Ends no session: for a leak, revoke. CONFLICT where five are live."
         " CONFLICT where 5 are live already."
     )
     async def rotate_jwt_secret(
@@ -248,7 +249,7 @@ class ExternalAuthMutations:
         return NewJwtSecret(secret=made.text, jwt_secret=JwtSecret.of(made.row), jwt_auth=await JwtAuth.read())
 
     @strawberry.mutation(
-        description="Accept no code of this secret any more. The current one may be revoked: then there is none until you rotate."
+        description="Accept no code of this secret any more. The current one may be revoked: then there is none until you rotate. NOT_FOUND."
     )
     async def revoke_jwt_secret(
         self,
@@ -262,7 +263,9 @@ class ExternalAuthMutations:
         await secrets.revoke(id, by, end_sessions=end_sessions)
         return await JwtAuth.read()
 
-    @strawberry.mutation(description="Change what is asked of codes, from the next one on.")
+    @strawberry.mutation(
+        description="Change what is asked of codes, from the next one on. BAD_USER_INPUT names what cannot be."
+    )
     async def update_jwt_policy(
         self, info: Info, policy: Annotated[JwtPolicyInput, strawberry.argument(description="What changes.")]
     ) -> JwtAuth | None:

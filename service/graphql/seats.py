@@ -68,7 +68,7 @@ class SeatMutations:
         info: Info,
         limit: Annotated[
             strawberry.Maybe[int | None],
-            strawberry.argument(description="Seats, 0 or more; null for no limit. Has to be given."),
+            strawberry.argument(description="Seats, 0 to 2,147,483,647; null for no limit. Has to be given."),
         ] = None,
     ) -> SeatUsage | None:
         by = info.context.caller.require_admin()

@@ -50,7 +50,7 @@ class SessionMutations:
 
     @strawberry.mutation(
         description="End a session, for the next request everywhere: the one that asks, or by id one of your own; an admin may end anyone's."
-        " False where none was live. Somebody else's is NOT_FOUND."
+        " False where none was live. Somebody else's is NOT_FOUND; with an id, nobody is UNAUTHENTICATED."
     )
     async def end_session(
         self,

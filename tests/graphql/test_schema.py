@@ -30,7 +30,8 @@ def _described() -> Iterator[tuple[str, str | None]]:
             continue
         yield name, type_.description
         if is_enum_type(type_):
-            continue  # what the values mean stands in the enum's own description
+            for value_name, value in type_.values.items():
+                yield f"{name}.{value_name}", value.description
         if is_object_type(type_) or is_interface_type(type_) or is_input_object_type(type_):
             for field_name, field in type_.fields.items():
                 yield f"{name}.{field_name}", field.description
