@@ -10,7 +10,7 @@ from graphql import build_schema, parse, validate
 from prometheus_client import REGISTRY, generate_latest
 
 from service.cli import app
-from service.errors import SignInErrorCode
+from service.errors import ErrorCode, SignInErrorCode
 from service.external_auth.policy import Policy
 from service.graphql import limits, requests
 from service.paging import DEFAULT_PAGE, LARGEST_PAGE
@@ -26,6 +26,7 @@ WORKED_OUT = {
     "public_url": "http://HOST:PORT on loopback",
     "insecure_http": "0",
     "log_format": "console on a terminal, else json",
+    "mail_from": "no-reply@<host of the public URL>",
 }
 
 
@@ -52,6 +53,18 @@ def test_error_table_has_every_code_with_the_remedies_that_are_explained() -> No
 
     assert [code for code, *_ in codes] == [code.value for code in SignInErrorCode]
     assert {remedy for _, remedy, _ in codes} == remedies
+
+
+def test_table_of_errors_has_every_code() -> None:
+    codes = table("What to do on every error code", "extensions.code")
+
+    assert [code for code, *_ in codes] == [code.value for code in ErrorCode]
+
+
+def test_metrics_table_has_every_result_of_a_mail() -> None:
+    [about_mails] = [about for name, about in table("Health and metrics", "Metric") if name == "doorcode_mails_total"]
+
+    assert [result for result in ("sent", "retried", "dropped", "unwanted") if result not in about_mails] == []
 
 
 def test_policy_table_has_every_switch() -> None:
