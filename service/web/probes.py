@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from service.accounts.seats import count_seats
+from service.authority import bearer_token
 from service.database import is_migrated
 from service.metrics import SEATS_LIMIT, SEATS_USED, exposition
 from service.sessions.access_tokens import JWKS_MAX_AGE, published_keys
@@ -77,9 +78,8 @@ def _may_read_metrics(request: Request, settings: Settings) -> bool:
         return True
     if settings.metrics_token is None:
         return False
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    is_right = hmac.compare_digest(token.strip().encode(), settings.metrics_token.encode())
-    return is_right and scheme.lower() == "bearer"
+    token = bearer_token(request) or ""
+    return hmac.compare_digest(token.encode(), settings.metrics_token.encode())
 
 
 async def _measure_seats() -> None:
