@@ -90,6 +90,30 @@ def test_seconds_until_another_code_are_counted_down(page: Page) -> None:
     expect(page.get_by_role("heading", name="Check your mail")).to_be_visible()
 
 
+def test_without_a_script_no_button_stands_there_that_does_nothing(browser: Browser, served: Server) -> None:
+    for page in look_at(browser, served, script=False):
+        set_up(page, served)
+        enable(page)
+        for address in (page.url, "/admin/authentication/snippets"):
+            page.goto(address)
+            copies = page.locator("[data-copy]")
+            assert copies.count()
+            for copy in copies.all():
+                expect(copy).to_be_hidden()
+
+
+def test_esc_closes_what_is_open_wherever_the_focus_is(page: Page, served: Server) -> None:
+    set_up(page, served)
+    enable(page)
+    page.goto("/admin/authentication")
+    disable = page.get_by_role("button", name="Disable", exact=True)
+    page.get_by_text("Disable JWT sign-in").click()
+    expect(disable).to_be_visible()
+    page.get_by_role("heading", name="User Authentication").click()
+    page.keyboard.press("Escape")
+    expect(disable).to_be_hidden()
+
+
 def test_whole_story(either: Page, browser: Browser, served: Server) -> None:
     page = either
     set_up(page, served)
