@@ -11,7 +11,7 @@ import limits
 from cryptography.fernet import Fernet
 from pydantic import AfterValidator, BeforeValidator
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 _SWITCH = {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}
 # A name that ends in a label with a letter: an address takes no domain cookies (RFC 6265, 5.1.3).
 _DOMAIN = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*")
@@ -44,7 +44,7 @@ def _origin(value: str) -> str:
         host = idna.encode(host, uts46=True).decode()
     if not _HOST.fullmatch(host):
         raise ValueError(f"'{value}' has a host that is no name and no address")
-    port = "" if url.port in (None, _DEFAULT_PORTS[url.scheme]) else f":{url.port}"
+    port = "" if url.port in (None, DEFAULT_PORTS[url.scheme]) else f":{url.port}"
     return f"{url.scheme}://{host}{port}"
 
 

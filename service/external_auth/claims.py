@@ -22,7 +22,7 @@ from service.external_auth.policy import Policy
 
 MAX_METADATA_LEVELS: Final = 8
 MAX_JTI_CHARACTERS: Final = 255
-_MILLISECONDS_FROM: Final = 1e11  # seconds of the year 5138, milliseconds of 1973: nobody means the former
+MILLISECONDS_FROM: Final = 1e11  # seconds of the year 5138, milliseconds of 1973: nobody means the former
 _LONG: Final = 10**9  # seconds; longer spans are given as "more than"
 
 
@@ -137,7 +137,7 @@ def check_times(times: Times, now: float, clock_skew_seconds: int) -> None:
         raise SignInRefused(SignInErrorCode.CODE_EXPIRED, reason=f"exp was {_span(now - times.exp)} ago")
     for name, start in (("nbf", times.nbf), ("iat", times.iat)):
         if start is not None and start > now + clock_skew_seconds:
-            hint = ": is it in milliseconds?" if start > _MILLISECONDS_FROM else ""
+            hint = ": is it in milliseconds?" if start > MILLISECONDS_FROM else ""
             reason = f"{name} is {_span(start - now)} ahead of the clock here{hint}"
             raise SignInRefused(SignInErrorCode.CODE_NOT_YET_VALID, reason=reason)
 

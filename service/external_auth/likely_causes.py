@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from service.clock import to_the_second
+from service.external_auth.claims import MILLISECONDS_FROM
 from service.external_auth.codes import ALGORITHM, Draft, SigningSecret, find_signer, has_whole_signature
 from service.external_auth.models import JwtSecret
 from service.external_auth.secrets import JwtSecretStatus, status_of
 
-_MILLISECONDS_FROM = 1e11  # seconds of the year 5138, milliseconds of 1973
 _QUOTATION_MARKS = tuple("\"'`")
 _NAMES_OF_OTHERS = ("sub", "userId", "user_id", "uid", "external_id", "externalId", "name")
 
@@ -113,7 +113,7 @@ def explain_times(draft: Draft) -> str | None:
         value = draft.payload.get(name)
         if isinstance(value, str):
             return f"Likely cause: {name} is written as text. Write a number of seconds since 1970, without quotation marks."
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > _MILLISECONDS_FROM:
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > MILLISECONDS_FROM:
             return f"{name} looks like milliseconds (JavaScript's Date.now()). Divide it by 1000."
     if not hasattr(draft, "times"):
         return None

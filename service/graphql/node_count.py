@@ -34,9 +34,7 @@ from graphql import (
 )
 
 from service.graphql.limits import fragments_of
-
-DEFAULT_PAGE = 50
-"""Nodes of a page where neither the request nor the schema says how many."""
+from service.paging import DEFAULT_PAGE
 
 _LARGEST_SIZE = 1_000_000
 """Beyond any limit, and small enough that no product of sizes overflows."""

@@ -3,10 +3,10 @@
 import unicodedata
 from urllib.parse import quote, unquote, urlsplit
 
+from service.setting_values import DEFAULT_PORTS
 from service.settings import Settings
 
 HERE = "/"
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def after_sign_in(settings: Settings, return_to: str | None) -> str:
@@ -42,7 +42,7 @@ def origin_of(url: str) -> str:
     """Scheme, host and port as browsers write an origin: in lower case, without the scheme's default port."""
     parts = urlsplit(url)
     host = parts.netloc.lower()
-    if parts.port == _DEFAULT_PORTS[parts.scheme]:
+    if parts.port == DEFAULT_PORTS[parts.scheme]:
         host = host.removesuffix(f":{parts.port}")
     return f"{parts.scheme}://{quote(host, safe='[]:')}"
 
