@@ -53,6 +53,7 @@ class Client(_PlainWords):
     """asyncpg rolls a forgotten transaction back by itself; no other state is ever set on a connection."""
 
     async def create_pool(self, **kwargs: Any) -> "asyncpg.Pool[asyncpg.Record]":
+        """The pool, without its resets."""
         return await super().create_pool(reset=_keep_as_it_is, **kwargs)
 
     async def take(self) -> Transaction:

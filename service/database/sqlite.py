@@ -19,6 +19,7 @@ class ImmediateTransaction(SqliteTransactionWrapper):
     """A transaction that is a writer from its beginning."""
 
     async def begin(self) -> None:
+        """Wait until no other process writes, and keep others from it."""
         await self._connection.execute_fetchall("BEGIN IMMEDIATE")
 
     async def undo(self) -> None:
@@ -102,6 +103,7 @@ class EmbeddedDatabase(SqliteClient):
         return self._at_once
 
     async def close(self) -> None:
+        """Close all of them."""
         if self._at_once is not None:
             self._at_once.close()
             self._at_once = None

@@ -26,7 +26,8 @@ class Undeliverable(Exception):
 class Transport(Protocol):
     """Takes a mail away. Raises `Undeliverable` where it never will, anything else where it may later."""
 
-    async def send(self, message: EmailMessage) -> None: ...
+    async def send(self, message: EmailMessage) -> None:
+        """Take it away."""
 
 
 def transport_for(settings: Settings) -> Transport:

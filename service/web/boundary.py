@@ -27,6 +27,7 @@ class Boundary:
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Measure and answer one request."""
         if scope["type"] == "http":
             await self._answer(scope, receive, send)
         else:

@@ -12,6 +12,7 @@ class ShortCut:
         self._route = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, by the shorter way where it is one of the many."""
         if scope["type"] == "http" and scope["path"] == self._route.path:
             scope["route"] = self._route
             await self._route.app(scope, receive, send)

@@ -17,6 +17,7 @@ class NothingAheadOfTime:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, unless it is a form or a mutation that is sent ahead of time."""
         if _is_post_with_a_purpose(scope) and is_speculative(HTTPConnection(scope)):
             await not_ahead_of_time()(scope, receive, send)
         else:
