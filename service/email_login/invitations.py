@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from service.accounts.administration import add_invited_user
 from service.accounts.admins import make_admin
-from service.accounts.models import User, UserRole
+from service.accounts.lookup import lock_by_id
+from service.accounts.models import User, UserRole, UserStatus
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import now
@@ -13,6 +14,7 @@ from service.email_login.desk import EmailDesk
 from service.email_login.links import INVITATION_LIFETIME, invitation_url, make_invitation_token
 from service.email_login.outbox import Letter, LetterKind
 from service.email_login.switch import read_switch
+from service.errors import Conflict, Forbidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,27 @@ async def invite(email: str, role: UserRole, by: Actor, desk: EmailDesk) -> User
         user = await add_invited_user(email, role, by)
         if switch.enabled or role is UserRole.ADMIN:
             await _send_invitation(user, desk)
+    desk.outbox.bell.set()
+    return user
+
+
+async def invite_again(user_id: str, by: Actor, desk: EmailDesk, *, in_person: bool) -> User:
+    """Mail another link to somebody who was invited and has not come yet; the link before is void.
+
+    Raises `Conflict` for anybody else, and for a member while email login is off; `NotFound`; `Forbidden` for an admin's
+    where it is not an admin `in_person` who asks.
+    """
+    switch = await read_switch()
+    async with transaction():
+        user = await lock_by_id(user_id)
+        if user.role is UserRole.ADMIN and not in_person:
+            raise Forbidden("An admin is invited by an admin who signed in, and by no API key.")
+        if user.email is None or user.last_seen_at is not None or user.status is UserStatus.DEACTIVATED:
+            raise Conflict("An invitation is for somebody active who has an email and has not been here yet.")
+        if not switch.enabled and user.role is not UserRole.ADMIN:
+            raise Conflict("Email login is off, so the link would let nobody in. Switch it on first.")
+        await _send_invitation(user, desk)
+        await record(Action.USER_INVITED, by, user_id=user.id, detail={"again": True})
     desk.outbox.bell.set()
     return user
 

@@ -9,7 +9,7 @@ import strawberry
 from service.accounts import administration, directory
 from service.accounts.lookup import find_by_id
 from service.accounts.models import User as UserRow
-from service.email_login.invitations import invite
+from service.email_login.invitations import invite, invite_again
 from service.graphql.connections import Connection
 from service.graphql.context import Info
 from service.graphql.enums import UserOrder, UserOrigin, UserRole, UserStatus
@@ -106,6 +106,15 @@ class AccountMutations:
         if role is UserRole.ADMIN:
             by = caller.require_admin_in_person()
         return User.of(await invite(email, role, by, info.context.instance.email_desk))
+
+    @strawberry.mutation(
+        description="Mail another link to somebody who was invited and has not come yet; the link before is void. CONFLICT for anybody else,"
+        " and for a member while email login is off; FORBIDDEN for an admin's by an API key; NOT_FOUND."
+    )
+    async def send_invitation(self, info: Info, id: _ID) -> User | None:
+        caller = info.context.caller
+        by, desk = caller.require_admin(), info.context.instance.email_desk
+        return User.of(await invite_again(id, by, desk, in_person=caller.session is not None))
 
     @strawberry.mutation(
         description="Set the email or the external id; null clears it, left out leaves it. CONFLICT where another user has it, and for"

@@ -11,6 +11,7 @@ import jwt
 import pytest
 
 from service.accounts.administration import invite_user
+from service.accounts.lookup import find_by_email
 from service.accounts.models import User, UserRole
 from service.accounts.seats import set_seat_limit
 from service.audit.log import SYSTEM
@@ -599,6 +600,10 @@ def test_invitation_leads_to_the_new_user(panel: Panel) -> None:
     page = panel.http.get(panel.done(USERS, email=email, role="MEMBER"))
     assert "Invited." in page.text
     assert email in page.text
+    invited = panel.site.call(lambda _: find_by_email(email))
+    assert invited
+    page = panel.http.get(panel.done(USER, action="invite-again", id=invited.id))
+    assert "Another invitation is on its way." in page.text
     again = panel.post(USERS, email="no address")
     assert again.status_code == 422
     assert 'role="alert"' in again.text

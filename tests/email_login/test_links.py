@@ -16,15 +16,37 @@ from service.accounts.seats import set_seat_limit
 from service.clock import now
 from service.database import transaction
 from service.email_login.desk import EmailGrant, EmailVisit
-from service.email_login.invitations import invite, invite_admin
+from service.email_login.invitations import invite, invite_admin, invite_again
 from service.email_login.link_sign_in import LinkNotGood, use_invitation, use_setup_link
 from service.email_login.links import find_invited, is_setup_link, make_invitation_token, make_setup_token, purge_links
 from service.email_login.outbox import LetterKind
 from service.email_login.switch import update_switch
-from service.errors import BadUserInput, Conflict, RequestRefused, SeatLimitReached, SignInErrorCode, SignInRefused
+from service.errors import (
+    BadUserInput,
+    Conflict,
+    Forbidden,
+    NotFound,
+    RequestRefused,
+    SeatLimitReached,
+    SignInErrorCode,
+    SignInRefused,
+)
 from service.instance import Instance
 from service.sessions.models import Carrier, SignInMethod
-from tests.driving import CLIENT, TESTER, admin, count, everything, member, open_for, rows, user
+from tests.driving import (
+    CLIENT,
+    TESTER,
+    admin,
+    code_of,
+    count,
+    enable,
+    everything,
+    member,
+    open_for,
+    rows,
+    sign_in,
+    user,
+)
 from tests.email_login.desk import audited, letters
 
 PANEL = EmailVisit(CLIENT, Carrier.ADMIN_COOKIE)
@@ -365,3 +387,36 @@ async def test_same_admin_made_by_many_at_once_is_one(instance: Instance) -> Non
     makers: list[Callable[[], Awaitable[object]]] = [lambda: invite_admin("boss@example.com", TESTER, "https://x")] * 8
     await asyncio.gather(*(make() for make in makers))
     assert await count("users") == await count("sign_in_links") == 1
+
+
+# ---------------------------------------------------------------- another invitation
+
+
+async def test_another_invitation_voids_the_one_before(instance: Instance) -> None:
+    ada = await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+    await invite_again(ada.id, TESTER, instance.email_desk, in_person=False)
+    first, second = [token_in(letter.secret) for letter in await letters(instance)]
+    assert await outcome(accept(instance, first)) is LinkNotGood
+    assert await outcome(accept(instance, second)) is None
+    assert [user_id for _, _, user_id in await audited("user.invited")] == [ada.id, ada.id]
+
+
+async def test_who_has_been_here_is_not_invited_again(instance: Instance) -> None:
+    boss, gone, off = await admin(), await member("gone@example.com"), await member("off@example.com")
+    here, secret = await member("here@example.com"), await enable(instance)
+    nobodys = (await sign_in(instance, code_of(secret, {"user": {"id": "crm-1"}}))).session.user
+    await accept(instance, await make_invitation_token(here))
+    await administration.deactivate_user(gone.id, TESTER)
+    for person in (here, gone, nobodys):
+        with pytest.raises(Conflict, match="has not been here yet"):
+            await invite_again(person.id, TESTER, instance.email_desk, in_person=True)
+    await update_switch(TESTER, enabled=False)
+    with pytest.raises(Conflict, match="Email login is off"):
+        await invite_again(off.id, TESTER, instance.email_desk, in_person=True)
+    with pytest.raises(Forbidden):
+        await invite_again(boss.id, TESTER, instance.email_desk, in_person=False)
+    with pytest.raises(NotFound):
+        await invite_again("nobody", TESTER, instance.email_desk, in_person=True)
+    assert await letters(instance) == []
+    await invite_again(boss.id, TESTER, instance.email_desk, in_person=True)
+    assert "/admin/invitation?token=" in (await letters(instance))[0].secret

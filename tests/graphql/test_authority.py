@@ -110,6 +110,7 @@ FIELDS = [
     _administering("setSeatLimit", lambda _: "mutation{setSeatLimit(limit:null){used}}"),
     _administering("inviteUser", lambda _: 'mutation{inviteUser(email:"new@example.com"){id}}'),
     _personal("inviteUser", lambda _: 'mutation{inviteUser(email:"newer@example.com",role:ADMIN){id}}'),
+    _administering("sendInvitation", lambda w: f"mutation{{sendInvitation(id:{_q(w.people[1].id)}){{id}}}}"),
     _administering("updateUser", lambda w: f'mutation{{updateUser(id:{_q(w.people[1].id)},externalId:"crm-9"){{id}}}}'),
     _administering("deactivateUser", lambda w: f"mutation{{deactivateUser(id:{_q(w.people[1].id)}){{id}}}}"),
     _administering("reactivateUser", lambda w: f"mutation{{reactivateUser(id:{_q(w.people[1].id)}){{id}}}}"),

@@ -39,6 +39,7 @@ _STATUSES = {
 # What a form has done, by the name that stands in the address of the page that follows.
 _DONE = {
     "invited": "Invited. The seat is taken.",
+    "invited-again": "Another invitation is on its way. The link before is void.",
     "updated": "Saved.",
     "deactivated": "Deactivated. Signed out everywhere, and the seat is free.",
     "reactivated": "Reactivated.",

@@ -62,6 +62,11 @@ async def _update(desk: Desk, user_id: str, form: FormData) -> Response:
     return desk.go(USER, id=user_id, done="updated")
 
 
+async def _invite_again(desk: Desk, user_id: str, _form: FormData) -> Response:
+    await desk.run("send_invitation", id=user_id)
+    return desk.go(USER, id=user_id, done="invited-again")
+
+
 async def _deactivate(desk: Desk, user_id: str, _form: FormData) -> Response:
     await desk.run("deactivate_user", id=user_id)
     return desk.go(USER, id=user_id, done="deactivated")
@@ -100,6 +105,7 @@ _ACTIONS: dict[str, Callable[[Desk, str, FormData], Awaitable[Response]]] = {
     "deactivate": _deactivate,
     "reactivate": _reactivate,
     "delete": _delete,
+    "invite-again": _invite_again,
     "end-sessions": _end_sessions,
     "end-session": _end_session,
     "set-role": _set_role,
