@@ -22,10 +22,10 @@ MAX_MESSAGE = 500
 INTERNAL_MESSAGE = "Something went wrong on our side. If it happens again, tell your administrator the reference."
 # As graphql-core words it: what stands before the value stays, the value goes.
 _QUOTED_VALUES = (
-    re.compile(r"( cannot represent [\w -]*value): .*?(?=\. Did you mean |$)", re.DOTALL),
-    re.compile(r"(), found: .*(?=\.$)", re.DOTALL),
-    re.compile(r"(\?) Found: .*", re.DOTALL),
-    re.compile(r"(\bValue) '.*'(?= does not exist in )", re.DOTALL),
+    (re.compile(r"( cannot represent [\w -]*value): .*?(?=\. Did you mean |$)", re.DOTALL), r"\1"),
+    (re.compile(r", found: .*", re.DOTALL), "."),
+    (re.compile(r"\? Found: .*", re.DOTALL), "?"),
+    (re.compile(r"\bValue '.*?(?:' does not exist|$)", re.DOTALL), "Value does not exist"),
 )
 _LEFT_OUT_NOT_NULL = "This may be left out, but it cannot be null."
 
@@ -119,9 +119,9 @@ def _public_message(error: GraphQLError) -> str:
     """
     if "'Maybe[" in error.message:
         return _LEFT_OUT_NOT_NULL
-    message = error.message
-    for quoted in _QUOTED_VALUES:
-        message = quoted.sub(r"\1", message)
+    message = error.message[:MAX_MESSAGE]  # first, because a value may be long, and made to be slow to search
+    for quoted, instead in _QUOTED_VALUES:
+        message = quoted.sub(instead, message)
     return message
 
 

@@ -46,3 +46,15 @@ async def test_suggestion_stays(api: Api) -> None:
     assert payload["errors"][0]["message"] == (
         "Enum 'UserOrigin' cannot represent non-enum value. Did you mean the enum value 'EMAIL'?"
     )
+
+
+async def test_long_value_is_left_out_as_well(api: Api) -> None:
+    for value in ("Value '" * 8_000, "zz cannot represent a value" * 2_000, "x" * 60_000, f"{CODE}'" * 600):
+        for document, variables in (
+            (EXCHANGE, {"code": [value]}),
+            (USERS, {"filter": value}),
+            (USERS, {"filter": {"origin": value}}),
+        ):
+            payload = await api.payload(document, variables)
+            assert value[:20] not in str(payload)
+            assert len(payload["errors"][0]["message"]) < 200
