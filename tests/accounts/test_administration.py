@@ -7,6 +7,7 @@ from service.accounts.lookup import find_by_id
 from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.accounts.seats import count_seats
 from service.audit.models import AuditEvent
+from service.database import Statement, write
 from service.errors import BadUserInput, Conflict, NotFound, SignInErrorCode
 from service.instance import Instance
 from tests.driving import TESTER, admin, answer_to, code_of, count, enable, everything, member, sign_in, user
@@ -220,6 +221,9 @@ async def test_admin_has_an_email_to_sign_in_by(instance: Instance) -> None:
     await administration.deactivate_user(boss.id, TESTER)
     with pytest.raises(Conflict, match="last active admin"):
         await administration.deactivate_user(nobodys.id, TESTER)
+    await administration.reactivate_user(boss.id, TESTER)
+    await write(Statement("UPDATE users SET email = NULL WHERE id = $1"), nobodys.id)  # as an older version let it be
+    assert (await administration.set_role(nobodys.id, UserRole.MEMBER, TESTER)).role is UserRole.MEMBER
 
 
 # ---------------------------------------------------------------- the audit log
