@@ -49,7 +49,7 @@ async def update_user(
     *,
     email: str | Unchanged | None = UNCHANGED,
     external_id: str | Unchanged | None = UNCHANGED,
-    in_person: bool = True,
+    in_person: bool = False,
 ) -> User:
     """Set or clear the email and the external id. Raises `Conflict` where another user has it, `BadUserInput`, `NotFound`.
 

@@ -42,8 +42,7 @@ async def transaction() -> AsyncIterator[None]:
 async def write(statement: Statement, *values: object) -> int:
     """One statement that is a transaction of its own (or part of the one that is open); how many rows it changed."""
     connection: Any = get_connection(ALIAS)
-    is_sqlite = connection.capabilities.dialect == "sqlite"
-    return int(await connection.write(statement.sqlite if is_sqlite else statement.postgres, values))
+    return int(await connection.write(statement.text_for(connection), values))
 
 
 async def _to_the_end(step: Coroutine[Any, Any, None]) -> None:

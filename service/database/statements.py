@@ -24,20 +24,21 @@ class Statement:
         self.postgres = sql
         self.sqlite = sql.replace("$", "?").replace(" FOR UPDATE", "")
 
+    def text_for(self, connection: Any) -> str:
+        """As this connection's database reads it."""
+        return self.sqlite if connection.capabilities.dialect == "sqlite" else self.postgres
+
 
 async def fetch(statement: Statement, *values: object) -> Sequence[Row]:
     """The rows; inside a transaction as that transaction sees them."""
     connection = get_connection(ALIAS)
-    if connection.capabilities.dialect == "sqlite":
-        return (await connection.execute_query(statement.sqlite, list(values)))[1]
-    return (await connection.execute_query(statement.postgres, list(values)))[1]
+    return (await connection.execute_query(statement.text_for(connection), list(values)))[1]
 
 
 async def fetch_one(statement: Statement, *values: object) -> Row | None:
     """The first row of a look-up that an index answers, or None. On SQLite it runs at once: no scan and no count here."""
     connection: Any = get_connection(ALIAS)
-    is_sqlite = connection.capabilities.dialect == "sqlite"
-    rows = await connection.read_one(statement.sqlite if is_sqlite else statement.postgres, values)
+    rows = await connection.read_one(statement.text_for(connection), values)
     return rows[0] if rows else None
 
 

@@ -24,7 +24,7 @@ from graphql import (
 from graphql.validation.rules import overlapping_fields_can_be_merged
 
 from service.graphql.errors import FormattedError, bad_user_input, request_error
-from service.graphql.executor import Selected
+from service.graphql.executor import CollectedSelections
 from service.graphql.limits import MAX_TOKENS, check_size
 from service.graphql.node_count import ConnectionReader, OperationNodes
 
@@ -52,7 +52,7 @@ _TOO_REPETITIVE = (
     f"is {MAX_MERGE_COMPARISONS:,} comparisons. Select each field once."
 )
 _BYTES_PER_TOKEN = (
-    900  # measured with tracemalloc: up to 610, the positions in the text included, and 220 of `Selected`
+    900  # measured with tracemalloc: up to 610, the positions in the text included, and 220 of `CollectedSelections`
 )
 _BYTES_PER_REFUSAL = 8 * 1024  # ten findings of at most 500 characters
 
@@ -82,7 +82,7 @@ class Document:
 
     ast: DocumentNode
     operations: Mapping[str | None, Operation]
-    selected: Selected | None
+    selected: CollectedSelections | None
     """None where directives may make it depend on the variables."""
 
     def operation(self, name: str | None) -> Operation | None:
@@ -124,7 +124,7 @@ class Documents:
         errors = validate(self.schema, ast, self._rules, max_errors=MAX_ERRORS, hide_suggestions=not self.introspection)
         if errors:
             return tuple(map(self._finding, errors))
-        return Document(ast, self._operations(ast), None if "@" in query else Selected(ast.token_count))
+        return Document(ast, self._operations(ast), None if "@" in query else CollectedSelections(ast.token_count))
 
     def _finding(self, error: GraphQLError) -> FormattedError:
         if error.message == "Validation aborted.":

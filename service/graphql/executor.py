@@ -29,7 +29,7 @@ PlainFields: TypeAlias = Mapping[tuple[str, str], PlainField]
 """By the names of type and field."""
 
 
-class Selected:
+class CollectedSelections:
     """Which fields the selections of one document come to, kept for as long as the document is.
 
     No more of it than the document has tokens: fragments that are spread again and again could make it much larger.
@@ -75,7 +75,9 @@ class PlainExecutor(Executor[Any]):
     operation_extensions = None
     build_resolve_info = StrawberryGraphQLCoreExecutionContext.build_resolve_info
 
-    def __init__(self, *args: Any, plain_fields: PlainFields, selected: Selected | None, **options: Any) -> None:
+    def __init__(
+        self, *args: Any, plain_fields: PlainFields, selected: CollectedSelections | None, **options: Any
+    ) -> None:
         """`selected` is the document's own; None where directives may make it depend on the variables."""
         super().__init__(*args, **options)
         self._plain_fields = plain_fields

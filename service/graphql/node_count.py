@@ -55,19 +55,19 @@ class PageSize:
 
 
 @dataclass(eq=False, slots=True)
-class Selected:
+class SelectedPages:
     """All pages of one selection set; false where there are none."""
 
-    nested: list[tuple[PageSize, "Selected"]] = field(default_factory=list)
+    nested: list[tuple[PageSize, "SelectedPages"]] = field(default_factory=list)
     """Each page, with what is selected of each of its nodes."""
 
-    spread: list["Selected"] = field(default_factory=list)
+    spread: list["SelectedPages"] = field(default_factory=list)
     """Those of fragments that have any. A fragment's are shared by all that spread it."""
 
     def __bool__(self) -> bool:
         return bool(self.nested or self.spread)
 
-    def count(self, variables: Mapping[str, object], known: dict["Selected", float]) -> float:
+    def count(self, variables: Mapping[str, object], known: dict["SelectedPages", float]) -> float:
         """Nodes in all; `known` keeps what was worked out already."""
         if self not in known:
             total = 0.0
@@ -83,7 +83,7 @@ class Selected:
 class OperationNodes:
     """All pages of one operation."""
 
-    selected: Selected
+    selected: SelectedPages
     defaults: Mapping[str, object]
     """What the operation says its variables are where the request does not."""
 
@@ -121,14 +121,14 @@ class _Reading:
         self._schema = schema
         self._introspection = introspection
         self._fragments = fragments
-        self._known: dict[str, Selected] = {}
+        self._known: dict[str, SelectedPages] = {}
 
-    def operation(self, operation: OperationDefinitionNode) -> Selected:
-        pages = Selected()
+    def operation(self, operation: OperationDefinitionNode) -> SelectedPages:
+        pages = SelectedPages()
         self._add(pages, operation.selection_set, self._schema.get_root_type(operation.operation))
         return pages
 
-    def _add(self, pages: Selected, selected: SelectionSetNode, parent: GraphQLNamedType | None) -> None:
+    def _add(self, pages: SelectedPages, selected: SelectionSetNode, parent: GraphQLNamedType | None) -> None:
         for selection in selected.selections:
             if isinstance(selection, FieldNode):
                 self._add_field(pages, selection, parent)
@@ -142,7 +142,7 @@ class _Reading:
             elif isinstance(selection, FragmentSpreadNode) and (fragment := self._fragment(selection.name.value)):
                 pages.spread.append(fragment)
 
-    def _add_field(self, pages: Selected, node: FieldNode, parent: GraphQLNamedType | None) -> None:
+    def _add_field(self, pages: SelectedPages, node: FieldNode, parent: GraphQLNamedType | None) -> None:
         if node.selection_set is None or not (is_object_type(parent) or is_interface_type(parent)):
             return
         definition = self._schema.get_field(parent, node.name.value)
@@ -153,7 +153,7 @@ class _Reading:
         if page is None:
             self._add(pages, node.selection_set, answered)
             return
-        inner = Selected()
+        inner = SelectedPages()
         self._add(inner, node.selection_set, answered)
         pages.nested.append((page, inner))
 
@@ -165,10 +165,10 @@ class _Reading:
             return PageSize(asked=tuple(_sizes_asked(node)), otherwise=_default_size(definition))
         return None
 
-    def _fragment(self, name: str) -> Selected:
+    def _fragment(self, name: str) -> SelectedPages:
         if name not in self._known:
             fragment = self._fragments[name]
-            self._known[name] = pages = Selected()
+            self._known[name] = pages = SelectedPages()
             self._add(pages, fragment.selection_set, self._schema.get_type(fragment.type_condition.name.value))
         return self._known[name]
 
