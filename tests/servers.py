@@ -101,3 +101,17 @@ class Server:
         """Stops it, unless the test has ended it already."""
         if self.process.returncode is None:
             self.stop()
+
+
+def run_command(environ: Mapping[str, str], directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command as a process of its own, to its end, in a directory where it finds no `.env` file of the developer's."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DOORCODE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments],
+        cwd=directory,
+        env={**inherited, "PYTHONPATH": str(ROOT), **environ},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

@@ -8,7 +8,7 @@ from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.accounts.seats import count_seats
 from service.audit.models import AuditEvent
 from service.database import Statement, write
-from service.errors import BadUserInput, Conflict, NotFound, SignInErrorCode
+from service.errors import BadUserInput, Conflict, Forbidden, NotFound, SignInErrorCode
 from service.instance import Instance
 from tests.driving import TESTER, admin, answer_to, code_of, count, enable, everything, member, sign_in, user
 from tests.seats import assert_counters_equal_table
@@ -107,8 +107,10 @@ async def test_external_id_that_no_code_could_name_is_bad_input(instance: Instan
 async def test_admin_keeps_an_email(instance: Instance) -> None:
     boss = await admin()
     with pytest.raises(Conflict):
-        await administration.update_user(boss.id, TESTER, email=None)
-    await administration.update_user(boss.id, TESTER, email="new@example.com")
+        await administration.update_user(boss.id, TESTER, email=None, in_person=True)
+    with pytest.raises(Forbidden):
+        await administration.update_user(boss.id, TESTER, email="new@example.com")
+    await administration.update_user(boss.id, TESTER, email="new@example.com", in_person=True)
     assert (await user(boss.id)).email == "new@example.com"
 
 

@@ -4,8 +4,10 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx2
+from anyio.from_thread import BlockingPortal
 
 from service.accounts.administration import invite_user
 from service.accounts.lookup import find_by_email
@@ -142,6 +144,21 @@ def test_another_code_can_be_asked_for_without_typing_the_address_again(site: Si
         assert 'action="/admin/login"' in page.text
         assert 'name="email" value="nobody@example.com"' in page.text
         assert re.search(r'data-wait="(5\d|60)"', page.text)
+
+
+def test_panel_says_where_no_mail_is_sent(sqlite_url: str, tmp_path: Path, background: BlockingPortal) -> None:
+    """As the start does: on a public URL that is not loopback, with no mail server."""
+    elsewhere = {"DOORCODE_PUBLIC_URL": "https://id.example.com"}
+    site = Site.open(tmp_path, sqlite_url, background, elsewhere)
+    try:
+        token = site.call(lambda _: session_token(ADMIN))
+        with httpx2.Client(base_url=site.server.url, headers={"Cookie": f"__Host-doorcode-admin={token}"}) as client:
+            for path in ("/admin/login", "/admin/users", "/admin/authentication"):
+                page = client.get(path)
+                assert page.status_code == 200
+                assert "No mail is sent" in page.text, path
+    finally:
+        site.server.close()
 
 
 def test_request_that_is_no_more_leads_back_to_the_address(site: Site) -> None:

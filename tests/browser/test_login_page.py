@@ -28,15 +28,6 @@ def mails() -> Iterator[MailServer]:
 
 
 @pytest.fixture(scope="module")
-def application() -> Iterator[Frontend]:
-    """On another site."""
-    with Frontend("shop.localhost") as application:
-        application.show("<h1>Application</h1>", "/start")
-        application.show("<h1>Room 7</h1>", "/rooms/7")
-        yield application
-
-
-@pytest.fixture(scope="module")
 def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, mails: MailServer) -> Iterator[Site]:
     """Without an application."""
     smtp = f"smtp://127.0.0.1:{mails.port}"

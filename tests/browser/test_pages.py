@@ -25,15 +25,6 @@ def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="module")
-def application() -> Iterator[Frontend]:
-    """An application, or the page of a company with links: another site than Doorcode's."""
-    with Frontend("shop.localhost") as application:
-        application.show("<h1>Application</h1>", "/start")
-        application.show("<h1>Room 7</h1>", "/rooms/7")
-        yield application
-
-
-@pytest.fixture(scope="module")
 def app_site(
     background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, application: Frontend
 ) -> Iterator[Site]:

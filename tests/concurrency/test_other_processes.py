@@ -1,8 +1,5 @@
 """What one process changes holds for the next request of every other (contract §2 and §3), on both databases."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,7 @@ from service.instance import Instance
 from service.sessions.administration import end_user_sessions
 from service.sessions.lifecycle import end_session
 from tests.driving import TESTER, admin, code_of, enable, member, open_for, set_policy
-from tests.servers import ROOT, Server
+from tests.servers import Server, run_command
 
 EXCHANGE = "mutation($code:String!){exchangeExternalAuthCode(externalAuthCode:$code){... on SessionGrant{token}... on SignInError{code}}}"
 ENOUGH = 6  # requests, each on a new connection, so that they reach every worker
@@ -60,17 +57,8 @@ def everywhere(server: Callable[..., Server], environ: dict[str, str], instance:
 
 
 def run(environ: dict[str, str], directory: Path, *arguments: str) -> str:
-    """A command as a process of its own; what it prints."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DOORCODE_")}
-    ran = subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
-        cwd=directory,
-        env={**inherited, "PYTHONPATH": str(ROOT), **environ},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    """What a command prints that succeeds."""
+    ran = run_command(environ, directory, *arguments)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.strip()
 

@@ -1,52 +1,35 @@
 """`doorcode admin invite`, and what `doorcode serve` says of admins and mails (contract §6 and §7)."""
 
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.mail_server import MailServer
-from tests.servers import ROOT, Server
+from tests.servers import Server, run_command
 
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/admin/setup\?token=dcl_[A-Za-z0-9_-]{43}")
 
 
-def doorcode(environ: Mapping[str, str], directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command to its end."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DOORCODE_")}
-    return subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
-        cwd=directory,
-        env={**inherited, "PYTHONPATH": str(ROOT), **environ},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 def test_admin_invite_prints_a_link_alone(environ: dict[str, str], tmp_path: Path) -> None:
     environ = {**environ, "DOORCODE_PUBLIC_URL": "https://id.example.com"}
-    ran = doorcode(environ, tmp_path, "admin", "invite", "Boss@Example.com")
+    ran = run_command(environ, tmp_path, "admin", "invite", "Boss@Example.com")
     assert ran.returncode == 0, ran.stderr
     assert re.fullmatch(r"https://id\.example\.com/admin/invitation\?token=dcl_[A-Za-z0-9_-]{43}\n", ran.stdout)
     assert "boss@example.com is an admin" in ran.stderr
     assert "dcl_" not in ran.stderr
-    listed = doorcode(environ, tmp_path, "users", "list").stdout
+    listed = run_command(environ, tmp_path, "users", "list").stdout
     assert "boss@example.com" in listed
     assert "ADMIN" in listed
 
 
 def test_admin_invite_says_no(sqlite_url: str, tmp_path: Path) -> None:
     environ = {"DOORCODE_DATABASE_URL": sqlite_url, "DOORCODE_DATA_DIR": str(tmp_path / "data")}
-    assert doorcode(environ, tmp_path, "seats", "--limit", "0").returncode == 0
+    assert run_command(environ, tmp_path, "seats", "--limit", "0").returncode == 0
     for arguments, status in ((["boss@example.com"], 1), (["nobody"], 1), ([], 2)):
-        ran = doorcode(environ, tmp_path, "admin", "invite", *arguments)
+        ran = run_command(environ, tmp_path, "admin", "invite", *arguments)
         assert (ran.returncode, ran.stdout) == (status, ""), ran.stderr
         assert "Traceback" not in ran.stderr
 
@@ -68,7 +51,7 @@ def test_serve_prints_a_set_up_link_until_there_is_an_admin(
     old = httpx2.get(f"{second.url}/admin/setup", params={"token": link.partition("=")[2]})
     assert old.status_code != 200, "a new link voids the old"
     second.stop()
-    assert doorcode(environ, tmp_path, "admin", "invite", "boss@example.com").returncode == 0
+    assert run_command(environ, tmp_path, "admin", "invite", "boss@example.com").returncode == 0
     assert LINK.findall(server(environ).stderr_text()) == []
 
 
@@ -96,7 +79,7 @@ def test_newcomer_signs_in_by_what_the_terminal_says(
     server: Callable[..., Server], sqlite_environ: dict[str, str], tmp_path: Path
 ) -> None:
     running = server(sqlite_environ)
-    assert doorcode(sqlite_environ, tmp_path, "admin", "invite", "boss@example.com").returncode == 0
+    assert run_command(sqlite_environ, tmp_path, "admin", "invite", "boss@example.com").returncode == 0
     headers = {"Sec-Fetch-Site": "same-origin"}
     asked = httpx2.post(f"{running.url}/login", data={"email": "boss@example.com"}, headers=headers)
     request = asked.headers["location"].partition("request=")[2]

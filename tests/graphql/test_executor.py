@@ -12,7 +12,7 @@ from strawberry.schema.config import StrawberryConfig
 from service.graphql.documents import Documents
 from service.graphql.errors import ErrorBoundary
 from service.graphql.execution import Operations
-from service.graphql.executor import Selected
+from service.graphql.executor import CollectedSelections
 from service.graphql.requests import GraphQLRequest
 from service.graphql.scalars import SCALAR_MAP
 
@@ -124,7 +124,7 @@ async def test_what_is_kept_of_a_document_is_bounded_by_its_size() -> None:
     request = GraphQLRequest(document)
     assert (await ours.answer(request, None))["data"] == {"thing": {f"a{i}": {"text": "a"} for i in range(10)}}
     prepared = ours.prepare(request)
-    assert isinstance(prepared.selected, Selected)
+    assert isinstance(prepared.selected, CollectedSelections)
     kept = sum(
         len(details) for fields in prepared.selected._kept.values() for details in fields.grouped_field_set.values()
     )
