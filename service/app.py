@@ -18,9 +18,9 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service.email_login.allowances import purge_allowances
 from service.email_login.codes import purge_codes
-from service.email_login.courier import send_mails
 from service.email_login.links import purge_links
-from service.email_login.outbox import purge_outbox
+from service.email_login.mail_queue import purge_mail_queue
+from service.email_login.mail_worker import send_mails
 from service.external_auth.exchange import purge_used_codes
 from service.graphql.endpoint import graphql_endpoint
 from service.instance import open_instance
@@ -35,12 +35,12 @@ from service.web.assets import serve_asset
 from service.web.boundary import Boundary
 from service.web.cors import CrossOrigin
 from service.web.forms import MAX_BODY
-from service.web.forward_auth import verify
+from service.web.forward_auth import answer_forward_auth
 from service.web.front_page import sign_out
-from service.web.link_login import enter
+from service.web.graphql_fast_path import GraphQLFastPath
+from service.web.link_login import answer_link_login
+from service.web.prefetch import RejectSpeculativePosts
 from service.web.requests import instance_of
-from service.web.short_cut import ShortCut
-from service.web.speculation import NothingAheadOfTime
 from service.web.widget import serve_widget
 
 PURGE_EVERY = 60  # seconds
@@ -61,8 +61,8 @@ def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
         middleware=[
             Middleware(Boundary, settings=settings),
             *_proxy_headers(settings),
-            Middleware(NothingAheadOfTime),
-            Middleware(ShortCut, route=graphql),
+            Middleware(RejectSpeculativePosts),
+            Middleware(GraphQLFastPath, route=graphql),
         ],
         exception_handlers={HTTPException: _answer_http_exception(settings)},
         lifespan=_lifespan(settings),
@@ -80,14 +80,16 @@ def create_app_from_environment() -> Starlette:
 
 def _other_routes() -> list[Route]:
     return [
-        Route("/", enter, methods=["GET", "POST"], max_body_size=MAX_BODY),
-        Route(email_sign_in.PATH, email_sign_in.enter, methods=["GET", "POST"], max_body_size=MAX_BODY),
-        Route(email_sign_in.CODE_PATH, email_sign_in.enter_code, methods=["GET", "POST"], max_body_size=MAX_BODY),
+        Route("/", answer_link_login, methods=["GET", "POST"], max_body_size=MAX_BODY),
+        Route(email_sign_in.PATH, email_sign_in.answer_email_sign_in, methods=["GET", "POST"], max_body_size=MAX_BODY),
+        Route(
+            email_sign_in.CODE_PATH, email_sign_in.answer_email_code, methods=["GET", "POST"], max_body_size=MAX_BODY
+        ),
         Route(invitation.PATH, invitation.answer_invitation, methods=["GET", "POST"], max_body_size=MAX_BODY),
         Route(refusals.PATH, refusals.show_refusal),
         Route("/logout", sign_out, methods=["POST"], max_body_size=MAX_BODY),
         Route("/widget.js", serve_widget),
-        Route("/verify", verify),
+        Route("/verify", answer_forward_auth),
         Route("/.well-known/jwks.json", probes.jwks),
         Route("/healthz", probes.healthz),
         Route("/readyz", probes.readyz),
@@ -117,18 +119,18 @@ def _lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextM
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with (
             open_instance(settings) as instance,
-            _beside(_purge_for_ever(settings)),
-            send_mails(instance.email_desk.outbox, settings),
+            _background(_purge_for_ever(settings)),
+            send_mails(instance.email_login.mail_queue, settings),
         ):
             app.state.instance = instance
-            with _overlooked_by_the_collector():
+            with _frozen_gc():
                 yield
 
     return lifespan
 
 
 @contextmanager
-def _overlooked_by_the_collector() -> Iterator[None]:
+def _frozen_gc() -> Iterator[None]:
     """What is made by now lives as long as the service: looking through it for garbage again and again takes 5 % of its CPU."""
     gc.collect()
     gc.freeze()
@@ -139,7 +141,7 @@ def _overlooked_by_the_collector() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _beside(work: Awaitable[None]) -> AsyncIterator[None]:
+async def _background(work: Awaitable[None]) -> AsyncIterator[None]:
     """Work that goes on meanwhile, and stops at once in the end."""
     task = asyncio.ensure_future(work)
     try:
@@ -159,7 +161,7 @@ async def _purge_for_ever(settings: Settings) -> None:
         partial(purge_codes, PURGE_BATCH),
         partial(purge_allowances, PURGE_BATCH),
         partial(purge_links, PURGE_BATCH),
-        partial(purge_outbox, PURGE_BATCH),
+        partial(purge_mail_queue, PURGE_BATCH),
         partial(purge_signing_keys, settings),
     )
     while True:
@@ -176,4 +178,4 @@ async def _purge(purge: Callable[[], Awaitable[int]]) -> None:
                 return
             await asyncio.sleep(PURGE_PAUSE)
     except Exception as error:
-        _log.warning("what has expired could not be purged", error=type(error).__name__)
+        _log.warning("purge_failed", error=type(error).__name__)

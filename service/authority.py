@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from service.accounts.models import User
-from service.accounts.provisioning import note_seen
+from service.accounts.provisioning import record_user_seen
 from service.api_keys.keys import find_api_key
 from service.api_keys.models import ApiKey, ApiKeyScope
 from service.audit.log import Actor
 from service.errors import Forbidden, Unauthenticated
-from service.sessions.lifecycle import Client, LiveSession, find_session, note_session_seen
-from service.sessions.models import Carrier
+from service.sessions.lifecycle import Client, LiveSession, find_session, record_session_seen
+from service.sessions.models import TokenTransport
 from service.settings import Settings
 from service.tokens import API_KEY_PREFIX
 
@@ -23,7 +23,7 @@ _NO_ADMIN = "Only an admin who signed in by email may do this, or an API key."
 _NO_WRITING = "This API key has the scope READ, and may change nothing. Use one of scope ADMIN."
 _IN_PERSON = "Only an admin in person may do this, signed in by email: no API key can."
 
-_ANY_CARRIER = frozenset(Carrier)
+_ANY_TRANSPORT = frozenset(TokenTransport)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +90,16 @@ async def identify(request: HTTPConnection, settings: Settings) -> Caller:
         return await _by_cookie(request, settings, client)
     if token.startswith(API_KEY_PREFIX):
         return Caller(client, api_key=await find_api_key(token))
-    return await by_session_token(token, client, _ANY_CARRIER)
+    return await by_session_token(token, client, _ANY_TRANSPORT)
 
 
-async def by_session_token(token: str | None, client: Client, carriers: frozenset[Carrier]) -> Caller:
+async def by_session_token(token: str | None, client: Client, token_transports: frozenset[TokenTransport]) -> Caller:
     """Whose session this token is, where it is live and meant for one of these carriers; its use is noted."""
     session = await find_session(token) if token else None
-    if session is None or session.carrier not in carriers:
+    if session is None or session.token_transport not in token_transports:
         return Caller(client)
-    await note_session_seen(session)
-    await note_seen(session.user)
+    await record_session_seen(session)
+    await record_user_seen(session.user)
     return Caller(client, session, token)
 
 
@@ -117,12 +117,12 @@ def _address(host: str) -> str | None:
         return None
 
 
-def cookie_name(settings: Settings, carrier: Carrier) -> str:
+def cookie_name(settings: Settings, token_transport: TokenTransport) -> str:
     """The name of the members' or the admin panel's cookie (contract §5).
 
     `__Host-` makes browsers insist on Secure, Path=/ and no Domain (RFC 6265bis, 4.1.3.2), so it stands where all three hold.
     """
-    admin = carrier is Carrier.ADMIN_COOKIE
+    admin = token_transport is TokenTransport.ADMIN_COOKIE
     prefix = "__Host-" if settings.is_secure and (admin or settings.cookie_domain is None) else ""
     return f"{prefix}doorcode-admin" if admin else f"{prefix}doorcode"
 
@@ -153,10 +153,13 @@ async def _by_cookie(request: HTTPConnection, settings: Settings, client: Client
     """The admin's cookie first, and only for this origin; then the members'."""
     if "cookie" not in request.headers:
         return Caller(client)
-    for carrier, trusted in ((Carrier.ADMIN_COOKIE, is_same_origin), (Carrier.COOKIE, may_use_members_cookie)):
-        token = request.cookies.get(cookie_name(settings, carrier))
+    for token_transport, trusted in (
+        (TokenTransport.ADMIN_COOKIE, is_same_origin),
+        (TokenTransport.COOKIE, may_use_members_cookie),
+    ):
+        token = request.cookies.get(cookie_name(settings, token_transport))
         if token and trusted(request, settings):
-            caller = await by_session_token(token, client, frozenset({carrier}))
+            caller = await by_session_token(token, client, frozenset({token_transport}))
             if caller.session:
                 return caller
     return Caller(client)

@@ -109,13 +109,13 @@ def make_data_dir(data_dir: Path) -> None:
 def _write_once(path: Path, content: bytes) -> None:
     """Linking a finished file is atomic: of several processes that start at once, one makes the key and all read it."""
     descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # mode 0600
-    draft = Path(name)
+    unverified = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             os.fsync(file.fileno())
-        path.hardlink_to(draft)
+        path.hardlink_to(unverified)
     except FileExistsError:
         pass  # another process was first: its key is the one
     finally:
-        draft.unlink()
+        unverified.unlink()

@@ -8,11 +8,11 @@ from tortoise.exceptions import OperationalError
 
 from service.database import is_migrated, is_unreachable, migrate, open_database
 from service.database.connection import refuse_unreachable
-from service.email_login.desk import EmailDesk
-from service.email_login.outbox import Outbox, renew_mail_encryption
+from service.email_login.dependencies import EmailLoginDependencies
+from service.email_login.mail_queue import MailQueue, renew_mail_encryption
 from service.encryption import Cipher, cipher_that_fits
-from service.external_auth.exchange import ExchangeDesk
-from service.external_auth.front_door import FrontDoorKeeper
+from service.external_auth.configuration import JwtConfigurationCache
+from service.external_auth.exchange import ExchangeDependencies
 from service.external_auth.secrets import renew_secret_encryption
 from service.rate_limit import FailedSignIns
 from service.sessions.access_tokens import ensure_signing_keys, renew_key_encryption
@@ -26,8 +26,8 @@ class Instance:
 
     settings: Settings
     cipher: Cipher
-    desk: ExchangeDesk
-    email_desk: EmailDesk
+    external_auth: ExchangeDependencies
+    email_login: EmailLoginDependencies
 
 
 @asynccontextmanager
@@ -54,8 +54,10 @@ def _instance(settings: Settings, cipher: Cipher) -> Instance:
     return Instance(
         settings,
         cipher,
-        ExchangeDesk(FrontDoorKeeper(cipher), failed_sign_ins, settings.session_lifetime),
-        EmailDesk(cipher, failed_sign_ins, Outbox(cipher), settings.public_url, settings.session_lifetime),
+        ExchangeDependencies(JwtConfigurationCache(cipher), failed_sign_ins, settings.session_lifetime),
+        EmailLoginDependencies(
+            cipher, failed_sign_ins, MailQueue(cipher), settings.public_url, settings.session_lifetime
+        ),
     )
 
 

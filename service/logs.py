@@ -15,7 +15,7 @@ _TOO_TALKATIVE = ("tortoise", "aiosqlite", "asyncio", "strawberry.execution", "g
 _CONFIDENTIAL = re.compile(r"eyJ[\w-]+\.[\w-]*\.[\w-]*|dc[a-z]_[\w-]{43}")
 
 
-class NothingConfidential(structlog.stdlib.ProcessorFormatter):
+class RedactingFormatter(structlog.stdlib.ProcessorFormatter):
     """The last net under all the care above it: what looks like a code or a token gets into no line, whoever writes it."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -38,7 +38,7 @@ def configure_logs(settings: Settings) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        NothingConfidential(
+        RedactingFormatter(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderer(settings)],
         )

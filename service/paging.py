@@ -14,7 +14,7 @@ from service.database import Row, Statement, as_time, fetch
 from service.errors import BadUserInput
 
 DEFAULT_PAGE = 50
-LARGEST_PAGE = 200
+MAX_PAGE_SIZE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class Slice:
         if self.first is not None and self.last is not None:
             raise BadUserInput("`first` and `last` cannot be asked together.")
         for name, size in (("first", self.first), ("last", self.last)):
-            if size is not None and not 0 <= size <= LARGEST_PAGE:
-                raise BadUserInput(f"`{name}` must be between 0 and {LARGEST_PAGE}.")
+            if size is not None and not 0 <= size <= MAX_PAGE_SIZE:
+                raise BadUserInput(f"`{name}` must be between 0 and {MAX_PAGE_SIZE}.")
 
     @property
     def size(self) -> int:

@@ -43,7 +43,7 @@ class FailedSignIns:
                     return None
                 window = await self._limiter.get_window_stats(self._rate, network)
         except Exception as error:  # whatever the storage's driver raises
-            _log.warning("rate limit storage unreachable", error=type(error).__name__)
+            _log.warning("rate_limit_storage_unreachable", error=type(error).__name__)
             return None
         return max(1, math.ceil(window.reset_time - time.time()))
 

@@ -20,6 +20,7 @@ from service.setting_values import (
     AppUrl,
     CookieDomain,
     DatabaseUrl,
+    EmailLoginConfiguration,
     FernetKeys,
     LowerCase,
     MailFrom,
@@ -29,7 +30,6 @@ from service.setting_values import (
     Rate,
     RateLimitUrl,
     SmtpUrl,
-    Switch,
     Token,
 )
 
@@ -38,7 +38,7 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 DEFAULT_PUBLIC_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
 _SECRET_OF_THE_INTEGRATOR = f"{PREFIX}JWT_SECRET"  # what the signing samples read it from
-LONGEST_SESSION = 400 * 24 * 3600  # seconds; browsers keep no cookie longer (RFC 6265bis, 5.5)
+MAX_SESSION_LIFETIME = 400 * 24 * 3600  # seconds; browsers keep no cookie longer (RFC 6265bis, 5.5)
 
 
 class SettingsError(Exception):
@@ -71,12 +71,12 @@ class Settings(BaseModel):
     database_url: DatabaseUrl = ""
     encryption_keys: FernetKeys = ()
     public_url: Origin = DEFAULT_PUBLIC_URL
-    insecure_http: Switch = False
+    insecure_http: EmailLoginConfiguration = False
     app_url: AppUrl | None = None
     allowed_origins: Origins = ()
     cookie_domain: CookieDomain | None = None
     access_token_audience: Annotated[str, Field(min_length=1, max_length=255)] = "doorcode"
-    session_lifetime: Annotated[int, Field(ge=1, le=LONGEST_SESSION)] = 604_800
+    session_lifetime: Annotated[int, Field(ge=1, le=MAX_SESSION_LIFETIME)] = 604_800
     access_token_lifetime: Annotated[int, Field(ge=1, le=86_400)] = 600
     smtp_url: SmtpUrl | None = None
     mail_from: MailFrom | None = None
@@ -84,7 +84,7 @@ class Settings(BaseModel):
     failed_sign_ins: Rate = "60/minute"
     trusted_proxies: Networks = ()
     metrics_token: Token | None = None
-    introspection: Switch = True
+    introspection: EmailLoginConfiguration = True
     log_format: Annotated[LogFormat, LowerCase] | None = None
 
     @model_validator(mode="before")

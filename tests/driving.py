@@ -17,11 +17,11 @@ from service.clock import now
 from service.database import Row, Statement, fetch, fetch_one
 from service.errors import SignInErrorCode, SignInRefused
 from service.external_auth import secrets
-from service.external_auth.exchange import Grant, Visit, exchange
+from service.external_auth.exchange import SignInAttempt, SignInResult, exchange
 from service.external_auth.policy_changes import Given, PolicyChange, update_policy
 from service.instance import Instance
 from service.sessions.lifecycle import Client, OpenedSession, Opening, open_session
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 
 TABLES = [
     "api_keys",
@@ -64,10 +64,12 @@ async def set_policy(**values: object) -> None:
     await update_policy(PolicyChange(**{name: Given(value) for name, value in values.items()}), TESTER)
 
 
-async def visit(session_token: str | None = None, carrier: Carrier = Carrier.BEARER, client: Client = CLIENT) -> Visit:
+async def attempt(
+    session_token: str | None = None, token_transport: TokenTransport = TokenTransport.BEARER, client: Client = CLIENT
+) -> SignInAttempt:
     """How a request arrives that carries this session token, as the edges make it."""
-    caller = await by_session_token(session_token, client, frozenset(Carrier))
-    return Visit(client, carrier, caller.session, caller.session_token)
+    caller = await by_session_token(session_token, client, frozenset(TokenTransport))
+    return SignInAttempt(client, token_transport, caller.session, caller.session_token)
 
 
 async def sign_in(
@@ -75,13 +77,13 @@ async def sign_in(
     code: str,
     *,
     session_token: str | None = None,
-    carrier: Carrier = Carrier.BEARER,
+    token_transport: TokenTransport = TokenTransport.BEARER,
     client: Client = CLIENT,
     lifetime: int | None = None,
-) -> Grant:
+) -> SignInResult:
     """One exchange."""
-    arrived = await visit(session_token, carrier, client)
-    return await exchange(code, arrived, instance.desk, lifetime=lifetime)
+    arrived = await attempt(session_token, token_transport, client)
+    return await exchange(code, arrived, instance.external_auth, lifetime=lifetime)
 
 
 async def refusal_of(instance: Instance, code: str, **how: Any) -> SignInRefused:
@@ -120,11 +122,11 @@ async def admin(email: str = "admin@example.com") -> User:
 async def open_for(
     person: User,
     method: SignInMethod = SignInMethod.EMAIL,
-    carrier: Carrier = Carrier.BEARER,
+    token_transport: TokenTransport = TokenTransport.BEARER,
     lifetime: float = 3600,
 ) -> OpenedSession:
     """A session of this user, as a sign-in by this method opens it."""
-    return await open_session(person, Opening(method, carrier, CLIENT), now() + timedelta(seconds=lifetime))
+    return await open_session(person, Opening(method, token_transport, CLIENT), now() + timedelta(seconds=lifetime))
 
 
 async def rows(table: str, where: str = "") -> list[Row]:

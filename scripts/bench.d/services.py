@@ -21,9 +21,9 @@ from service.clock import HOUR, floor
 from service.database import migrate, transaction
 from service.encryption import Cipher
 from service.external_auth.models import ExternalAuth, JwtSecret
-from service.identity import new_id
+from service.ids import new_id
 from service.instance import open_instance
-from service.sessions.models import Carrier, Session, SignInMethod
+from service.sessions.models import Session, SignInMethod, TokenTransport
 from service.settings import load_settings
 
 SEAT_LIMIT = 10_000_000
@@ -134,7 +134,7 @@ def _sessions(workload: Workload, serials: dict[str | None, int], moment: dateti
             user_epoch=0,
             method=SignInMethod.EXTERNAL_JWT,
             method_epoch=0,
-            carrier=Carrier.BEARER,
+            carrier=TokenTransport.BEARER,
             token_hash=person.token_hash,
             created_at=moment,
             expires_at=moment + SESSION_LIFETIME,

@@ -21,10 +21,10 @@ from service.clock import now
 from service.database import transaction
 from service.errors import SignInRefused
 from service.external_auth import codes, secrets
-from service.external_auth.exchange import Visit, exchange
+from service.external_auth.exchange import SignInAttempt, exchange
 from service.instance import Instance, open_instance
 from service.sessions.lifecycle import Client, Opening, open_session
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 from service.settings import Settings
 
 DAYS = 30
@@ -134,7 +134,7 @@ async def _come_in(instance: Instance, number: int) -> None:
     }
     code = await _code(instance, {"user": user, "exp": int(time.time()) + 300})
     try:
-        await exchange(code, Visit(BROWSER, Carrier.COOKIE, None, None), instance.desk)
+        await exchange(code, SignInAttempt(BROWSER, TokenTransport.COOKIE, None, None), instance.external_auth)
     except SignInRefused:
         assert number == 5, "only one of them was deactivated"
 
@@ -146,7 +146,7 @@ async def _look_back(instance: Instance, admin: Actor) -> Month:
     await create_api_key("Monitoring", ApiKeyScope.READ, None, admin)
     async with transaction():
         user = await make_admin(ADMIN, admin)
-    opening = Opening(SignInMethod.EMAIL, Carrier.ADMIN_COOKIE, BROWSER)
+    opening = Opening(SignInMethod.EMAIL, TokenTransport.ADMIN_COOKIE, BROWSER)
     opened = await open_session(user, opening, now() + timedelta(hours=1))
     good = {"user": {"id": "crm-1"}, "exp": int(time.time()) + 3600}
     bad = jwt.PyJWS().encode(

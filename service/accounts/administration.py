@@ -10,7 +10,7 @@ from service.audit.log import Actor, record
 from service.clock import now
 from service.database import Statement, fetch_one, transaction
 from service.errors import BadUserInput, Conflict, Forbidden, SeatLimitReached
-from service.identity import new_id
+from service.ids import new_id
 
 _OTHER_ADMINS = Statement(
     "SELECT COUNT(*) AS others FROM users WHERE role = 'ADMIN' AND status = 'ACTIVE' AND email IS NOT NULL AND serial <> $1"

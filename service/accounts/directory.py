@@ -11,7 +11,7 @@ from service.errors import BadUserInput
 from service.paging import Conditions, Listing, Order
 
 SHORTEST_INNER_SEARCH = 3  # characters; fewer are looked for at the start only
-LONGEST_SEARCH = 255
+MAX_SEARCH_LENGTH = 255
 
 
 class UserOrder(StrEnum):
@@ -89,8 +89,8 @@ def _normalised(email: str) -> str:
 
 def _pattern(search: str) -> str:
     """Anywhere in a line of the search text; a short one at the start of a line, where an answer would else be everybody."""
-    if len(search) > LONGEST_SEARCH:
-        raise BadUserInput(f"`filter.search` is longer than {LONGEST_SEARCH} characters.")
+    if len(search) > MAX_SEARCH_LENGTH:
+        raise BadUserInput(f"`filter.search` is longer than {MAX_SEARCH_LENGTH} characters.")
     if problem := find_unsafe_characters(search):
         raise BadUserInput(f"`filter.search` {problem}.")
     escaped = search.casefold().replace("!", "!!").replace("%", "!%").replace("_", "!_")

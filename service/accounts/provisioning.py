@@ -102,7 +102,7 @@ async def provision(subject: Subject, *, link_by_email: bool, by: Actor) -> tupl
     match decision:
         case SignIn():
             await _bring_up_to_date(decision, by)
-            await note_what_was_kept(decision, by)
+            await record_ignored_profile(decision, by)
             return decision.user, False
         case Link():
             await _link(decision, by)
@@ -169,7 +169,7 @@ async def _bring_up_to_date(plan: SignIn, by: Actor) -> None:
         )
 
 
-async def note_what_was_kept(plan: SignIn, by: Actor) -> None:
+async def record_ignored_profile(plan: SignIn, by: Actor) -> None:
     """What the code tried in vain, for the audit log: once an hour, in or out of a transaction."""
     user = plan.user
     if plan.email_taken:
@@ -218,7 +218,7 @@ _SEEN = Statement(
 )
 
 
-async def note_seen(user: User) -> None:
+async def record_user_seen(user: User) -> None:
     """Note that the user was here: to the hour, so one write an hour at most."""
     hour = floor(now(), HOUR)
     if user.last_seen_at is None or user.last_seen_at < hour:

@@ -10,11 +10,11 @@ from service.audit.log import Actor, record
 from service.clock import MINUTE, floor, now
 from service.database import Statement, transaction, write
 from service.errors import BadUserInput, NotFound
-from service.identity import could_be_id, new_id
+from service.ids import could_be_id, new_id
 from service.tokens import API_KEY_PREFIX, hash_token, new_token
 
 HINT_CHARACTERS = 4
-LONGEST_NAME = 100
+MAX_NAME_LENGTH = 100
 
 _USED = Statement("UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)")
 
@@ -30,8 +30,8 @@ class NewApiKey:
 async def create_api_key(name: str, scope: ApiKeyScope, expires_at: datetime | None, by: Actor) -> NewApiKey:
     """A new key; without `expires_at` it is good until it is revoked. Raises `BadUserInput`."""
     name = name.strip()
-    if not 1 <= len(name) <= LONGEST_NAME or find_unsafe_characters(name):
-        raise BadUserInput(f"The name must have 1 to {LONGEST_NAME} characters, and no control characters.")
+    if not 1 <= len(name) <= MAX_NAME_LENGTH or find_unsafe_characters(name):
+        raise BadUserInput(f"The name must have 1 to {MAX_NAME_LENGTH} characters, and no control characters.")
     if expires_at is not None and expires_at <= now():
         raise BadUserInput("`expiresAt` must be in the future.")
     token = new_token(API_KEY_PREFIX)

@@ -9,7 +9,7 @@ from service.audit.actions import Action
 from service.audit.models import AuditEvent
 from service.clock import HOUR, floor, now
 from service.database import Statement, write
-from service.identity import new_id
+from service.ids import new_id
 
 _BY_CODE = "code:"
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from service.audit.log import COMMAND_LINE
-from service.cli.running import people, print_result, run
+from service.cli.running import print_result, run, stderr
 from service.email_login.invitations import AdminInvitation, invite_admin
 from service.email_login.links import INVITATION_LIFETIME
 from service.instance import Instance
@@ -25,10 +25,10 @@ def invite(email: Annotated[str, typer.Argument(metavar="EMAIL", help="The admin
 
     async def invite_on(instance: Instance) -> AdminInvitation:
         if instance.settings.public_url == DEFAULT_PUBLIC_URL:
-            people.print(f"The link is for {DEFAULT_PUBLIC_URL}. Is the service elsewhere? Set DOORCODE_PUBLIC_URL.")
+            stderr.print(f"The link is for {DEFAULT_PUBLIC_URL}. Is the service elsewhere? Set DOORCODE_PUBLIC_URL.")
         return await invite_admin(email, COMMAND_LINE, instance.settings.public_url)
 
     invitation = run(invite_on)
     hours = int(INVITATION_LIFETIME.total_seconds() // 3600)
-    people.print(f"{invitation.user.email} is an admin. This link signs in once, within {hours} hours:")
+    stderr.print(f"{invitation.user.email} is an admin. This link signs in once, within {hours} hours:")
     print_result(invitation.url)

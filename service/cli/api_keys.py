@@ -9,7 +9,7 @@ import typer
 from service.api_keys.keys import create_api_key
 from service.api_keys.models import ApiKeyScope
 from service.audit.log import COMMAND_LINE
-from service.cli.running import people, print_result, run
+from service.cli.running import print_result, run, stderr
 from service.clock import now
 
 app = typer.Typer(help="API keys for machines.", no_args_is_help=True)
@@ -38,5 +38,5 @@ def create(
     """Make an API key and print it."""
     expires_at = None if days is None else now() + timedelta(days=days)
     made = run(lambda _: create_api_key(name, ApiKeyScope(scope.upper()), expires_at, COMMAND_LINE))
-    people.print(f"API key {made.row.id}, scope {made.row.scope}. Keep it: it is shown this once.")
+    stderr.print(f"API key {made.row.id}, scope {made.row.scope}. Keep it: it is shown this once.")
     print_result(made.token)

@@ -15,7 +15,7 @@ from service.external_auth.inspection import Inspection
 from service.external_auth.inspection import inspect as inspect_code
 from service.external_auth.models import ExternalAuth
 from service.external_auth.secrets import current_secret
-from service.identity import new_id
+from service.ids import new_id
 from service.instance import Instance
 
 DEFAULT_LIFETIME = 3600  # seconds
@@ -58,7 +58,7 @@ def inspect(code: Annotated[str, typer.Argument(help="The code, or - to read it 
     text = sys.stdin.buffer.read().decode(errors="replace").strip() if code == "-" else code
 
     async def inspect_on(instance: Instance) -> Inspection:
-        return await inspect_code(text, instance.desk)
+        return await inspect_code(text, instance.external_auth)
 
     found = run(inspect_on)
     _show(found)

@@ -6,11 +6,11 @@ import typer
 from rich.table import Table
 
 from service.audit.log import COMMAND_LINE
-from service.cli.running import people, print_result, program, run
-from service.cli.tables import print_table, written
+from service.cli.running import print_result, program, run, stderr
+from service.cli.tables import format_time, print_table
 from service.clock import now
 from service.external_auth import secrets
-from service.external_auth.front_door import policy_of
+from service.external_auth.configuration import policy_of
 from service.external_auth.models import ExternalAuth
 from service.instance import Instance
 
@@ -28,10 +28,10 @@ def enable() -> None:
     """Switch JWT sign-in on; prints the secret where a new one was made."""
     made = run(lambda instance: secrets.enable(instance.cipher, COMMAND_LINE))
     if made:
-        people.print("JWT sign-in is on. Keep this secret: it is shown this once.")
+        stderr.print("JWT sign-in is on. Keep this secret: it is shown this once.")
         print_result(made.text)
     else:
-        people.print(f"JWT sign-in is on, with the secrets it had. For a new one: {program()} jwt rotate")
+        stderr.print(f"JWT sign-in is on, with the secrets it had. For a new one: {program()} jwt rotate")
 
 
 @app.command()
@@ -42,7 +42,7 @@ def disable(
 ) -> None:
     """Switch JWT sign-in off; the secrets stay."""
     run(lambda _: secrets.disable(COMMAND_LINE, end_sessions=end_sessions))
-    people.print("JWT sign-in is off.")
+    stderr.print("JWT sign-in is off.")
 
 
 @app.command()
@@ -53,7 +53,7 @@ def rotate(
 ) -> None:
     """Make a new secret and print it. Ends no session: for a leak, revoke the old one."""
     made = run(lambda instance: secrets.rotate(instance.cipher, COMMAND_LINE, grace_period=grace))
-    people.print(f"New secret {made.row.id}. Keep it: it is shown this once.")
+    stderr.print(f"New secret {made.row.id}. Keep it: it is shown this once.")
     print_result(made.text)
 
 
@@ -66,7 +66,7 @@ def revoke(
 ) -> None:
     """Accept no code of a secret any more, and end the sessions that its codes opened."""
     run(lambda _: secrets.revoke(secret_id, COMMAND_LINE, end_sessions=not keep_sessions))
-    people.print(f"Revoked {secret_id}.")
+    stderr.print(f"Revoked {secret_id}.")
 
 
 async def _show_status(_: Instance) -> None:
@@ -84,10 +84,10 @@ async def _show_status(_: Instance) -> None:
             secret.id,
             f"{secret.hint}…",
             secrets.status_of(secret, moment),
-            written(secret.created_at),
-            written(secret.retires_at),
-            written(secret.revoked_at),
-            written(secret.last_used_at) or "not used yet",
+            format_time(secret.created_at),
+            format_time(secret.retires_at),
+            format_time(secret.revoked_at),
+            format_time(secret.last_used_at) or "not used yet",
         )
     print_table(table)
 

@@ -19,7 +19,7 @@ from service.settings import Settings, SettingsError, load_settings
 
 Result = TypeVar("Result")
 
-people = Console(stderr=True, highlight=False, markup=False, soft_wrap=True, emoji=False)
+stderr = Console(stderr=True, highlight=False, markup=False, soft_wrap=True, emoji=False)
 """For what a person reads; never for a result."""
 
 
@@ -28,7 +28,7 @@ def run(command: Callable[[Instance], Awaitable[Result]]) -> Result:
     settings = read_settings()
     configure_logs(settings)
     if settings.uses_sqlite and not settings.sqlite_path.exists():
-        people.print(f"A new database: {settings.sqlite_path.resolve()}")
+        stderr.print(f"A new database: {settings.sqlite_path.resolve()}")
 
     async def on_instance() -> Result:
         async with open_instance(settings) as instance:
@@ -65,7 +65,7 @@ def read_settings(host: str | None = None, port: int | None = None) -> Settings:
 
 def fail(message: str) -> NoReturn:
     """Say why, and end with exit status 1: the answer is no."""
-    people.print(message, style="red")
+    stderr.print(message, style="red")
     raise typer.Exit(1)
 
 

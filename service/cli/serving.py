@@ -10,7 +10,7 @@ import uvicorn
 
 from service import database
 from service.accounts.admins import has_admin
-from service.cli.running import fail, finish, people, program, read_settings
+from service.cli.running import fail, finish, program, read_settings, stderr
 from service.email_login.links import make_setup_token, setup_url
 from service.email_login.transports import describe_transport
 from service.external_auth.models import ExternalAuth
@@ -74,25 +74,25 @@ def migrate() -> None:
     settings = read_settings()
     configure_logs(settings)
     finish(database.migrate(settings))
-    people.print("The database is up to date.")
+    stderr.print("The database is up to date.")
 
 
 async def _prepare(settings: Settings) -> None:
     """Everything that can be wrong is found before the port is opened; then what to do next."""
     for name in unknown_settings():
-        people.print(f"{name} is not a setting, and is ignored. Is it misspelt?", style="yellow")
+        stderr.print(f"{name} is not a setting, and is ignored. Is it misspelt?", style="yellow")
     async with open_instance(settings):
         auth = await ExternalAuth.get(id=1)
         setup_link = None if await has_admin() else setup_url(settings.public_url, await make_setup_token())
-    people.print(f"Doorcode is at {settings.public_url}", style="bold")
+    stderr.print(f"Doorcode is at {settings.public_url}", style="bold")
     if about_mail := describe_transport(settings):
-        people.print(about_mail, style="yellow")
+        stderr.print(about_mail, style="yellow")
     if setup_link:
-        people.print(
+        stderr.print(
             f"There is no admin yet. Open this link within the hour to become the first:\n\n    {setup_link}\n",
         )
     if not auth.enabled:
-        people.print(
+        stderr.print(
             "Next: let your backend sign people in. This prints the secret that it signs codes with:\n\n"
             f"    {program()} jwt enable\n",
         )

@@ -3,7 +3,7 @@
 import typer
 
 from service.audit.log import COMMAND_LINE
-from service.cli.running import people, print_result, run
+from service.cli.running import print_result, run, stderr
 from service.sessions.access_tokens import rotate_signing_key
 
 app = typer.Typer(help="The keys that sign access tokens.", no_args_is_help=True)
@@ -18,5 +18,5 @@ def _group() -> None:
 def rotate() -> None:
     """Sign with a new key from now on; the old one stays published as long as its tokens live. After a leak, rotate twice."""
     kid = run(lambda instance: rotate_signing_key(instance.cipher, COMMAND_LINE))
-    people.print("Access tokens are signed with a new key from now on:")
+    stderr.print("Access tokens are signed with a new key from now on:")
     print_result(kid)

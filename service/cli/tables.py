@@ -17,6 +17,6 @@ def print_table(table: Table) -> None:
     Console(width=width, highlight=False, markup=False, emoji=False).print(table)
 
 
-def written(moment: datetime | None) -> str:
-    """A time for people, in UTC; nothing for None."""
+def format_time(moment: datetime | None) -> str:
+    """A time for stderr, in UTC; nothing for None."""
     return to_the_second(moment) if moment else ""

@@ -8,8 +8,8 @@ from rich.table import Table
 from service.accounts.directory import UserFilter, UserOrder, count_users, list_users
 from service.accounts.lookup import user_from_row
 from service.accounts.models import UserOrigin, UserStatus
-from service.cli.running import people, run
-from service.cli.tables import print_table, written
+from service.cli.running import run, stderr
+from service.cli.tables import format_time, print_table
 from service.instance import Instance
 from service.paging import Slice
 
@@ -48,8 +48,8 @@ async def _show(wanted: UserFilter, first: int) -> None:
             user.origin,
             user.role,
             user.status,
-            written(user.created_at),
-            written(user.last_seen_at) or "never",
+            format_time(user.created_at),
+            format_time(user.last_seen_at) or "never",
         )
     print_table(table)
-    people.print(f"{len(page.rows)} of {await count_users(wanted, listing)} users.")
+    stderr.print(f"{len(page.rows)} of {await count_users(wanted, listing)} users.")

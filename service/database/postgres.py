@@ -12,7 +12,7 @@ from tortoise.exceptions import OperationalError
 from service.errors import BadUserInput
 
 
-class _PlainWords(AsyncpgDBClient):
+class _RejectsNul(AsyncpgDBClient):
     """PostgreSQL's text holds no NUL, and GraphQL's strings may: that is the client's mistake, and none of ours."""
 
     async def _translate_exceptions(self, func: Any, *args: Any, **kwargs: Any) -> Any:
@@ -39,7 +39,7 @@ class _PlainWords(AsyncpgDBClient):
             return int((await connection.execute(query, *values)).rpartition(" ")[2])
 
 
-class Transaction(_PlainWords, TransactionWrapper):
+class Transaction(_RejectsNul, TransactionWrapper):
     """A transaction on a connection of the pool."""
 
     async def undo(self) -> None:
@@ -49,7 +49,7 @@ class Transaction(_PlainWords, TransactionWrapper):
                 await self.rollback()
 
 
-class Client(_PlainWords):
+class Client(_RejectsNul):
     """asyncpg rolls a forgotten transaction back by itself; no other state is ever set on a connection."""
 
     async def create_pool(self, **kwargs: Any) -> "asyncpg.Pool[asyncpg.Record]":

@@ -15,7 +15,7 @@ from service.encryption import Cipher
 
 DIGITS = 6
 LIFETIME = timedelta(minutes=10)
-MOST_TRIES = 5
+MAX_TRIES = 5
 ID_BYTES = 16
 
 _ID = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
@@ -67,9 +67,9 @@ async def try_code(request_id: str, typed: str, cipher: Cipher) -> str | None:
     """The address, where this is the request's code and it may still be used; else None, which says nothing of why.
 
     The try is counted first, by one conditional update that is a transaction of its own: so many tries at once never get
-    more than `MOST_TRIES` of them, and a sign-in that is rolled back gives none back. Not to be called in a transaction.
+    more than `MAX_TRIES` of them, and a sign-in that is rolled back gives none back. Not to be called in a transaction.
     """
-    if not _ID.fullmatch(request_id) or not await write(_TRY, request_id, MOST_TRIES, now()):
+    if not _ID.fullmatch(request_id) or not await write(_TRY, request_id, MAX_TRIES, now()):
         return None
     row = await _find(request_id)
     if row is None or not cipher.fits(_hashed(request_id, _read_digits(typed)), row["code_hash"]):

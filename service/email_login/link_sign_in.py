@@ -6,15 +6,21 @@ at all where the sign-in is refused.
 
 from service.accounts.admins import make_admin
 from service.accounts.models import User, UserRole, UserStatus
-from service.accounts.provisioning import note_seen
+from service.accounts.provisioning import record_user_seen
 from service.accounts.seats import lock_seats
 from service.audit.log import Actor
 from service.database import transaction
-from service.email_login.desk import EmailDesk, EmailGrant, EmailVisit, granted, noted
+from service.email_login.configuration import read_configuration
+from service.email_login.dependencies import (
+    EmailLoginDependencies,
+    EmailSignInAttempt,
+    EmailSignInResult,
+    granted,
+    noted,
+)
 from service.email_login.links import find_invited, is_setup_link, use_up_link
-from service.email_login.switch import read_switch
 from service.errors import Refusal, SignInErrorCode, SignInRefused
-from service.sessions.models import Carrier
+from service.sessions.models import TokenTransport
 
 
 class LinkNotGood(Refusal):
@@ -26,7 +32,9 @@ class LinkNotGood(Refusal):
         )
 
 
-async def use_setup_link(token: str, email: str, visit: EmailVisit, desk: EmailDesk) -> EmailGrant:
+async def use_setup_link(
+    token: str, email: str, attempt: EmailSignInAttempt, dependencies: EmailLoginDependencies
+) -> EmailSignInResult:
     """Make whoever has this email the first admin, and sign them in.
 
     The seat lock comes first: of two people with links one becomes the first admin, and the other one's link is dead.
@@ -36,36 +44,38 @@ async def use_setup_link(token: str, email: str, visit: EmailVisit, desk: EmailD
         await lock_seats()
         if not await is_setup_link(token) or not await use_up_link(token):
             raise LinkNotGood
-        user = await make_admin(email, Actor("setup", visit.client.ip_address))
-        opened = await desk.open_session(user, visit)
-    await note_seen(user)
+        user = await make_admin(email, Actor("setup", attempt.client.ip_address))
+        opened = await dependencies.open_session(user, attempt)
+    await record_user_seen(user)
     return granted(opened)
 
 
-async def use_invitation(token: str, visit: EmailVisit, desk: EmailDesk) -> EmailGrant:
+async def use_invitation(
+    token: str, attempt: EmailSignInAttempt, dependencies: EmailLoginDependencies
+) -> EmailSignInResult:
     """Sign in whom the invitation is for. Raises `LinkNotGood`, `SignInRefused`.
 
     An admin's invitation works while email login is off, too: it is the operator's way back in.
     """
-    async with noted(visit.client), transaction():
+    async with noted(attempt.client), transaction():
         user = await find_invited(token)
-        if user is None or not _may_use(user, visit.carrier):
+        if user is None or not _may_use(user, attempt.token_transport):
             raise LinkNotGood
-        await _require_open(user, visit.carrier)
+        await _require_open(user, attempt.token_transport)
         if not await use_up_link(token):
             raise LinkNotGood
-        opened = await desk.open_session(user, visit)
-    await note_seen(user)
+        opened = await dependencies.open_session(user, attempt)
+    await record_user_seen(user)
     return granted(opened)
 
 
-def _may_use(user: User, carrier: Carrier) -> bool:
+def _may_use(user: User, token_transport: TokenTransport) -> bool:
     """The panel's cookie is for admins alone."""
-    return carrier is not Carrier.ADMIN_COOKIE or user.role is UserRole.ADMIN
+    return token_transport is not TokenTransport.ADMIN_COOKIE or user.role is UserRole.ADMIN
 
 
-async def _require_open(user: User, carrier: Carrier) -> None:
+async def _require_open(user: User, token_transport: TokenTransport) -> None:
     if user.status is UserStatus.DEACTIVATED:
         raise SignInRefused(SignInErrorCode.USER_DEACTIVATED)
-    if carrier is not Carrier.ADMIN_COOKIE and not (await read_switch()).enabled:
+    if token_transport is not TokenTransport.ADMIN_COOKIE and not (await read_configuration()).enabled:
         raise SignInRefused(SignInErrorCode.EMAIL_LOGIN_DISABLED)

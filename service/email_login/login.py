@@ -12,7 +12,7 @@ from service.accounts.administration import parse_email
 from service.accounts.identifiers import SERVICE_ID_PREFIX
 from service.accounts.lookup import find_by_email
 from service.accounts.models import User, UserOrigin, UserRole, UserStatus
-from service.accounts.provisioning import add_user, note_seen
+from service.accounts.provisioning import add_user, record_user_seen
 from service.accounts.seats import lock_seats
 from service.audit.actions import Action
 from service.audit.log import Actor, record_hourly
@@ -20,13 +20,19 @@ from service.clock import now
 from service.database import transaction
 from service.email_login.allowances import take_allowance
 from service.email_login.codes import KnownRequest, make_code, try_code, use_up
-from service.email_login.desk import EmailDesk, EmailGrant, EmailVisit, granted, noted
-from service.email_login.outbox import Letter, LetterKind
-from service.email_login.switch import Switch, read_switch
+from service.email_login.configuration import EmailLoginConfiguration, read_configuration
+from service.email_login.dependencies import (
+    EmailLoginDependencies,
+    EmailSignInAttempt,
+    EmailSignInResult,
+    granted,
+    noted,
+)
+from service.email_login.mail_queue import MailKind, QueuedMail
 from service.errors import Forbidden, SignInErrorCode, SignInRefused
-from service.identity import new_id
+from service.ids import new_id
 from service.sessions.lifecycle import Client
-from service.sessions.models import Carrier
+from service.sessions.models import TokenTransport
 
 RESEND_AFTER = timedelta(seconds=60)  # mails take a while; the bounds on asking are elsewhere
 
@@ -40,16 +46,16 @@ class CodeRequest:
     resend_after: datetime
 
 
-async def request_email_code(email: str, client: Client, desk: EmailDesk) -> CodeRequest:
+async def request_email_code(email: str, client: Client, dependencies: EmailLoginDependencies) -> CodeRequest:
     """Have a code sent to this address, if it may have one. Raises `BadUserInput` for what is no address, `SignInRefused`."""
     email = parse_email(email)
     async with noted(client):
         await _require_enabled()
         again_from = await take_allowance(email, client.ip_address)
         async with transaction():
-            code = await make_code(email, desk.cipher)
-            await desk.outbox.put(Letter(LetterKind.CODE, email, code.digits), code.expires_at)
-        desk.outbox.bell.set()
+            code = await make_code(email, dependencies.cipher)
+            await dependencies.mail_queue.put(QueuedMail(MailKind.CODE, email, code.digits), code.expires_at)
+        dependencies.mail_queue.wake_up.set()
     return CodeRequest(code.id, code.expires_at, max(again_from, now() + RESEND_AFTER))
 
 
@@ -58,69 +64,77 @@ def resend_wait(asked: KnownRequest) -> int:
     return max(0, math.ceil((asked.created_at + RESEND_AFTER - now()).total_seconds()))
 
 
-async def exchange_email_code(request_id: str, code: str, visit: EmailVisit, desk: EmailDesk) -> EmailGrant:
+async def exchange_email_code(
+    request_id: str, code: str, attempt: EmailSignInAttempt, dependencies: EmailLoginDependencies
+) -> EmailSignInResult:
     """Sign in whoever has the code, in a new session; raises `SignInRefused`, or `Forbidden` at the panel for no admin.
 
     A code that is refused after it was right, because all seats are taken, stays good for the tries that are left.
     """
-    async with noted(visit.client):
-        switch = await _require_enabled()
-        email = await try_code(request_id, code, desk.cipher)
+    async with noted(attempt.client):
+        configuration = await _require_enabled()
+        email = await try_code(request_id, code, dependencies.cipher)
         if email is None:
-            raise await _wrong_code(visit, desk)
+            raise await _wrong_code(attempt, dependencies)
         try:
-            return await _sign_in(request_id, email, switch, visit, desk)
+            return await _sign_in(request_id, email, configuration, attempt, dependencies)
         except SignInRefused as refusal:
             if refusal.code is not SignInErrorCode.INVALID_EMAIL_CODE:
-                await _note_refusal(refusal, email, visit)
+                await _record_refusal(refusal, email, attempt)
             raise
 
 
-async def is_wanted(letter: Letter) -> bool:
+async def should_send(queued_mail: QueuedMail) -> bool:
     """Whether a letter is to be sent: a code to whoever may sign in by it, an invitation to whoever is still invited."""
-    switch, user = await read_switch(), await find_by_email(letter.email)
+    configuration, user = await read_configuration(), await find_by_email(queued_mail.email)
     is_here = user is not None and user.status is UserStatus.ACTIVE
-    if letter.kind is LetterKind.CODE:
-        return switch.enabled and (switch.is_open or is_here)
+    if queued_mail.kind is MailKind.CODE:
+        return configuration.enabled and (configuration.is_open or is_here)
     return is_here
 
 
-async def _require_enabled() -> Switch:
-    switch = await read_switch()
-    if not switch.enabled:
+async def _require_enabled() -> EmailLoginConfiguration:
+    configuration = await read_configuration()
+    if not configuration.enabled:
         raise SignInRefused(SignInErrorCode.EMAIL_LOGIN_DISABLED)
-    return switch
+    return configuration
 
 
-async def _wrong_code(visit: EmailVisit, desk: EmailDesk) -> SignInRefused:
+async def _wrong_code(attempt: EmailSignInAttempt, dependencies: EmailLoginDependencies) -> SignInRefused:
     """Guessing is counted by address, together with bad signatures. The right code never gets here."""
-    retry_after = await desk.failed_sign_ins.count(visit.client.ip_address)
+    retry_after = await dependencies.failed_sign_ins.count(attempt.client.ip_address)
     if retry_after is not None:
         return SignInRefused(SignInErrorCode.TOO_MANY_ATTEMPTS, retry_after=retry_after)
     return SignInRefused(SignInErrorCode.INVALID_EMAIL_CODE)
 
 
-async def _sign_in(request_id: str, email: str, switch: Switch, visit: EmailVisit, desk: EmailDesk) -> EmailGrant:
+async def _sign_in(
+    request_id: str,
+    email: str,
+    configuration: EmailLoginConfiguration,
+    attempt: EmailSignInAttempt,
+    dependencies: EmailLoginDependencies,
+) -> EmailSignInResult:
     async with transaction():
         if not await use_up(request_id):
             raise SignInRefused(SignInErrorCode.INVALID_EMAIL_CODE)
-        user, is_new = await _admit(email, switch, visit)
-        opened = await desk.open_session(user, visit)
-    await note_seen(user)
+        user, is_new = await _admit(email, configuration, attempt)
+        opened = await dependencies.open_session(user, attempt)
+    await record_user_seen(user)
     return granted(opened, new_user=is_new)
 
 
-async def _admit(email: str, switch: Switch, visit: EmailVisit) -> tuple[User, bool]:
+async def _admit(email: str, configuration: EmailLoginConfiguration, attempt: EmailSignInAttempt) -> tuple[User, bool]:
     """The user with this address, and whether it is new. Raises `SignInRefused`; nobody signs up at the panel: `Forbidden`."""
     user = await find_by_email(email)
-    if user is None and not switch.is_open:
+    if user is None and not configuration.is_open:
         raise SignInRefused(SignInErrorCode.INVALID_EMAIL_CODE)
     if user is not None and user.status is UserStatus.DEACTIVATED:
         raise SignInRefused(SignInErrorCode.USER_DEACTIVATED)
-    if visit.carrier is Carrier.ADMIN_COOKIE and (user is None or user.role is not UserRole.ADMIN):
+    if attempt.token_transport is TokenTransport.ADMIN_COOKIE and (user is None or user.role is not UserRole.ADMIN):
         raise Forbidden("This address is no admin's, and the panel is for admins alone. You are not signed in.")
     if user is None:
-        return await _sign_up(email, Actor("email", visit.client.ip_address))
+        return await _sign_up(email, Actor("email", attempt.client.ip_address))
     return user, False
 
 
@@ -136,12 +150,12 @@ async def _sign_up(email: str, by: Actor) -> tuple[User, bool]:
     return user, True
 
 
-async def _note_refusal(refusal: SignInRefused, email: str, visit: EmailVisit) -> None:
+async def _record_refusal(refusal: SignInRefused, email: str, attempt: EmailSignInAttempt) -> None:
     """After the rollback, in a transaction of its own; only of the right code, so that no stranger can fill the log."""
     user = await find_by_email(email)
     await record_hourly(
         Action.SIGN_IN_REFUSED,
-        Actor("email", visit.client.ip_address),
+        Actor("email", attempt.client.ip_address),
         person=email,
         reason=refusal.code,
         user_id=user.id if user else None,

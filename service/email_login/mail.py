@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.email_login import codes, links
-from service.email_login.outbox import Letter, LetterKind
+from service.email_login.mail_queue import MailKind, QueuedMail
 from service.settings import Settings
 
 _environment = partial(
@@ -28,26 +28,26 @@ _TEXT = _environment(autoescape=False)  # plain text has nothing to escape
 _HTML = _environment(autoescape=True)
 
 _SUBJECTS = {
-    LetterKind.CODE: "Your sign-in code for {host}",
-    LetterKind.INVITATION: "You are invited to {host}",
+    MailKind.CODE: "Your sign-in code for {host}",
+    MailKind.INVITATION: "You are invited to {host}",
 }
 
 _ENCODED_WORD = re.compile(r"=\?.*\?.*\?.*\?=")
 
 
-def compose(letter: Letter, settings: Settings) -> EmailMessage:
+def compose(queued_mail: QueuedMail, settings: Settings) -> EmailMessage:
     """The whole message; raises `ValueError` for an address that no header can hold, such as one with a line's end in it."""
     message = EmailMessage(policy=SMTP)
     host = host_of(settings)
     message["From"] = settings.mail_from or Address(username="no-reply", domain=_domain(host))
-    message["To"] = _recipient(letter.email)
-    message["Subject"] = _SUBJECTS[letter.kind].format(host=host)
+    message["To"] = _recipient(queued_mail.email)
+    message["Subject"] = _SUBJECTS[queued_mail.kind].format(host=host)
     message["Date"] = localtime()
     message["Message-ID"] = make_msgid(domain=_domain(host))
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
-    values = _values(letter, settings)
-    message.set_content(_TEXT.get_template(f"{letter.kind}.txt").render(values))
-    message.add_alternative(_HTML.get_template(f"{letter.kind}.html").render(values), subtype="html")
+    values = _values(queued_mail, settings)
+    message.set_content(_TEXT.get_template(f"{queued_mail.kind}.txt").render(values))
+    message.add_alternative(_HTML.get_template(f"{queued_mail.kind}.html").render(values), subtype="html")
     return message
 
 
@@ -76,11 +76,11 @@ def _domain(host: str) -> str:
     return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
 
 
-def _values(letter: Letter, settings: Settings) -> dict[str, object]:
+def _values(queued_mail: QueuedMail, settings: Settings) -> dict[str, object]:
     return {
         "host": host_of(settings),
-        "email": letter.email,
-        "secret": letter.secret,
+        "email": queued_mail.email,
+        "secret": queued_mail.secret,
         "sign_in_url": f"{settings.public_url}/login",
         "minutes": int(codes.LIFETIME.total_seconds() // 60),
         "hours": int(links.INVITATION_LIFETIME.total_seconds() // 3600),

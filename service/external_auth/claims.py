@@ -100,7 +100,7 @@ def _check_value(value: JsonValue) -> None:
         raise _invalid("the metadata in user has a lone surrogate, which is half a character")
 
 
-def read_name(payload: JsonObject) -> IdClaim | EmailClaim | None:
+def read_claimed_subject(payload: JsonObject) -> IdClaim | EmailClaim | None:
     """Whom a code speaks of, whatever else is wrong with it: for the audit log, and to sign nobody in by."""
     user = payload.get("user")
     named = payload if user is None else user if isinstance(user, dict) else {}

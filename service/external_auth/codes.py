@@ -18,7 +18,15 @@ from service.accounts.metadata import JsonObject
 from service.accounts.subjects import EmailClaim, IdClaim, Subject
 from service.errors import SignInErrorCode, SignInRefused
 from service.external_auth import jws
-from service.external_auth.claims import Times, check_policy, check_times, read_jti, read_name, read_subject, read_times
+from service.external_auth.claims import (
+    Times,
+    check_policy,
+    check_times,
+    read_claimed_subject,
+    read_jti,
+    read_subject,
+    read_times,
+)
 from service.external_auth.policy import Policy
 
 ALGORITHM: Final = "HS256"
@@ -56,7 +64,7 @@ class VerifiedClaims:
 
 
 @dataclass(slots=True, eq=False, repr=False)  # a repr would show the code, which no log may hold
-class Draft:
+class UnverifiedCode:
     """A code on its way through the checks. Nothing in it is to be believed before all of them have passed.
 
     Each check adds what it found. What no check has reached is not set, and reading it raises `AttributeError`.
@@ -87,13 +95,13 @@ class Check(NamedTuple):
     """One question asked of a code. `run` raises `SignInRefused` where the answer is no."""
 
     name: str
-    run: Callable[[Draft], None]
+    run: Callable[[UnverifiedCode], None]
     needs: tuple[str, ...] = ()
     """The attributes of the draft that it reads and an earlier check sets."""
 
-    def can_run(self, draft: Draft) -> bool:
+    def can_run(self, unverified: UnverifiedCode) -> bool:
         """Whether the draft has what this check needs; always so where all checks before it have passed."""
-        return all(hasattr(draft, name) for name in self.needs)
+        return all(hasattr(unverified, name) for name in self.needs)
 
 
 def verify(code: str, secrets: Sequence[SigningSecret], policy: Policy, now: float) -> VerifiedClaims:
@@ -101,52 +109,52 @@ def verify(code: str, secrets: Sequence[SigningSecret], policy: Policy, now: flo
 
     `secrets` are all that are known, newest first, those no longer live included; `now` is in seconds since 1970.
     """
-    return run_checks(Draft(code, secrets, policy, now))
+    return run_checks(UnverifiedCode(code, secrets, policy, now))
 
 
-def run_checks(draft: Draft) -> VerifiedClaims:
+def run_checks(unverified: UnverifiedCode) -> VerifiedClaims:
     """The same for a draft that the caller keeps, to see from it how far a refused code came."""
     for check in CHECKS:
-        check.run(draft)
-    return VerifiedClaims(draft.subject, draft.signer.id, draft.times.exp, read_jti(draft.payload))
+        check.run(unverified)
+    return VerifiedClaims(unverified.subject, unverified.signer.id, unverified.times.exp, read_jti(unverified.payload))
 
 
-def _check_form(draft: Draft) -> None:
-    draft.segments = jws.split_code(draft.text)
-    header, payload, signature = draft.segments
+def _check_form(unverified: UnverifiedCode) -> None:
+    unverified.segments = jws.split_code(unverified.text)
+    header, payload, signature = unverified.segments
     header_bytes = jws.decode_segment("header", header)
-    draft.payload_bytes = jws.decode_segment("payload", payload)
-    draft.header = jws.parse_object("header", header_bytes)
-    jws.check_header(draft.header)
+    unverified.payload_bytes = jws.decode_segment("payload", payload)
+    unverified.header = jws.parse_object("header", header_bytes)
+    jws.check_header(unverified.header)
     jws.check_signature_alphabet(signature)
 
 
-def _check_signature(draft: Draft) -> None:
+def _check_signature(unverified: UnverifiedCode) -> None:
     """`kid` only picks among our own secrets; `jwk`, `jku`, `x5u`, `x5c` offer foreign keys and are not read."""
-    if draft.header.get("alg") != ALGORITHM:
+    if unverified.header.get("alg") != ALGORITHM:
         raise _bad_signature(f"alg must be {ALGORITHM}, and nothing else is accepted here")
-    named = [secret for secret in draft.secrets if secret.id == draft.header.get("kid")]
+    named = [secret for secret in unverified.secrets if secret.id == unverified.header.get("kid")]
     if any(not secret.live for secret in named):
         raise _bad_signature("kid names a secret that is no longer accepted")
-    signer = find_signer(draft, named or [secret for secret in draft.secrets if secret.live])
+    signer = find_signer(unverified, named or [secret for secret in unverified.secrets if secret.live])
     if signer is None:
-        raise _bad_signature(_describe_signature_fault(draft.segments[2], kid_is_known=bool(named)))
-    draft.signer = signer
+        raise _bad_signature(_describe_signature_fault(unverified.segments[2], kid_is_known=bool(named)))
+    unverified.signer = signer
 
 
-def find_signer(draft: Draft, secrets: Sequence[SigningSecret]) -> SigningSecret | None:
+def find_signer(unverified: UnverifiedCode, secrets: Sequence[SigningSecret]) -> SigningSecret | None:
     """The first of these secrets, live or not, that made the signature. The draft must have its `header`."""
-    header, payload, signature = draft.segments
+    header, payload, signature = unverified.segments
     signature_bytes = jws.decode_base64url(signature)
-    if signature_bytes is None or not has_whole_signature(draft):
+    if signature_bytes is None or not has_whole_signature(unverified):
         return None
     signing_input = f"{header}.{payload}".encode()
     return next((secret for secret in secrets if _HS256.verify(signing_input, secret.key, signature_bytes)), None)
 
 
-def has_whole_signature(draft: Draft) -> bool:
+def has_whole_signature(unverified: UnverifiedCode) -> bool:
     """Whether the third segment can be an HS256 signature at all, whoever made it."""
-    return len(jws.decode_base64url(draft.segments[2]) or b"") == _SIGNATURE_BYTES
+    return len(jws.decode_base64url(unverified.segments[2]) or b"") == _SIGNATURE_BYTES
 
 
 def _describe_signature_fault(segment: str, *, kid_is_known: bool) -> str:
@@ -164,21 +172,21 @@ def _bad_signature(reason: str) -> SignInRefused:
     return SignInRefused(SignInErrorCode.INVALID_SIGNATURE, reason=reason)
 
 
-def _check_payload(draft: Draft) -> None:
-    draft.payload = jws.parse_object("payload", draft.payload_bytes)
+def _check_payload(unverified: UnverifiedCode) -> None:
+    unverified.payload = jws.parse_object("payload", unverified.payload_bytes)
 
 
-def _check_times(draft: Draft) -> None:
-    draft.times = read_times(draft.payload)
-    check_times(draft.times, draft.now, draft.policy.clock_skew_seconds)
+def _check_times(unverified: UnverifiedCode) -> None:
+    unverified.times = read_times(unverified.payload)
+    check_times(unverified.times, unverified.now, unverified.policy.clock_skew_seconds)
 
 
-def _check_claims(draft: Draft) -> None:
-    draft.subject = read_subject(draft.payload)
+def _check_claims(unverified: UnverifiedCode) -> None:
+    unverified.subject = read_subject(unverified.payload)
 
 
-def _check_policy(draft: Draft) -> None:
-    check_policy(draft.payload, draft.times, draft.policy)
+def _check_policy(unverified: UnverifiedCode) -> None:
+    check_policy(unverified.payload, unverified.times, unverified.policy)
 
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -191,14 +199,14 @@ CHECKS: Final[tuple[Check, ...]] = (
 )
 
 
-def read_name_of(draft: Draft) -> IdClaim | EmailClaim | None:
+def claimed_subject_of(unverified: UnverifiedCode) -> IdClaim | EmailClaim | None:
     """Whom a refused but genuine code speaks of, as far as it says so properly."""
-    return read_name(draft.payload) if hasattr(draft, "payload") else None
+    return read_claimed_subject(unverified.payload) if hasattr(unverified, "payload") else None
 
 
-def read_jti_of(draft: Draft) -> str | None:
+def read_jti_of(unverified: UnverifiedCode) -> str | None:
     """The `jti` of a code that was read so far, where it has one that can be kept."""
-    return read_jti(draft.payload) if hasattr(draft, "payload") else None
+    return read_jti(unverified.payload) if hasattr(unverified, "payload") else None
 
 
 def sign(claims: JsonObject, key_text: str, kid: str) -> str:

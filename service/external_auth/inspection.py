@@ -14,8 +14,8 @@ from service.accounts.seats import count_seats
 from service.accounts.subjects import EmailClaim, IdClaim, UserClaim
 from service.clock import now, to_the_second
 from service.errors import SignInErrorCode, SignInRefused
-from service.external_auth.codes import CHECKS, Check, Draft, read_jti_of
-from service.external_auth.exchange import ExchangeDesk, used_code_id
+from service.external_auth.codes import CHECKS, Check, UnverifiedCode, read_jti_of
+from service.external_auth.exchange import ExchangeDependencies, used_code_id
 from service.external_auth.likely_causes import (
     describe_secret,
     explain_claims,
@@ -76,22 +76,22 @@ class Inspection:
         self.checks.append(CheckResult(name, False, _NOT_REACHED))
 
 
-async def inspect(code: str, desk: ExchangeDesk) -> Inspection:
+async def inspect(code: str, dependencies: ExchangeDependencies) -> Inspection:
     """Go through every check, past failures as far as the code can be read."""
-    door = await desk.front_door.current()
+    configuration = await dependencies.configuration_cache.current()
     rows = {row.id: row for row in await list_secrets()}
-    draft = Draft(code, door.secrets, door.policy, now().timestamp())
+    unverified = UnverifiedCode(code, configuration.secrets, configuration.policy, now().timestamp())
     result = Inspection()
-    _check_enabled(result, door.enabled)
+    _check_enabled(result, configuration.enabled)
     for check in CHECKS:
-        _run(check, draft, result, rows)
-    signer = find_any_signer(draft)
+        _run(check, unverified, result, rows)
+    signer = find_any_signer(unverified)
     result.secret = rows.get(signer.id) if signer else None
-    result.header = getattr(draft, "header", None)
-    result.claims = getattr(draft, "payload", None)
-    if door.policy.single_use:
-        await _check_unused(draft, result)
-    await _check_user_and_seat(draft, result)
+    result.header = getattr(unverified, "header", None)
+    result.claims = getattr(unverified, "payload", None)
+    if configuration.policy.single_use:
+        await _check_unused(unverified, result)
+    await _check_user_and_seat(unverified, result)
     return result
 
 
@@ -104,56 +104,62 @@ def _check_enabled(result: Inspection, enabled: bool) -> None:
         result.add_failure("enabled", refused, hint, found="JWT sign-in is disabled.")
 
 
-def _run(check: Check, draft: Draft, result: Inspection, rows: dict[str, JwtSecret]) -> None:
-    if not check.can_run(draft):
+def _run(check: Check, unverified: UnverifiedCode, result: Inspection, rows: dict[str, JwtSecret]) -> None:
+    if not check.can_run(unverified):
         result.add_unreached(check.name)
         return
     try:
-        check.run(draft)
+        check.run(unverified)
     except SignInRefused as refused:
-        result.add_failure(check.name, refused, _hint(check.name, draft, rows))
+        result.add_failure(check.name, refused, _hint(check.name, unverified, rows))
     else:
-        result.add_pass(check.name, _describe(check.name, draft, rows))
+        result.add_pass(check.name, _describe(check.name, unverified, rows))
 
 
-def _hint(name: str, draft: Draft, rows: dict[str, JwtSecret]) -> str | None:
+def _hint(name: str, unverified: UnverifiedCode, rows: dict[str, JwtSecret]) -> str | None:
     match name:
         case "form":
-            return explain_form(draft.text)
+            return explain_form(unverified.text)
         case "signature":
-            return explain_signature(draft, rows, now())
+            return explain_signature(unverified, rows, now())
         case "times":
-            return explain_times(draft)
+            return explain_times(unverified)
         case "claims":
-            return explain_claims(draft)
+            return explain_claims(unverified)
         case _:
             return None
 
 
-def _describe(name: str, draft: Draft, rows: dict[str, JwtSecret]) -> str:
+def _describe(name: str, unverified: UnverifiedCode, rows: dict[str, JwtSecret]) -> str:
     match name:
         case "form":
-            return f"A compact JWS of {len(draft.text.encode())} bytes, alg {_name(str(draft.header['alg']))}."
+            return (
+                f"A compact JWS of {len(unverified.text.encode())} bytes, alg {_name(str(unverified.header['alg']))}."
+            )
         case "signature":
-            row = rows[draft.signer.id]
+            row = rows[unverified.signer.id]
             return f"Made with the secret {describe_secret(row)}, which is {status_of(row, now())}."
         case "payload":
-            return f"A JSON object with the members: {', '.join(map(_name, draft.payload)) or 'none'}."
+            return f"A JSON object with the members: {', '.join(map(_name, unverified.payload)) or 'none'}."
         case "times":
-            return _describe_times(draft)
+            return _describe_times(unverified)
         case "claims":
-            return _describe_subject(draft)
+            return _describe_subject(unverified)
         case _:
-            return _describe_policy(draft.policy)
+            return _describe_policy(unverified.policy)
 
 
-def _describe_times(draft: Draft) -> str:
+def _describe_times(unverified: UnverifiedCode) -> str:
     parts = [
-        f"{name} {_relative(value - draft.now)}" for name, value in draft.times._asdict().items() if value is not None
+        f"{name} {_relative(value - unverified.now)}"
+        for name, value in unverified.times._asdict().items()
+        if value is not None
     ]
     found = f"{', '.join(parts)}." if parts else "Neither exp, nbf nor iat."
-    without_end = "" if draft.times.exp is not None else " Without exp the code is good until its secret is replaced."
-    hint = explain_times(draft)
+    without_end = (
+        "" if unverified.times.exp is not None else " Without exp the code is good until its secret is replaced."
+    )
+    hint = explain_times(unverified)
     return found + without_end + (f" {hint}" if hint else "")
 
 
@@ -164,8 +170,8 @@ def _relative(seconds: float) -> str:
     return f"in {seconds:.0f} s ({moment})" if seconds >= 0 else f"{-seconds:.0f} s ago ({moment})"
 
 
-def _describe_subject(draft: Draft) -> str:
-    match draft.subject:
+def _describe_subject(unverified: UnverifiedCode) -> str:
+    match unverified.subject:
         case UserClaim(id=user_id, email=email, metadata=metadata):
             return f"user with the id {user_id!r}, email {email or 'none'}, {_named_metadata(metadata)}."
         case IdClaim(id=user_id):
@@ -190,23 +196,23 @@ def _describe_policy(policy: Policy) -> str:
     return f"Has what the policy requires: {', '.join(required)}." if required else "The policy requires nothing more."
 
 
-async def _check_unused(draft: Draft, result: Inspection) -> None:
-    jti = read_jti_of(draft)
-    if not draft.is_genuine or jti is None:
+async def _check_unused(unverified: UnverifiedCode, result: Inspection) -> None:
+    jti = read_jti_of(unverified)
+    if not unverified.is_genuine or jti is None:
         result.add_unreached("single use")
-    elif await UsedCode.exists(id=used_code_id(draft.signer.id, jti)):
+    elif await UsedCode.exists(id=used_code_id(unverified.signer.id, jti)):
         refused = SignInRefused(SignInErrorCode.CODE_ALREADY_USED)
         result.add_failure("single use", refused, found="A code with this jti has been used already.")
     else:
         result.add_pass("single use", "Not used yet.")
 
 
-async def _check_user_and_seat(draft: Draft, result: Inspection) -> None:
-    if not hasattr(draft, "subject"):
+async def _check_user_and_seat(unverified: UnverifiedCode, result: Inspection) -> None:
+    if not hasattr(unverified, "subject"):
         result.add_unreached("user")
         result.add_unreached("seat")
         return
-    decision = await decide(draft.subject, link_by_email=draft.policy.email_linking is EmailLinking.LINK)
+    decision = await decide(unverified.subject, link_by_email=unverified.policy.email_linking is EmailLinking.LINK)
     if isinstance(decision, Refuse):
         result.add_failure("user", refusal(decision), _in_the_way(decision))
         result.add_unreached("seat")

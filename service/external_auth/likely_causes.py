@@ -7,7 +7,7 @@ from datetime import datetime
 
 from service.clock import to_the_second
 from service.external_auth.claims import MILLISECONDS_FROM
-from service.external_auth.codes import ALGORITHM, Draft, SigningSecret, find_signer, has_whole_signature
+from service.external_auth.codes import ALGORITHM, SigningSecret, UnverifiedCode, find_signer, has_whole_signature
 from service.external_auth.models import JwtSecret
 from service.external_auth.secrets import JwtSecretStatus, status_of
 
@@ -15,9 +15,9 @@ _QUOTATION_MARKS = tuple("\"'`")
 _NAMES_OF_OTHERS = ("sub", "userId", "user_id", "uid", "external_id", "externalId", "name")
 
 
-def find_any_signer(draft: Draft) -> SigningSecret | None:
+def find_any_signer(unverified: UnverifiedCode) -> SigningSecret | None:
     """The secret whose signature it is, retired and revoked ones included."""
-    return find_signer(draft, draft.secrets) if hasattr(draft, "header") else None
+    return find_signer(unverified, unverified.secrets) if hasattr(unverified, "header") else None
 
 
 def explain_form(text: str) -> str | None:
@@ -33,21 +33,21 @@ def explain_form(text: str) -> str | None:
     return None
 
 
-def explain_signature(draft: Draft, rows: dict[str, JwtSecret], at: datetime) -> str:
+def explain_signature(unverified: UnverifiedCode, rows: dict[str, JwtSecret], at: datetime) -> str:
     """What went wrong when signing."""
-    algorithm = draft.header.get("alg")
+    algorithm = unverified.header.get("alg")
     if algorithm != ALGORITHM:
         return (
             f"Likely cause: the signing program is set to another algorithm than {ALGORITHM}. Set it to {ALGORITHM}, with the text of the"
             " JWT secret as the key."
         )
-    signer = find_any_signer(draft)
+    signer = find_any_signer(unverified)
     if signer is not None:
-        return _explain_known_signer(rows[signer.id], draft, at)
-    if not has_whole_signature(draft):
+        return _explain_known_signer(rows[signer.id], unverified, at)
+    if not has_whole_signature(unverified):
         return "Likely cause: it was cut off when it was copied, or a URL was. Compare its length with what the signing program made."
-    for secret, mistake in _mistaken_keys(draft):
-        if find_signer(draft, [secret]):
+    for secret, mistake in _mistaken_keys(unverified):
+        if find_signer(unverified, [secret]):
             return f"Likely cause: it was signed with the secret {describe_secret(rows[secret.id])} {mistake}."
     return (
         "Likely cause: it was signed with a secret that this service never had. Is it the secret of another environment, or was it"
@@ -60,7 +60,7 @@ def describe_secret(row: JwtSecret) -> str:
     return f"{row.id} ({row.hint}…)"
 
 
-def _explain_known_signer(row: JwtSecret, draft: Draft, at: datetime) -> str:
+def _explain_known_signer(row: JwtSecret, unverified: UnverifiedCode, at: datetime) -> str:
     name = describe_secret(row)
     match status_of(row, at):
         case JwtSecretStatus.REVOKED if row.revoked_at:
@@ -68,7 +68,7 @@ def _explain_known_signer(row: JwtSecret, draft: Draft, at: datetime) -> str:
         case JwtSecretStatus.RETIRED if row.retires_at:
             return f"It was signed with the secret {name}, which retired at {to_the_second(row.retires_at)}. Give the signing program the current one."
         case _:
-            return f"It was signed with the secret {name}, but its kid names {draft.header.get('kid')!r}. Let kid name the secret that signs."
+            return f"It was signed with the secret {name}, but its kid names {unverified.header.get('kid')!r}. Let kid name the secret that signs."
 
 
 _Mistake = tuple[str, Callable[[bytes], bytes]]
@@ -98,8 +98,8 @@ _MISTAKES: tuple[_Mistake, ...] = (
 )
 
 
-def _mistaken_keys(draft: Draft) -> Iterator[tuple[SigningSecret, str]]:
-    for secret in draft.secrets:
+def _mistaken_keys(unverified: UnverifiedCode) -> Iterator[tuple[SigningSecret, str]]:
+    for secret in unverified.secrets:
         for words, mistake in _MISTAKES:
             try:
                 yield SigningSecret(secret.id, mistake(secret.key), secret.live), words
@@ -107,19 +107,19 @@ def _mistaken_keys(draft: Draft) -> Iterator[tuple[SigningSecret, str]]:
                 continue  # this secret cannot be mistaken in this way
 
 
-def explain_times(draft: Draft) -> str | None:
+def explain_times(unverified: UnverifiedCode) -> str | None:
     """Clocks and units. None where nothing is suspicious."""
     for name in ("exp", "nbf", "iat"):
-        value = draft.payload.get(name)
+        value = unverified.payload.get(name)
         if isinstance(value, str):
             return f"Likely cause: {name} is written as text. Write a number of seconds since 1970, without quotation marks."
         if isinstance(value, int | float) and not isinstance(value, bool) and value > MILLISECONDS_FROM:
             return f"{name} looks like milliseconds (JavaScript's Date.now()). Divide it by 1000."
-    if not hasattr(draft, "times"):
+    if not hasattr(unverified, "times"):
         return None
-    times, now = draft.times, draft.now
+    times, now = unverified.times, unverified.now
     ahead = max((start - now for start in (times.nbf, times.iat) if start is not None), default=0.0)
-    if ahead > draft.policy.clock_skew_seconds:
+    if ahead > unverified.policy.clock_skew_seconds:
         return f"Likely cause: the signing machine's clock is ahead by {ahead:.0f} s. Set it by NTP."
     if times.exp is not None and times.exp < now:
         if times.iat is not None and times.exp < times.iat:
@@ -130,9 +130,9 @@ def explain_times(draft: Draft) -> str | None:
     return None
 
 
-def explain_claims(draft: Draft) -> str | None:
+def explain_claims(unverified: UnverifiedCode) -> str | None:
     """Where the person was put instead. None where nothing is suspicious."""
-    payload = draft.payload
+    payload = unverified.payload
     user = payload.get("user")
     if isinstance(user, str):
         return 'Likely cause: user was turned into text (JSON within JSON). Make it an object: "user": {"id": …}.'

@@ -11,9 +11,9 @@ from service.external_auth.models import ExternalAuth
 from service.external_auth.policy import EmailLinking
 from service.external_auth.secrets import mark_changed
 
-LARGEST_CLOCK_SKEW = 300  # seconds
-LONGEST_LIFETIME = 10 * 365 * 86_400  # seconds; more is no bound
-LONGEST_NAME = 255
+MAX_CLOCK_SKEW = 300  # seconds
+MAX_CODE_LIFETIME = 10 * 365 * 86_400  # seconds; more is no bound
+MAX_NAME_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,15 @@ def _check(values: dict[str, object]) -> None:
                 pass
             case "email_linking", EmailLinking():
                 pass
-            case "clock_skew_seconds", int() if 0 <= value <= LARGEST_CLOCK_SKEW:
+            case "clock_skew_seconds", int() if 0 <= value <= MAX_CLOCK_SKEW:
                 pass
             case "max_lifetime_seconds", None:
                 pass
-            case "max_lifetime_seconds", int() if 1 <= value <= LONGEST_LIFETIME:
+            case "max_lifetime_seconds", int() if 1 <= value <= MAX_CODE_LIFETIME:
                 pass
             case (("issuer" | "audience"), None):
                 pass
-            case (("issuer" | "audience"), str()) if 1 <= len(value) <= LONGEST_NAME and not find_unsafe_characters(
+            case (("issuer" | "audience"), str()) if 1 <= len(value) <= MAX_NAME_LENGTH and not find_unsafe_characters(
                 value
             ):
                 pass
@@ -80,10 +80,10 @@ def _check(values: dict[str, object]) -> None:
 
 def _wanted(name: str) -> str:
     wanted = {
-        "clock_skew_seconds": f"a number of seconds between 0 and {LARGEST_CLOCK_SKEW}",
-        "max_lifetime_seconds": f"a number of seconds between 1 and {LONGEST_LIFETIME}, or null for no bound",
-        "issuer": f"1 to {LONGEST_NAME} characters, none of them a control character, or null for any",
-        "audience": f"1 to {LONGEST_NAME} characters, none of them a control character, or null for any",
+        "clock_skew_seconds": f"a number of seconds between 0 and {MAX_CLOCK_SKEW}",
+        "max_lifetime_seconds": f"a number of seconds between 1 and {MAX_CODE_LIFETIME}, or null for no bound",
+        "issuer": f"1 to {MAX_NAME_LENGTH} characters, none of them a control character, or null for any",
+        "audience": f"1 to {MAX_NAME_LENGTH} characters, none of them a control character, or null for any",
     }
     return f"`{_camel(name)}` must be {wanted.get(name, 'given a value: it cannot be null')}."
 

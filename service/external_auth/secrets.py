@@ -16,15 +16,15 @@ from service.database import Statement, transaction, write
 from service.encryption import Cipher
 from service.errors import BadUserInput, Conflict, NotFound
 from service.external_auth.models import ExternalAuth, JwtSecret
-from service.identity import could_be_id, new_id
+from service.ids import could_be_id, new_id
 from service.sessions.lifecycle import end_sessions_of_method, end_sessions_of_secret
 from service.sessions.models import SignInMethod
 
 SECRET_BYTES = 32  # RFC 7518 §3.2: an HS256 key has at least 256 bits
 HINT_CHARACTERS = 4
 DEFAULT_GRACE_PERIOD = 86_400  # seconds
-LONGEST_GRACE_PERIOD = 30 * 86_400  # seconds
-MOST_LIVE_SECRETS = 5
+MAX_GRACE_PERIOD = 30 * 86_400  # seconds
+MAX_LIVE_SECRETS = 5
 
 _CHANGED = Statement("UPDATE external_auth SET version = version + 1 WHERE id = 1")
 _USED = Statement(
@@ -91,8 +91,8 @@ async def rotate(cipher: Cipher, by: Actor, *, grace_period: int = DEFAULT_GRACE
 
     Raises `BadUserInput` for a period below 0 or over 30 days, and `Conflict` where more than 5 would be live.
     """
-    if not 0 <= grace_period <= LONGEST_GRACE_PERIOD:
-        raise BadUserInput(f"The grace period must be between 0 and {LONGEST_GRACE_PERIOD} seconds (30 days).")
+    if not 0 <= grace_period <= MAX_GRACE_PERIOD:
+        raise BadUserInput(f"The grace period must be between 0 and {MAX_GRACE_PERIOD} seconds (30 days).")
     async with transaction():
         await mark_changed()
         before = await _current()
@@ -133,7 +133,7 @@ async def current_secret(cipher: Cipher) -> NewSecret | None:
     return None if row is None else NewSecret(cipher.decrypt(row.encrypted_secret), row)
 
 
-async def note_used(secret_id: str, minute: datetime) -> None:
+async def record_secret_used(secret_id: str, minute: datetime) -> None:
     """Note that a code of this secret was let in during that minute."""
     await write(_USED, minute, secret_id)
 
@@ -158,8 +158,8 @@ async def _current() -> JwtSecret | None:
 
 async def _make(cipher: Cipher) -> NewSecret:
     moment = now()
-    if await JwtSecret.filter(revoked_at__isnull=True, retires_at__gt=moment).count() >= MOST_LIVE_SECRETS:
-        raise Conflict(f"{MOST_LIVE_SECRETS} secrets are live already. Revoke one, or wait until one retires.")
+    if await JwtSecret.filter(revoked_at__isnull=True, retires_at__gt=moment).count() >= MAX_LIVE_SECRETS:
+        raise Conflict(f"{MAX_LIVE_SECRETS} secrets are live already. Revoke one, or wait until one retires.")
     text = token_urlsafe(SECRET_BYTES)
     row = await JwtSecret.create(
         id=new_id("jws_"), encrypted_secret=cipher.encrypt(text), hint=text[:HINT_CHARACTERS], created_at=moment

@@ -13,7 +13,7 @@ from service.email_login.invitations import invite, invite_again
 from service.graphql.connections import Connection
 from service.graphql.context import Info
 from service.graphql.enums import UserOrder, UserOrigin, UserRole, UserStatus
-from service.graphql.people import User
+from service.graphql.users import User
 from service.paging import Slice
 from service.sessions.administration import end_user_sessions
 
@@ -105,7 +105,7 @@ class AccountMutations:
         by = caller.require_admin()
         if role is UserRole.ADMIN:
             by = caller.require_admin_in_person()
-        return User.of(await invite(email, role, by, info.context.instance.email_desk))
+        return User.of(await invite(email, role, by, info.context.instance.email_login))
 
     @strawberry.mutation(
         description="Mail another link to somebody who was invited and has not come yet; the link before is void. CONFLICT for anybody else,"
@@ -113,8 +113,8 @@ class AccountMutations:
     )
     async def send_invitation(self, info: Info, id: _ID) -> User | None:
         caller = info.context.caller
-        by, desk = caller.require_admin(), info.context.instance.email_desk
-        return User.of(await invite_again(id, by, desk, in_person=caller.session is not None))
+        by, dependencies = caller.require_admin(), info.context.instance.email_login
+        return User.of(await invite_again(id, by, dependencies, in_person=caller.session is not None))
 
     @strawberry.mutation(
         description="Set the email or the external id; null clears it, left out leaves it. CONFLICT where another user has it, and for"

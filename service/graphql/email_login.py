@@ -5,15 +5,15 @@ from typing import Annotated, TypeAlias, TypeVar
 
 import strawberry
 
-from service.email_login import switch
-from service.email_login.desk import EmailVisit
+from service.email_login import configuration
+from service.email_login.dependencies import EmailSignInAttempt
 from service.email_login.login import exchange_email_code, request_email_code
 from service.errors import SignInRefused
 from service.graphql.context import Info
 from service.graphql.enums import SignUpMode
 from service.graphql.external_auth import JwtAuth
-from service.graphql.signing_in import SessionGrant, SignInError, SignInResult
-from service.sessions.models import Carrier
+from service.graphql.sign_in import SessionGrant, SignInError, SignInResult
+from service.sessions.models import TokenTransport
 
 Value = TypeVar("Value")
 
@@ -24,7 +24,7 @@ class EmailLogin:
     sign_up: SignUpMode = strawberry.field(description="Who may sign in by it.")
 
     @classmethod
-    def of(cls, current: switch.Switch) -> "EmailLogin":
+    def of(cls, current: configuration.EmailLoginConfiguration) -> "EmailLogin":
         """The switch as the schema shows it."""
         return cls(enabled=current.enabled, sign_up=current.sign_up)
 
@@ -56,7 +56,9 @@ class EmailLoginQueries:
     @strawberry.field(description="How people sign in here. For admins and API keys.")
     async def authentication(self, info: Info) -> AuthenticationSettings | None:
         info.context.caller.require_reader()
-        return AuthenticationSettings(email_login=EmailLogin.of(await switch.read_switch()), jwt=await JwtAuth.read())
+        return AuthenticationSettings(
+            email_login=EmailLogin.of(await configuration.read_configuration()), jwt=await JwtAuth.read()
+        )
 
 
 @strawberry.type
@@ -70,7 +72,7 @@ class EmailLoginMutations:
     ) -> EmailCodeResult:
         context = info.context
         try:
-            request = await request_email_code(email, context.caller.client, context.instance.email_desk)
+            request = await request_email_code(email, context.caller.client, context.instance.email_login)
         except SignInRefused as refusal:
             return SignInError.of(refusal, context)
         return EmailCodeRequest(
@@ -88,12 +90,12 @@ class EmailLoginMutations:
         code: Annotated[str, strawberry.argument(description="The 6 digits, with or without spaces.")],
     ) -> SignInResult:
         context = info.context
-        visit = EmailVisit(context.caller.client, Carrier.BEARER)
+        attempt = EmailSignInAttempt(context.caller.client, TokenTransport.BEARER)
         try:
-            grant = await exchange_email_code(request_id, code, visit, context.instance.email_desk)
+            result = await exchange_email_code(request_id, code, attempt, context.instance.email_login)
         except SignInRefused as refusal:
             return SignInError.of(refusal, context)
-        return SessionGrant.of(grant.session, grant.token, context, new_user=grant.new_user)
+        return SessionGrant.of(result.session, result.token, context, new_user=result.new_user)
 
     @strawberry.mutation(
         description="Switch email login on or off, and say who may sign up by it; what is left out stays. Ends no session. While it"
@@ -108,7 +110,9 @@ class EmailLoginMutations:
         ] = None,
     ) -> EmailLogin | None:
         by = info.context.caller.require_admin()
-        return EmailLogin.of(await switch.update_switch(by, enabled=_given(enabled), sign_up=_given(sign_up)))
+        return EmailLogin.of(
+            await configuration.update_configuration(by, enabled=_given(enabled), sign_up=_given(sign_up))
+        )
 
 
 def _given(argument: strawberry.Maybe[Value]) -> Value | None:

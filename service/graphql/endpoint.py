@@ -8,9 +8,9 @@ from starlette.requests import Request
 from service.database import is_unreachable
 from service.errors import RequestRefused
 from service.graphql.context import Context, context_for
-from service.graphql.documents import Documents
-from service.graphql.http import GraphQLEndpoint
 from service.graphql.schema import schema
+from service.graphql.server.documents import Documents
+from service.graphql.server.http import GraphQLEndpoint
 from service.instance import Instance
 from service.metrics import INTERNAL_ERRORS
 from service.settings import Settings
@@ -40,11 +40,11 @@ def log_internal_error(error: BaseException, reference: str) -> None:
     """A bug, or a database out of reach: counted, and written down under the reference that the client was told."""
     INTERNAL_ERRORS.inc()
     if is_unreachable(error):
-        _log.error("the database cannot be reached", reference=reference, error=type(error).__name__)
+        _log.error("database_unreachable", reference=reference, error=type(error).__name__)
     else:
-        _log.error("internal error", reference=reference, exc_info=error)
+        _log.error("internal_error", reference=reference, exc_info=error)
 
 
 def log_refusal(refusal: RequestRefused) -> None:
     """An expected "no", with what the public is not told."""
-    _log.info("request refused", code=refusal.code, cause=refusal.cause or refusal.message, reference=refusal.reference)
+    _log.info("request_refused", code=refusal.code, cause=refusal.cause or refusal.message, reference=refusal.reference)

@@ -9,13 +9,13 @@ from strawberry.scalars import JSON
 
 from service.clock import now
 from service.external_auth import inspection, policy, secrets
-from service.external_auth.front_door import policy_of
+from service.external_auth.configuration import policy_of
 from service.external_auth.models import ExternalAuth
 from service.external_auth.models import JwtSecret as JwtSecretRow
 from service.external_auth.policy_changes import Given, PolicyChange, update_policy
 from service.graphql.context import Info
 from service.graphql.enums import EmailLinking, JwtSecretStatus, SignInErrorCode
-from service.graphql.people import User
+from service.graphql.users import User
 
 _SECRET_ID = Annotated[strawberry.ID, strawberry.argument(description="A secret's id.")]
 
@@ -205,7 +205,7 @@ class ExternalAuthQueries:
         self, info: Info, external_auth_code: Annotated[str, strawberry.argument(description="The code.")]
     ) -> CodeInspection | None:
         info.context.caller.require_reader()
-        return CodeInspection.of(await inspection.inspect(external_auth_code, info.context.instance.desk))
+        return CodeInspection.of(await inspection.inspect(external_auth_code, info.context.instance.external_auth))
 
 
 @strawberry.type

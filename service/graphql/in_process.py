@@ -8,12 +8,12 @@ from typing import Any
 from service.authority import Caller
 from service.errors import ErrorCode
 from service.graphql.context import Context
-from service.graphql.documents import Documents
 from service.graphql.endpoint import log_internal_error, log_refusal
-from service.graphql.errors import ErrorBoundary
-from service.graphql.execution import Operations
-from service.graphql.requests import GraphQLRequest
 from service.graphql.schema import schema
+from service.graphql.server.documents import Documents
+from service.graphql.server.errors import ErrorBoundary
+from service.graphql.server.operations import Operations
+from service.graphql.server.requests import GraphQLRequest
 from service.instance import Instance
 
 _operations = Operations(schema, Documents(schema, introspection=True), ErrorBoundary(log_internal_error, log_refusal))

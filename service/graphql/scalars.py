@@ -19,7 +19,7 @@ _RFC_3339 = re.compile(
 _WANTED = "DateTime takes a time with its offset from UTC, as in 2030-01-31T12:00:00Z or 2030-01-31T13:00:00+01:00"
 
 
-def _written(moment: datetime) -> str:
+def _format_datetime(moment: datetime) -> str:
     """In UTC, with `Z`; raises `ValueError` for a time of no known zone, which is a bug here."""
     if moment.tzinfo is None:
         raise ValueError("a time without a zone has no place in an answer")
@@ -56,7 +56,7 @@ SCALAR_MAP: Mapping[object, ScalarDefinition] = {
         name="DateTime",
         description="A moment as RFC 3339 writes it. Answers are in UTC, with `Z`; arguments have to carry an offset.",
         specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339#section-5.6",
-        serialize=_written,
+        serialize=_format_datetime,
         parse_value=_read,
         parse_literal=_read_literal,
     ),

@@ -11,7 +11,7 @@ from service.graphql.external_auth import ExternalAuthMutations, ExternalAuthQue
 from service.graphql.scalars import SCALAR_MAP
 from service.graphql.seats import SeatMutations, SeatQueries
 from service.graphql.sessions import SessionMutations, SessionQueries
-from service.graphql.signing_in import SignInMutations, SignInQueries
+from service.graphql.sign_in import SignInMutations, SignInQueries
 
 
 @strawberry.type(description="Reading. Anyone may ask the first three; the others are for admins and API keys.")

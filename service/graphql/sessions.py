@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from service.graphql.context import Info
-from service.graphql.people import Session, User
+from service.graphql.users import Session, User
 from service.sessions.access_tokens import issue_access_token
 from service.sessions.administration import end_one_session
 from service.sessions.lifecycle import LiveSession

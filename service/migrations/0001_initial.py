@@ -3,7 +3,7 @@ from tortoise.migrations import operations as ops
 from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.api_keys.models import ApiKeyScope
 from service.external_auth.policy import EmailLinking
-from service.sessions.models import Carrier, SignInMethod, SigningKeyState
+from service.sessions.models import TokenTransport, SignInMethod, SigningKeyState
 from tortoise import fields
 from tortoise.indexes import Index
 
@@ -111,7 +111,7 @@ class Migration(migrations.Migration):
                 ('user_epoch', fields.IntField(description="the user's session_epoch when it opened")),
                 ('method', fields.CharEnumField(description='EMAIL: EMAIL\nEXTERNAL_JWT: EXTERNAL_JWT', enum_type=SignInMethod, max_length=16)),
                 ('method_epoch', fields.IntField(default=0, description="the method's epoch when the sign-in was verified")),
-                ('carrier', fields.CharEnumField(description='BEARER: BEARER\nCOOKIE: COOKIE\nADMIN_COOKIE: ADMIN_COOKIE', enum_type=Carrier, max_length=16)),
+                ('carrier', fields.CharEnumField(description='BEARER: BEARER\nCOOKIE: COOKIE\nADMIN_COOKIE: ADMIN_COOKIE', enum_type=TokenTransport, max_length=16)),
                 ('secret_id', fields.CharField(null=True, description='the JWT secret whose code opened it', max_length=36)),
                 ('token_hash', fields.CharField(unique=True, max_length=64)),
                 ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),

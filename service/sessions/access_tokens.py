@@ -20,7 +20,7 @@ from service.audit.log import Actor, record
 from service.clock import now
 from service.database import Statement, fetch, fetch_one, transaction, write
 from service.encryption import Cipher
-from service.identity import new_id
+from service.ids import new_id
 from service.sessions.lifecycle import LiveSession
 from service.sessions.models import SigningKey, SigningKeyState
 from service.settings import Settings

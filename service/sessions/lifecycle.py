@@ -7,8 +7,8 @@ from service.accounts.lookup import user_from_row
 from service.accounts.models import User, UserRole
 from service.clock import now
 from service.database import Row, Statement, as_time, fetch, fetch_one, write
-from service.identity import new_id
-from service.sessions.models import Carrier, SignInMethod
+from service.ids import new_id
+from service.sessions.models import SignInMethod, TokenTransport
 from service.tokens import SESSION_PREFIX, hash_token, new_token
 
 NOTED_EVERY = timedelta(minutes=5)
@@ -44,7 +44,7 @@ _PURGE = Statement(
 
 # By value: for a tenth of what asking the enum costs.
 _METHODS = {member.value: member for member in SignInMethod}
-_CARRIERS = {member.value: member for member in Carrier}
+_TRANSPORTS = {member.value: member for member in TokenTransport}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class LiveSession:
     id: str
     user: User
     method: SignInMethod
-    carrier: Carrier
+    token_transport: TokenTransport
     secret_id: str | None
     created_at: datetime
     expires_at: datetime
@@ -68,7 +68,7 @@ class LiveSession:
         return (
             self.user.role is UserRole.ADMIN
             and self.method is SignInMethod.EMAIL
-            and self.carrier is not Carrier.COOKIE
+            and self.token_transport is not TokenTransport.COOKIE
         )
 
 
@@ -85,7 +85,7 @@ class Opening:
     """How a session opens: by which method, which of its epochs, which secret's code; and what carries its token."""
 
     method: SignInMethod
-    carrier: Carrier
+    token_transport: TokenTransport
     client: Client
     method_epoch: int = 0
     secret_id: str | None = None
@@ -107,7 +107,7 @@ async def open_session(user: User, opening: Opening, expires_at: datetime) -> Op
         id=new_id(),
         user=user,
         method=opening.method,
-        carrier=opening.carrier,
+        token_transport=opening.token_transport,
         secret_id=opening.secret_id,
         created_at=moment,
         expires_at=expires_at,
@@ -122,7 +122,7 @@ async def open_session(user: User, opening: Opening, expires_at: datetime) -> Op
         user.session_epoch,
         session.method,
         opening.method_epoch,
-        session.carrier,
+        session.token_transport,
         session.secret_id,
         hash_token(token),
         moment,
@@ -147,7 +147,7 @@ def session_from_row(row: Row, user: User) -> LiveSession:
         id=row["session_id"],
         user=user,
         method=_METHODS[row["method"]],
-        carrier=_CARRIERS[row["carrier"]],
+        token_transport=_TRANSPORTS[row["carrier"]],
         secret_id=row["secret_id"],
         created_at=as_time(row["session_created_at"]),
         expires_at=as_time(row["expires_at"]),
@@ -157,7 +157,7 @@ def session_from_row(row: Row, user: User) -> LiveSession:
     )
 
 
-def can_continue(session: LiveSession, user: User, carrier: Carrier, until: datetime) -> bool:
+def can_continue(session: LiveSession, user: User, token_transport: TokenTransport, until: datetime) -> bool:
     """Whether a code exchange continues this session rather than open another (contract §3).
 
     It does for the same user, opened by a code, come the same way, with half its life or more to go; and only where
@@ -167,13 +167,13 @@ def can_continue(session: LiveSession, user: User, carrier: Carrier, until: date
     return (
         session.user.serial == user.serial
         and session.method is SignInMethod.EXTERNAL_JWT
-        and session.carrier is carrier
+        and session.token_transport is token_transport
         and session.expires_at - moment >= (session.expires_at - session.created_at) / 2
         and session.expires_at <= until
     )
 
 
-async def note_session_seen(session: LiveSession) -> None:
+async def record_session_seen(session: LiveSession) -> None:
     """Note that the session was used: to 5 minutes, so that reading costs no write."""
     moment = now()
     if moment - session.last_seen_at >= NOTED_EVERY:

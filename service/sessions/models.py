@@ -13,7 +13,7 @@ class SignInMethod(StrEnum):
     EXTERNAL_JWT = "EXTERNAL_JWT"
 
 
-class Carrier(StrEnum):
+class TokenTransport(StrEnum):
     """What carries a session's token: a header that a program sets, the members' cookie, or the admin panel's."""
 
     BEARER = "BEARER"
@@ -33,7 +33,7 @@ class Session(Model):
     user_epoch = fields.IntField(description="the user's session_epoch when it opened")
     method = fields.CharEnumField(SignInMethod, max_length=16)
     method_epoch = fields.IntField(default=0, description="the method's epoch when the sign-in was verified")
-    carrier = fields.CharEnumField(Carrier, max_length=16)
+    carrier = fields.CharEnumField(TokenTransport, max_length=16)
     secret_id = fields.CharField(max_length=36, null=True, description="the JWT secret whose code opened it")
     token_hash = fields.CharField(max_length=64, unique=True)
     created_at = fields.DatetimeField()

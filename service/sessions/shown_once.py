@@ -8,7 +8,7 @@ from datetime import timedelta
 from service.clock import now
 from service.database import Statement, fetch, fetch_one, write
 from service.encryption import Cipher
-from service.identity import new_id
+from service.ids import new_id
 from service.sessions.lifecycle import LiveSession
 
 SHOWN_FOR = timedelta(minutes=10)

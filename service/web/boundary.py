@@ -66,9 +66,9 @@ def _report(error: Exception, scope: Scope) -> str:
     INTERNAL_ERRORS.inc()
     where = {"route": _route_of(scope), "method": scope["method"], "reference": reference}
     if is_unreachable(error):
-        _log.error("the database is out of reach", error=type(error).__name__, **where)
+        _log.error("database_unreachable", error=type(error).__name__, **where)
     else:
-        _log.error("a request failed", exc_info=error, **where)
+        _log.error("internal_error", exc_info=error, **where)
     return reference
 
 

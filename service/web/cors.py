@@ -20,8 +20,8 @@ from service.settings import Settings
 
 PREFLIGHT_MAX_AGE = 7200  # seconds; Chromium keeps no preflight longer
 NOTED_EVERY = 3600  # seconds
-LONGEST_SHOWN = 100  # characters of an origin
-MOST_NOTED = 50  # origins in that time: strangers choose them, and can fill neither memory nor log
+MAX_SHOWN_LENGTH = 100  # characters of an origin
+MAX_REMEMBERED = 50  # origins in that time: strangers choose them, and can fill neither memory nor log
 
 _METHODS = "GET, POST"
 _USUAL_HEADERS = "authorization, content-type"
@@ -81,15 +81,16 @@ class RefusedOrigins:
         shown = _printable(origin)
         if self._is_news(shown, time.monotonic()):
             _log.warning(
-                "an origin was refused; a page that should call this service has to be named in DOORCODE_ALLOWED_ORIGINS",
+                "origin_refused",
                 origin=shown,
+                hint="If a page of this origin should call Doorcode, add the origin to DOORCODE_ALLOWED_ORIGINS.",
             )
 
     def _is_news(self, origin: str, moment: float) -> bool:
         if moment >= self._forgotten_at:
             self._noted.clear()
             self._forgotten_at = moment + NOTED_EVERY
-        if origin in self._noted or len(self._noted) >= MOST_NOTED:
+        if origin in self._noted or len(self._noted) >= MAX_REMEMBERED:
             return False
         self._noted.add(origin)
         return True
@@ -135,4 +136,4 @@ def _printable(origin: str) -> str:
     """Short, and without what a terminal or a log reader would act on. What is no origin could be a code or a token."""
     found = _ORIGIN.match(origin)
     text = found[0] if found else "(not an origin)"
-    return "".join(character if character.isprintable() else "?" for character in text[:LONGEST_SHOWN])
+    return "".join(character if character.isprintable() else "?" for character in text[:MAX_SHOWN_LENGTH])

@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from service.authority import client_of, is_same_origin
 from service.email_login.codes import find_request
-from service.email_login.desk import EmailGrant, EmailVisit
+from service.email_login.configuration import read_configuration
+from service.email_login.dependencies import EmailSignInAttempt, EmailSignInResult
 from service.email_login.login import exchange_email_code, request_email_code, resend_wait
-from service.email_login.switch import read_switch
 from service.errors import BadUserInput, SignInErrorCode, SignInRefused
 from service.sessions.lifecycle import end_session
-from service.sessions.models import Carrier
+from service.sessions.models import TokenTransport
 from service.web import link_login
 from service.web.destination import after_sign_in
 from service.web.email_refusals import refuse_other_origin, show_refused_sign_in
@@ -43,17 +43,17 @@ class _Answer(TypedDict):
     headers: dict[str, str]
 
 
-async def enter(request: Request) -> Response:
+async def answer_email_sign_in(request: Request) -> Response:
     """`/login`. A code of another system's makes it link login, in a link as in a form."""
     fields = await read_form(request) if request.method == "POST" else request.query_params
     if "externalAuthCode" in fields:
-        return await link_login.enter(request)
+        return await link_login.answer_link_login(request)
     return await (ask_for_code(request) if request.method == "POST" else show_sign_in(request))
 
 
 async def show_sign_in(request: Request) -> Response:
     """`GET /login`: asks for the address; or says who is signed in, or that there is another way."""
-    if (await member_of(request)).session or not (await read_switch()).enabled:
+    if (await member_of(request)).session or not (await read_configuration()).enabled:
         return await show_front_page(request)
     query = request.query_params
     return _address_form(request, given_once(query, "email") or "", given_once(query, "returnTo"))
@@ -67,7 +67,7 @@ async def ask_for_code(request: Request) -> Response:
     form = await read_form(request)
     email, return_to = given_once(form, "email") or "", given_once(form, "returnTo")
     try:
-        asked = await request_email_code(email, client_of(request), instance.email_desk)
+        asked = await request_email_code(email, client_of(request), instance.email_login)
     except BadUserInput:
         return _address_form(request, email, return_to, problem=_NO_ADDRESS, status=400)
     except SignInRefused as refusal:
@@ -78,7 +78,7 @@ async def ask_for_code(request: Request) -> Response:
     return see_other(instance.settings, f"{CODE_PATH}?{urlencode(parameters)}")
 
 
-async def enter_code(request: Request) -> Response:
+async def answer_email_code(request: Request) -> Response:
     """`/login/code`: asks for the code, and signs in by it."""
     if request.method == "POST":
         return await _sign_in(request)
@@ -86,14 +86,14 @@ async def enter_code(request: Request) -> Response:
     return await _code_form(request, given_once(query, "request") or "", given_once(query, "returnTo"))
 
 
-async def welcome(request: Request, grant: EmailGrant, return_to: str | None) -> Response:
+async def welcome(request: Request, result: EmailSignInResult, return_to: str | None) -> Response:
     """A new session, always; the one that this browser had before ends, because nobody is left who could end it."""
     settings = instance_of(request).settings
     before = (await member_of(request)).session
     if before is not None:
         await end_session(before.id)
     response = see_other(settings, after_sign_in(settings, return_to))
-    set_session_cookie(response, settings, Carrier.COOKIE, grant.token, grant.session.expires_at)
+    set_session_cookie(response, settings, TokenTransport.COOKIE, result.token, result.session.expires_at)
     return response
 
 
@@ -103,16 +103,16 @@ async def _sign_in(request: Request) -> Response:
         return refuse_other_origin(request)
     form = await read_form(request)
     request_id, return_to = given_once(form, "request") or "", given_once(form, "returnTo")
-    visit = EmailVisit(client_of(request), Carrier.COOKIE)
+    attempt = EmailSignInAttempt(client_of(request), TokenTransport.COOKIE)
     try:
-        grant = await exchange_email_code(request_id, given_once(form, "code") or "", visit, instance.email_desk)
+        result = await exchange_email_code(request_id, given_once(form, "code") or "", attempt, instance.email_login)
     except SignInRefused as refusal:
         if refusal.code is SignInErrorCode.INVALID_EMAIL_CODE:
             return await _code_form(request, request_id, return_to, problem=_WRONG_CODE, status=401)
         if refusal.code is SignInErrorCode.TOO_MANY_ATTEMPTS:
             return await _code_form(request, request_id, return_to, **_too_many(refusal))
         return show_refused_sign_in(request, refusal)
-    return await welcome(request, grant, return_to)
+    return await welcome(request, result, return_to)
 
 
 def _address_form(

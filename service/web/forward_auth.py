@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from service.authority import bearer_token, by_session_token, client_of
 from service.sessions.lifecycle import LiveSession
-from service.sessions.models import Carrier
+from service.sessions.models import TokenTransport
 from service.web.requests import member_of
 
 _NEVER_KEPT = {
@@ -22,7 +22,7 @@ _NEVER_KEPT = {
 }
 
 
-async def verify(request: Request) -> Response:
+async def answer_forward_auth(request: Request) -> Response:
     """200 with the headers of whoever is signed in, else 401; no body either way."""
     session = await _session_of(request)
     if session is None:
@@ -35,7 +35,7 @@ async def _session_of(request: Request) -> LiveSession | None:
     token = bearer_token(request)
     if token is None:
         return (await member_of(request)).session
-    return (await by_session_token(token, client_of(request), frozenset(Carrier))).session
+    return (await by_session_token(token, client_of(request), frozenset(TokenTransport))).session
 
 
 def _identity(session: LiveSession) -> dict[str, str]:

@@ -4,15 +4,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.authority import cookie_name, may_use_members_cookie
-from service.email_login.switch import read_switch
+from service.email_login.configuration import read_configuration
 from service.sessions.lifecycle import end_session, find_session
-from service.sessions.models import Carrier
+from service.sessions.models import TokenTransport
 from service.web.destination import HERE, application_elsewhere
 from service.web.pages import page
 from service.web.requests import instance_of, member_of
 from service.web.security import clear_session_cookie, see_other
 
-_COOKIES = (Carrier.COOKIE, Carrier.ADMIN_COOKIE)
+_COOKIES = (TokenTransport.COOKIE, TokenTransport.ADMIN_COOKIE)
 
 
 async def show_front_page(request: Request) -> Response:
@@ -23,7 +23,7 @@ async def show_front_page(request: Request) -> Response:
         return see_other(settings, application)
     session = (await member_of(request)).session
     if session is None:
-        return page(settings, "signed_out.html", by_email=(await read_switch()).enabled)
+        return page(settings, "signed_out.html", by_email=(await read_configuration()).enabled)
     return page(settings, "signed_in.html", checks_origin=True, session=session, application=application)
 
 
@@ -33,14 +33,14 @@ async def sign_out(request: Request) -> Response:
     if not may_use_members_cookie(request, settings):
         return page(settings, "sign_out_refused.html", status=403)
     response = see_other(settings, settings.app_url or HERE)
-    for carrier in _COOKIES:
-        await _end_session_in(request.cookies.get(cookie_name(settings, carrier)), carrier)
-        clear_session_cookie(response, settings, carrier)
+    for token_transport in _COOKIES:
+        await _end_session_in(request.cookies.get(cookie_name(settings, token_transport)), token_transport)
+        clear_session_cookie(response, settings, token_transport)
     return response
 
 
-async def _end_session_in(token: str | None, carrier: Carrier) -> None:
+async def _end_session_in(token: str | None, token_transport: TokenTransport) -> None:
     """A bearer's token in a cookie was put there by somebody else, and is none of ours to end."""
     session = await find_session(token) if token else None
-    if session is not None and session.carrier is carrier:
+    if session is not None and session.token_transport is token_transport:
         await end_session(session.id)

@@ -11,19 +11,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import SignInRefused
-from service.external_auth.exchange import Grant, Visit, exchange
+from service.external_auth.exchange import SignInAttempt, SignInResult, exchange
 from service.instance import Instance
 from service.sessions.lifecycle import LiveSession, end_session
-from service.sessions.models import Carrier
+from service.sessions.models import TokenTransport
 from service.settings import Settings
 from service.web.destination import after_sign_in
 from service.web.forms import given_once, read_form
 from service.web.front_page import show_front_page
 from service.web.pages import page
+from service.web.prefetch import is_speculative, refuse_speculative_request
 from service.web.refusals import redirect_to_refusal
 from service.web.requests import instance_of, member_of
 from service.web.security import see_other, set_session_cookie
-from service.web.speculation import is_speculative, not_ahead_of_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +39,18 @@ class Link:
         return cls(given_once(fields, "externalAuthCode"), given_once(fields, "returnTo"))
 
 
-async def enter(request: Request) -> Response:
+async def answer_link_login(request: Request) -> Response:
     """`/` and `/login`, with a code or without. In the query of a POST nothing is looked for."""
     if request.method == "POST":
-        return await _enter_with(request, Link.of(await read_form(request)))
+        return await _answer_with(request, Link.of(await read_form(request)))
     link = Link.of(request.query_params)
-    return await (show_front_page(request) if link.code is None else _enter_with(request, link))
+    return await (show_front_page(request) if link.code is None else _answer_with(request, link))
 
 
-async def _enter_with(request: Request, link: Link) -> Response:
+async def _answer_with(request: Request, link: Link) -> Response:
     instance = instance_of(request)
     if is_speculative(request):
-        return not_ahead_of_time()
+        return refuse_speculative_request()
     if request.method == "HEAD":
         return Response(headers={"Cache-Control": "no-store"})
     if request.method == "GET" and await _codes_work_once(instance):
@@ -62,27 +62,27 @@ async def _enter_with(request: Request, link: Link) -> Response:
 async def _sign_in(request: Request, link: Link, instance: Instance) -> Response:
     """The session of the cookie is continued where it can be, replaced by another user's, and left alone by a refusal."""
     before = await member_of(request)
-    visit = Visit(before.client, Carrier.COOKIE, before.session, before.session_token)
+    attempt = SignInAttempt(before.client, TokenTransport.COOKIE, before.session, before.session_token)
     try:
-        grant = await exchange(link.code or "", visit, instance.desk)
+        result = await exchange(link.code or "", attempt, instance.external_auth)
     except SignInRefused as refusal:
         return redirect_to_refusal(instance.settings, refusal)
-    await _end_replaced(before.session, grant)
-    return _welcome(grant, link, instance.settings)
+    await _end_replaced(before.session, result)
+    return _welcome(result, link, instance.settings)
 
 
 async def _codes_work_once(instance: Instance) -> bool:
-    door = await instance.desk.front_door.current()
-    return door.enabled and door.policy.single_use
+    configuration = await instance.external_auth.configuration_cache.current()
+    return configuration.enabled and configuration.policy.single_use
 
 
-async def _end_replaced(before: LiveSession | None, grant: Grant) -> None:
+async def _end_replaced(before: LiveSession | None, result: SignInResult) -> None:
     """Once somebody else is signed in here, nobody is left who could end the session that was."""
-    if before is not None and before.user.serial != grant.session.user.serial:
+    if before is not None and before.user.serial != result.session.user.serial:
         await end_session(before.id)
 
 
-def _welcome(grant: Grant, link: Link, settings: Settings) -> Response:
+def _welcome(result: SignInResult, link: Link, settings: Settings) -> Response:
     response = see_other(settings, after_sign_in(settings, link.return_to))
-    set_session_cookie(response, settings, Carrier.COOKIE, grant.token, grant.session.expires_at)
+    set_session_cookie(response, settings, TokenTransport.COOKIE, result.token, result.session.expires_at)
     return response

@@ -69,7 +69,7 @@ async def _trouble() -> str | None:
     try:
         return None if await _patiently(is_migrated()) else "unmigrated"
     except Exception as error:  # whatever a driver raises, the answer is the same
-        _log.warning("the database did not answer a probe", error=type(error).__name__)
+        _log.warning("probe_database_silent", error=type(error).__name__)
         return "unreachable"
 
 
@@ -87,7 +87,7 @@ async def _measure_seats() -> None:
     try:
         count = await _patiently(count_seats())
     except Exception as error:
-        _log.warning("the seats could not be counted for the metrics", error=type(error).__name__)
+        _log.warning("seat_metrics_failed", error=type(error).__name__)
         return
     SEATS_USED.set(count.used)
     SEATS_LIMIT.set(float("nan") if count.limit is None else count.limit)

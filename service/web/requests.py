@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from service.authority import Caller, by_session_token, client_of, cookie_name
 from service.instance import Instance
-from service.sessions.models import Carrier
+from service.sessions.models import TokenTransport
 
 
 def instance_of(request: Request) -> Instance:
@@ -20,5 +20,5 @@ async def member_of(request: Request) -> Caller:
     Links to these pages stand on other sites on purpose, so the same-origin rule does not hold here. No other site can
     read these pages, and nothing is changed by reading them.
     """
-    token = request.cookies.get(cookie_name(instance_of(request).settings, Carrier.COOKIE))
-    return await by_session_token(token, client_of(request), frozenset({Carrier.COOKIE}))
+    token = request.cookies.get(cookie_name(instance_of(request).settings, TokenTransport.COOKIE))
+    return await by_session_token(token, client_of(request), frozenset({TokenTransport.COOKIE}))

@@ -6,7 +6,7 @@ from starlette.responses import RedirectResponse, Response
 
 from service.authority import cookie_name
 from service.clock import now
-from service.sessions.models import Carrier
+from service.sessions.models import TokenTransport
 from service.settings import Settings
 from service.web.destination import origin_of
 
@@ -40,30 +40,30 @@ def see_other(settings: Settings, url: str) -> Response:
 
 
 def set_session_cookie(
-    response: Response, settings: Settings, carrier: Carrier, token: str, expires_at: datetime
+    response: Response, settings: Settings, token_transport: TokenTransport, token: str, expires_at: datetime
 ) -> None:
     """Let the browser keep the session's token for as long as the session lives."""
     response.set_cookie(
-        cookie_name(settings, carrier),
+        cookie_name(settings, token_transport),
         token,
         max_age=max(1, int((expires_at - now()).total_seconds())),
         path="/",
-        domain=_cookie_domain(settings, carrier),
+        domain=_cookie_domain(settings, token_transport),
         secure=settings.is_secure,
         httponly=True,
-        samesite="strict" if carrier is Carrier.ADMIN_COOKIE else "lax",
+        samesite="strict" if token_transport is TokenTransport.ADMIN_COOKIE else "lax",
     )
 
 
-def clear_session_cookie(response: Response, settings: Settings, carrier: Carrier) -> None:
+def clear_session_cookie(response: Response, settings: Settings, token_transport: TokenTransport) -> None:
     """Let the browser forget it. Name, path and domain are as it was set, or browsers keep it."""
     response.delete_cookie(
-        cookie_name(settings, carrier),
+        cookie_name(settings, token_transport),
         path="/",
-        domain=_cookie_domain(settings, carrier),
+        domain=_cookie_domain(settings, token_transport),
         secure=settings.is_secure,
         httponly=True,
-        samesite="strict" if carrier is Carrier.ADMIN_COOKIE else "lax",
+        samesite="strict" if token_transport is TokenTransport.ADMIN_COOKIE else "lax",
     )
 
 
@@ -87,5 +87,5 @@ def _content_security_policy(settings: Settings, *, scripts: bool) -> str:
     )
 
 
-def _cookie_domain(settings: Settings, carrier: Carrier) -> str | None:
-    return None if carrier is Carrier.ADMIN_COOKIE else settings.cookie_domain
+def _cookie_domain(settings: Settings, token_transport: TokenTransport) -> str | None:
+    return None if token_transport is TokenTransport.ADMIN_COOKIE else settings.cookie_domain

@@ -14,7 +14,7 @@ from service.audit.log import SYSTEM
 from service.clock import now
 from service.database import transaction
 from service.sessions.lifecycle import Opening, open_session
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 from tests.driving import CLIENT
 from tests.web.site import Site, parameters
 
@@ -88,12 +88,12 @@ class Panel:
 
 
 async def session_token(
-    email: str, carrier: Carrier = Carrier.ADMIN_COOKIE, method: SignInMethod = SignInMethod.EMAIL
+    email: str, token_transport: TokenTransport = TokenTransport.ADMIN_COOKIE, method: SignInMethod = SignInMethod.EMAIL
 ) -> str:
     """A new session's token of this admin, who is made where there is none."""
     async with transaction():
         user = await make_admin(email, SYSTEM)
-    opened = await open_session(user, Opening(method, carrier, CLIENT), now() + timedelta(hours=8))
+    opened = await open_session(user, Opening(method, token_transport, CLIENT), now() + timedelta(hours=8))
     return opened.token
 
 

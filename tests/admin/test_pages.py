@@ -17,7 +17,7 @@ from service.accounts.seats import set_seat_limit
 from service.audit.log import SYSTEM
 from service.external_auth.secrets import current_secret, list_secrets
 from service.instance import Instance
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 from tests.admin.panel import ADMIN, COOKIE, FORMS, FROM_HERE, PAGES, Panel, links, session_token, value_of, words
 from tests.driving import everything
 from tests.web.site import Site, new_user_id, parameters, set_cookies
@@ -43,8 +43,8 @@ def accepts(site: Site, secret: str) -> bool:
         return "doorcode" in set_cookies(client.get("/", params={"externalAuthCode": code}))
 
 
-async def session_of_the_admin(carrier: Carrier, method: SignInMethod, _: Instance) -> str:
-    return await session_token(ADMIN, carrier, method)
+async def session_of_the_admin(token_transport: TokenTransport, method: SignInMethod, _: Instance) -> str:
+    return await session_token(ADMIN, token_transport, method)
 
 
 # ---------------------------------------------------------------- who may come in
@@ -60,12 +60,12 @@ def test_page_sends_a_stranger_to_sign_in(path: str, site: Site) -> None:
 
 def test_neither_the_members_cookie_nor_a_bearer_token_nor_a_code_opens_a_page(site: Site) -> None:
     """An admin's own, and yet: only the admin cookie of a sign-in by email does."""
-    for carrier, method in [
-        (Carrier.COOKIE, SignInMethod.EMAIL),
-        (Carrier.BEARER, SignInMethod.EMAIL),
-        (Carrier.ADMIN_COOKIE, SignInMethod.EXTERNAL_JWT),
+    for token_transport, method in [
+        (TokenTransport.COOKIE, SignInMethod.EMAIL),
+        (TokenTransport.BEARER, SignInMethod.EMAIL),
+        (TokenTransport.ADMIN_COOKIE, SignInMethod.EXTERNAL_JWT),
     ]:
-        token = site.call(partial(session_of_the_admin, carrier, method))
+        token = site.call(partial(session_of_the_admin, token_transport, method))
         with site.client() as client:
             for given in [
                 {"Cookie": f"{COOKIE}={token}"},
@@ -73,7 +73,7 @@ def test_neither_the_members_cookie_nor_a_bearer_token_nor_a_code_opens_a_page(s
                 {"Authorization": f"Bearer {token}"},
             ]:
                 for path in PAGES:
-                    assert client.get(path, headers=given).status_code == 303, (carrier, path)
+                    assert client.get(path, headers=given).status_code == 303, (token_transport, path)
 
 
 def test_bearer_token_that_opens_the_api_opens_no_page(site: Site, panel: Panel) -> None:

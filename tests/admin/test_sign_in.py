@@ -13,9 +13,9 @@ from service.accounts.administration import invite_user
 from service.accounts.lookup import find_by_email
 from service.accounts.models import UserRole
 from service.audit.log import SYSTEM
+from service.email_login.configuration import update_configuration
 from service.email_login.links import ADMIN_INVITATION_PATH, make_invitation_token
 from service.email_login.models import SignUpMode
-from service.email_login.switch import update_switch
 from tests.admin.panel import ADMIN, COOKIE, FROM_HERE, Panel, session_token
 from tests.servers import Server
 from tests.web.site import Site, new_user_id, parameters, set_cookies
@@ -126,12 +126,12 @@ def test_member_gets_no_cookie(site: Site) -> None:
 
 def test_nobody_signs_up_at_the_panel(site: Site) -> None:
     email = f"{new_user_id()}@example.com"
-    site.call(lambda _: update_switch(SYSTEM, sign_up=SignUpMode.OPEN))
+    site.call(lambda _: update_configuration(SYSTEM, sign_up=SignUpMode.OPEN))
     try:
         with site.client() as client:
             response = sign_in(client, site.server, email)
     finally:
-        site.call(lambda _: update_switch(SYSTEM, sign_up=SignUpMode.INVITATION))
+        site.call(lambda _: update_configuration(SYSTEM, sign_up=SignUpMode.INVITATION))
     assert response.status_code == 403
     assert not set_cookies(response)
     assert site.call(lambda _: find_by_email(email)) is None

@@ -12,8 +12,8 @@ from service.accounts import administration
 from service.accounts.models import User, UserRole
 from service.audit.log import SYSTEM
 from service.database import Statement, write
+from service.email_login.configuration import update_configuration
 from service.email_login.links import make_invitation_token
-from service.email_login.switch import update_switch
 from tests.browser.frontend import Frontend
 from tests.browser.looks import LOOKS, Watched, looking
 from tests.mail_server import MailServer, code_in
@@ -297,10 +297,10 @@ def test_page_is_flawless_while_it_is_off(browser: Browser, site: Site, scheme: 
     with looking(browser, site.server.url, scheme, width) as watched:
         watched.page.goto("/login")
         watched.page.get_by_label("Email address").fill("ada@example.com")
-        site.call(lambda _: update_switch(SYSTEM, enabled=False))
+        site.call(lambda _: update_configuration(SYSTEM, enabled=False))
         try:
             watched.page.keyboard.press("Enter")
             expect(watched.page.get_by_role("heading", name="Signing in by email is switched off")).to_be_visible()
             watched.assert_flawless()
         finally:
-            site.call(lambda _: update_switch(SYSTEM, enabled=True))
+            site.call(lambda _: update_configuration(SYSTEM, enabled=True))

@@ -15,11 +15,11 @@ from types import TracebackType
 from typing import Self
 
 from service.errors import SignInRefused
-from service.external_auth.exchange import Visit, exchange
+from service.external_auth.exchange import SignInAttempt, exchange
 from service.instance import Instance, open_instance
 from service.logs import configure_logs
 from service.sessions.lifecycle import Client
-from service.sessions.models import Carrier
+from service.sessions.models import TokenTransport
 from service.settings import load_settings
 from tests.servers import ROOT
 
@@ -65,10 +65,12 @@ class Beside:
 
 async def _answer(instance: Instance, code: str) -> str:
     try:
-        grant = await exchange(code, Visit(Client("192.0.2.9", "beside"), Carrier.BEARER), instance.desk)
+        result = await exchange(
+            code, SignInAttempt(Client("192.0.2.9", "beside"), TokenTransport.BEARER), instance.external_auth
+        )
     except SignInRefused as refused:
         return refused.code.value
-    return "new" if grant.new_user else "known"
+    return "new" if result.new_user else "known"
 
 
 async def _main() -> None:

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from service.settings import load_settings
 from service.web import cors
-from service.web.cors import MOST_NOTED, CrossOrigin
+from service.web.cors import MAX_REMEMBERED, CrossOrigin
 from tests.serving import served
 from tests.web.site import Site
 
@@ -221,7 +221,7 @@ async def test_refused_origin_is_logged_once_with_the_name_of_the_setting(guarde
         ("warning", EVIL),
         ("warning", "https://other.example"),
     ]
-    assert all("DOORCODE_ALLOWED_ORIGINS" in entry["event"] for entry in logged)
+    assert all("DOORCODE_ALLOWED_ORIGINS" in entry["hint"] for entry in logged)
 
 
 async def test_refused_origin_is_logged_again_after_a_while(
@@ -243,10 +243,10 @@ async def test_every_refused_request_is_counted(guarded: CrossOrigin) -> None:
 
 
 async def test_strangers_fill_neither_memory_nor_log(guarded: CrossOrigin) -> None:
-    logged = await ask(guarded, *(f"https://{number}.example" for number in range(3 * MOST_NOTED)))
+    logged = await ask(guarded, *(f"https://{number}.example" for number in range(3 * MAX_REMEMBERED)))
 
-    assert len(logged) == MOST_NOTED
-    assert len(guarded._refused._noted) == MOST_NOTED
+    assert len(logged) == MAX_REMEMBERED
+    assert len(guarded._refused._noted) == MAX_REMEMBERED
 
 
 async def test_what_is_logged_is_short_and_printable(guarded: CrossOrigin) -> None:

@@ -20,7 +20,7 @@ from service.instance import Instance, open_instance
 from service.sessions.lifecycle import Client
 from service.settings import Settings
 from tests.driving import ADDRESS, count, member, rows
-from tests.email_login.desk import answer_to, ask, refusal_to_ask
+from tests.email_login.dependencies import answer_to, ask, refusal_to_ask
 
 TOO_MANY = SignInErrorCode.TOO_MANY_ATTEMPTS
 HERE, ELSEWHERE = Client(ADDRESS), Client("198.51.100.7")
@@ -125,7 +125,7 @@ async def test_bound_survives_a_request_that_is_rolled_back(
         raise RuntimeError("the disk is full, say")
 
     with monkeypatch.context() as broken:
-        broken.setattr(type(instance.email_desk.outbox), "put", break_down)
+        broken.setattr(type(instance.email_login.mail_queue), "put", break_down)
         for _ in range(5):
             with pytest.raises(RuntimeError):
                 await ask(instance)

@@ -17,30 +17,39 @@ from service.accounts.models import UserStatus
 from service.accounts.seats import set_seat_limit
 from service.clock import now
 from service.email_login import codes
-from service.email_login.desk import EmailGrant
-from service.email_login.switch import update_switch
+from service.email_login.configuration import update_configuration
+from service.email_login.dependencies import EmailSignInResult
 from service.encryption import Cipher
 from service.errors import BadUserInput, SignInErrorCode, SignInRefused
 from service.instance import Instance, open_instance
 from service.sessions.lifecycle import find_session
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 from service.settings import Settings
 from tests.driving import TESTER, admin, count, member, rows
-from tests.email_login.desk import INVALID, answer_to, ask, audited, letters, open_to_anyone, sign_in, wrong
+from tests.email_login.dependencies import (
+    INVALID,
+    answer_to,
+    ask,
+    audited,
+    open_to_anyone,
+    queued_mails,
+    sign_in,
+    wrong,
+)
 
 
 async def test_code_signs_in_whom_it_was_sent_to(instance: Instance) -> None:
     user = await member("ada@example.com")
     request, code = await ask(instance, " ADA@Example.COM ")
-    grant = await sign_in(instance, request.id, code)
-    assert grant.session.user.serial == user.serial
-    assert (grant.session.method, grant.session.carrier) == (SignInMethod.EMAIL, Carrier.BEARER)
-    assert not grant.new_user
+    result = await sign_in(instance, request.id, code)
+    assert result.session.user.serial == user.serial
+    assert (result.session.method, result.session.token_transport) == (SignInMethod.EMAIL, TokenTransport.BEARER)
+    assert not result.new_user
     lifetime = timedelta(seconds=instance.settings.session_lifetime)
-    assert grant.session.expires_at - grant.session.created_at == pytest.approx(lifetime, abs=timedelta(seconds=1))
-    found = await find_session(grant.token)
+    assert result.session.expires_at - result.session.created_at == pytest.approx(lifetime, abs=timedelta(seconds=1))
+    found = await find_session(result.token)
     assert found
-    assert found.id == grant.session.id
+    assert found.id == result.session.id
     seen = await administration.set_role(user.id, user.role, TESTER)
     assert seen.last_seen_at
 
@@ -71,12 +80,14 @@ async def test_email_sign_in_always_opens_a_new_session(instance: Instance) -> N
     assert len(tokens) == await count("sessions") == 3
 
 
-@pytest.mark.parametrize("carrier", Carrier)
-async def test_admin_rights_come_with_the_method_and_the_carrier(instance: Instance, carrier: Carrier) -> None:
+@pytest.mark.parametrize("token_transport", TokenTransport)
+async def test_admin_rights_come_with_the_method_and_the_carrier(
+    instance: Instance, token_transport: TokenTransport
+) -> None:
     await admin("ada@example.com")
     request, code = await ask(instance)
-    grant = await sign_in(instance, request.id, code, carrier=carrier)
-    assert grant.session.has_admin_rights is (carrier is not Carrier.COOKIE)
+    result = await sign_in(instance, request.id, code, token_transport=token_transport)
+    assert result.session.has_admin_rights is (token_transport is not TokenTransport.COOKIE)
 
 
 @pytest.mark.parametrize("write", ["{}", " {} ", "{:.3} {:.3}", "{:.3}-{:.3}", "\u00a0{}\u200b\n", "{:.3}\u2009{:.3}"])
@@ -223,14 +234,14 @@ async def test_session_of_a_user_who_is_deactivated_meanwhile_is_dead(instance: 
     await admin()
     user = await member("ada@example.com")
     request, code = await ask(instance)
-    grant, _ = await asyncio.gather(
+    result, _ = await asyncio.gather(
         _or_none(sign_in(instance, request.id, code)), administration.deactivate_user(user.id, TESTER)
     )
-    if grant is not None:
-        assert await find_session(grant.token) is None
+    if result is not None:
+        assert await find_session(result.token) is None
 
 
-async def _or_none(signing_in: Awaitable[EmailGrant]) -> EmailGrant | None:
+async def _or_none(signing_in: Awaitable[EmailSignInResult]) -> EmailSignInResult | None:
     try:
         return await signing_in
     except SignInRefused:
@@ -246,7 +257,7 @@ async def test_database_holds_no_code(instance: Instance) -> None:
     plain = (f"{code}", f"{request.id}{code}", f"{code}{request.id}", f"email code\n{request.id}\n{code}")
     for salt, hashed in itertools.product(plain, (hashlib.sha256, hashlib.sha1, hashlib.sha512)):
         assert row["code_hash"] != hashed(salt.encode()).hexdigest()
-    assert (await letters(instance))[0].secret == code  # readable with the operator's key alone
+    assert (await queued_mails(instance))[0].secret == code  # readable with the operator's key alone
 
 
 async def test_code_outlives_a_new_encryption_key_in_front_of_the_old(settings: Settings) -> None:
@@ -271,10 +282,10 @@ def test_hash_depends_on_the_key() -> None:
 async def test_while_email_login_is_off_nobody_signs_in_by_it(instance: Instance) -> None:
     await member("ada@example.com")
     request, code = await ask(instance)
-    await update_switch(TESTER, enabled=False)
+    await update_configuration(TESTER, enabled=False)
     assert await answer_to(instance, request.id, code) is SignInErrorCode.EMAIL_LOGIN_DISABLED
     assert [row["tries"] for row in await rows("email_codes")] == [0]
-    await update_switch(TESTER, enabled=True)
+    await update_configuration(TESTER, enabled=True)
     assert await answer_to(instance, request.id, code) is None
 
 

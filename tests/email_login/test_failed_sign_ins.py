@@ -7,7 +7,7 @@ from service.instance import Instance
 from service.sessions.lifecycle import Client
 from tests.driving import answer_to as answer_to_code
 from tests.driving import code_of, enable, member
-from tests.email_login.desk import INVALID, answer_to, ask, wrong
+from tests.email_login.dependencies import INVALID, answer_to, ask, wrong
 
 HERE, ELSEWHERE = Client("198.51.100.1"), Client("198.51.100.2")
 TOO_MANY = SignInErrorCode.TOO_MANY_ATTEMPTS

@@ -9,14 +9,14 @@ from service.accounts.seats import set_seat_limit
 from service.api_keys.keys import create_api_key
 from service.api_keys.models import ApiKeyScope
 from service.clock import now
+from service.email_login.configuration import read_configuration, update_configuration
 from service.email_login.models import SignUpMode
-from service.email_login.switch import read_switch, update_switch
 from service.external_auth import secrets
 from service.instance import Instance
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 from tests.clients import Api
 from tests.driving import TESTER, admin, count, enable, member, open_for, user
-from tests.email_login.desk import letters, open_to_anyone, wrong
+from tests.email_login.dependencies import open_to_anyone, queued_mails, wrong
 
 ASK = """mutation ($email: String!) { requestEmailCode(email: $email) {
   __typename
@@ -42,7 +42,7 @@ async def exchanged(api: Api, request_id: str, code: str, **how: Any) -> Any:
 
 
 async def last_code(instance: Instance) -> str:
-    return (await letters(instance))[-1].secret
+    return (await queued_mails(instance))[-1].secret
 
 
 async def admin_token() -> str:
@@ -61,14 +61,14 @@ async def test_code_becomes_a_session(api: Api, instance: Instance) -> None:
         timedelta(minutes=10), abs=timedelta(seconds=5)
     )
     assert now() < datetime.fromisoformat(request["resendAfter"]) < datetime.fromisoformat(request["expiresAt"])
-    grant = await exchanged(api, request["id"], await last_code(instance))
-    assert grant["user"] == {"id": boss.id, "email": "boss@example.com", "origin": "INVITATION", "role": "ADMIN"}
-    assert grant["session"]["method"] == "EMAIL"
-    assert grant["session"]["adminRights"] is True
-    assert grant["session"]["current"] is True
-    assert grant["newUser"] is False
-    assert grant["accessToken"]["token"]
-    viewer = await api.ask("{ viewer { id } }", token=grant["token"])
+    result = await exchanged(api, request["id"], await last_code(instance))
+    assert result["user"] == {"id": boss.id, "email": "boss@example.com", "origin": "INVITATION", "role": "ADMIN"}
+    assert result["session"]["method"] == "EMAIL"
+    assert result["session"]["adminRights"] is True
+    assert result["session"]["current"] is True
+    assert result["newUser"] is False
+    assert result["accessToken"]["token"]
+    viewer = await api.ask("{ viewer { id } }", token=result["token"])
     assert viewer == {"viewer": {"id": boss.id}}
 
 
@@ -93,10 +93,10 @@ async def test_graphql_sets_no_cookie(api: Api, instance: Instance) -> None:
 async def test_first_sign_in_makes_the_user_where_anyone_may(api: Api, instance: Instance) -> None:
     await open_to_anyone()
     request = await asked(api)
-    grant = await exchanged(api, request["id"], await last_code(instance))
-    assert grant["newUser"] is True
-    assert grant["user"]["origin"] == "EMAIL"
-    assert grant["user"]["id"].startswith("usr_")
+    result = await exchanged(api, request["id"], await last_code(instance))
+    assert result["newUser"] is True
+    assert result["user"]["origin"] == "EMAIL"
+    assert result["user"]["id"].startswith("usr_")
 
 
 async def test_wrong_code_is_data(api: Api, instance: Instance) -> None:
@@ -135,7 +135,7 @@ async def test_what_is_no_address_is_an_error(api: Api) -> None:
 
 
 async def test_while_it_is_off_both_answer_so(api: Api) -> None:
-    await update_switch(TESTER, enabled=False)
+    await update_configuration(TESTER, enabled=False)
     assert (await asked(api))["code"] == "EMAIL_LOGIN_DISABLED"
     assert (await exchanged(api, "x", "1"))["code"] == "EMAIL_LOGIN_DISABLED"
     assert await count("email_codes") == await count("email_code_allowances") == 0
@@ -148,7 +148,7 @@ async def test_methods_are_told_to_anyone_email_first(api: Api, instance: Instan
     assert await methods() == ["EMAIL"]
     await enable(instance)
     assert await methods() == ["EMAIL", "EXTERNAL_JWT"]
-    await update_switch(TESTER, enabled=False)
+    await update_configuration(TESTER, enabled=False)
     assert await methods() == ["EXTERNAL_JWT"]
     await secrets.disable(TESTER)
     assert await methods() == []
@@ -170,8 +170,8 @@ async def test_admin_changes_what_is_given(api: Api) -> None:
 @pytest.mark.parametrize("given", ["(enabled: null)", "(signUp: null)", "(enabled: false, signUp: null)"])
 async def test_nothing_of_it_can_be_null(api: Api, given: str) -> None:
     assert await api.error_code(UPDATE % given, token=await admin_token()) == "BAD_USER_INPUT"
-    switch = await read_switch()
-    assert (switch.enabled, switch.sign_up) == (True, SignUpMode.INVITATION)
+    configuration = await read_configuration()
+    assert (configuration.enabled, configuration.sign_up) == (True, SignUpMode.INVITATION)
 
 
 async def test_nothing_of_it_can_be_null_in_a_variable(api: Api) -> None:
@@ -190,12 +190,12 @@ async def test_only_admins_and_their_keys_change_it(api: Api) -> None:
     not_admins = [
         (await open_for(person)).token,
         (await open_for(boss, SignInMethod.EXTERNAL_JWT)).token,
-        (await open_for(boss, SignInMethod.EMAIL, Carrier.COOKIE)).token,
+        (await open_for(boss, SignInMethod.EMAIL, TokenTransport.COOKIE)).token,
         await key(ApiKeyScope.READ),
     ]
     for token in not_admins:
         assert await api.error_code(change, token=token) == "FORBIDDEN"
-    assert (await read_switch()).enabled
+    assert (await read_configuration()).enabled
     assert await api.ask(change, token=await key(ApiKeyScope.ADMIN)) == {
         "updateEmailLogin": {"enabled": False, "signUp": "INVITATION"}
     }
@@ -211,18 +211,18 @@ async def test_inviting_sends_a_mail(api: Api, instance: Instance) -> None:
     answer = await api.ask(INVITE, {"email": "Ada@Example.com"}, token=await admin_token())
     invited = answer["inviteUser"]
     assert (invited["email"], invited["origin"], invited["role"]) == ("ada@example.com", "INVITATION", "MEMBER")
-    [letter] = await letters(instance)
-    assert letter.email == "ada@example.com"
-    assert "/invitation?token=" in letter.secret
+    [queued_mail] = await queued_mails(instance)
+    assert queued_mail.email == "ada@example.com"
+    assert "/invitation?token=" in queued_mail.secret
     assert (await user(invited["id"])).email == "ada@example.com"
 
 
 async def test_admins_are_invited_by_admins_in_person(api: Api, instance: Instance) -> None:
     invitation = {"email": "second@example.com", "role": "ADMIN"}
     assert await api.error_code(INVITE, invitation, token=await key(ApiKeyScope.ADMIN)) == "FORBIDDEN"
-    assert await letters(instance) == []
+    assert await queued_mails(instance) == []
     await api.ask(INVITE, invitation, token=await admin_token())
-    assert "/admin/invitation?token=" in (await letters(instance))[0].secret
+    assert "/admin/invitation?token=" in (await queued_mails(instance))[0].secret
 
 
 async def test_refused_invitation_sends_nothing(api: Api, instance: Instance) -> None:
@@ -232,4 +232,4 @@ async def test_refused_invitation_sends_nothing(api: Api, instance: Instance) ->
     assert await api.error_code(INVITE, {"email": "nobody"}, token=token) == "BAD_USER_INPUT"
     await set_seat_limit(2, TESTER)
     assert await api.error_code(INVITE, {"email": "grace@example.com"}, token=token) == "SEAT_LIMIT_REACHED"
-    assert await letters(instance) == []
+    assert await queued_mails(instance) == []

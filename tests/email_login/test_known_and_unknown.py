@@ -11,16 +11,16 @@ from email.message import EmailMessage
 import pytest
 
 from service.accounts import administration
-from service.email_login import courier, login
-from service.email_login.courier import Courier
-from service.email_login.login import is_wanted
+from service.email_login import login, mail_worker
+from service.email_login.login import should_send
 from service.email_login.mail import compose
-from service.email_login.outbox import Letter
+from service.email_login.mail_queue import QueuedMail
+from service.email_login.mail_worker import MailWorker
 from service.instance import Instance
 from service.settings import Settings
 from tests.driving import CLIENT, TESTER, admin, count, everything, member
-from tests.email_login.desk import answer_to as answer_to_code
-from tests.email_login.desk import ask, open_to_anyone, refusal_to_ask, wrong
+from tests.email_login.dependencies import answer_to as answer_to_code
+from tests.email_login.dependencies import ask, open_to_anyone, refusal_to_ask, wrong
 from tests.statements import Statements, noted_statements
 
 Ask = Callable[[Instance], Awaitable[object]]
@@ -68,7 +68,7 @@ def shape(statements: Statements, email: str) -> list[str]:
 async def asked(instance: Instance, who: Callable[[Instance], Awaitable[str]]) -> list[str]:
     email = await who(instance)
     async with noted_statements() as noted:
-        await login.request_email_code(email, CLIENT, instance.email_desk)
+        await login.request_email_code(email, CLIENT, instance.email_login)
     return shape(noted, email)
 
 
@@ -118,7 +118,7 @@ async def test_sending_looks_at_the_same_and_only_the_mail_differs(
         email = await somebody(instance)
         await ask(instance, email)
         basket = Basket()
-        worker = Courier(instance.email_desk.outbox, basket, instance.settings)
+        worker = MailWorker(instance.email_login.mail_queue, basket, instance.settings)
         worker.finish()
         async with noted_statements() as noted:
             await worker.work()
@@ -136,18 +136,18 @@ async def test_mail_is_written_for_everybody_before_anybody_is_looked_for(
 ) -> None:
     order: list[str] = []
 
-    def composing(letter: Letter, settings: Settings) -> EmailMessage:
+    def composing(queued_mail: QueuedMail, settings: Settings) -> EmailMessage:
         order.append("written")
-        return compose(letter, settings)
+        return compose(queued_mail, settings)
 
-    def looking(letter: Letter) -> Awaitable[bool]:
+    def looking(queued_mail: QueuedMail) -> Awaitable[bool]:
         order.append("looked")
-        return is_wanted(letter)
+        return should_send(queued_mail)
 
-    monkeypatch.setattr(courier, "compose", composing)
-    monkeypatch.setattr(courier, "is_wanted", looking)
+    monkeypatch.setattr(mail_worker, "compose", composing)
+    monkeypatch.setattr(mail_worker, "should_send", looking)
     await ask(instance, await who(instance))
-    worker = Courier(instance.email_desk.outbox, Basket(), instance.settings)
+    worker = MailWorker(instance.email_login.mail_queue, Basket(), instance.settings)
     worker.finish()
     await worker.work()
     assert order == ["written", "looked"]
@@ -169,7 +169,7 @@ async def test_open_sign_up_sends_everybody_a_code(instance: Instance) -> None:
     for who in SOMEBODY:
         await ask(instance, await who(instance))
     basket = Basket()
-    worker = Courier(instance.email_desk.outbox, basket, instance.settings)
+    worker = MailWorker(instance.email_login.mail_queue, basket, instance.settings)
     worker.finish()
     await worker.work()
     assert len(basket.mails) == len(SOMEBODY)

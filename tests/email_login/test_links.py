@@ -15,12 +15,12 @@ from service.accounts.models import User, UserOrigin, UserRole, UserStatus
 from service.accounts.seats import set_seat_limit
 from service.clock import now
 from service.database import transaction
-from service.email_login.desk import EmailGrant, EmailVisit
+from service.email_login.configuration import update_configuration
+from service.email_login.dependencies import EmailSignInAttempt, EmailSignInResult
 from service.email_login.invitations import invite, invite_admin, invite_again
 from service.email_login.link_sign_in import LinkNotGood, use_invitation, use_setup_link
 from service.email_login.links import find_invited, is_setup_link, make_invitation_token, make_setup_token, purge_links
-from service.email_login.outbox import LetterKind
-from service.email_login.switch import update_switch
+from service.email_login.mail_queue import MailKind
 from service.errors import (
     BadUserInput,
     Conflict,
@@ -32,7 +32,7 @@ from service.errors import (
     SignInRefused,
 )
 from service.instance import Instance
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 from tests.driving import (
     CLIENT,
     TESTER,
@@ -47,21 +47,21 @@ from tests.driving import (
     sign_in,
     user,
 )
-from tests.email_login.desk import audited, letters
+from tests.email_login.dependencies import audited, queued_mails
 
-PANEL = EmailVisit(CLIENT, Carrier.ADMIN_COOKIE)
-DOOR = EmailVisit(CLIENT, Carrier.COOKIE)
-
-
-async def set_up(instance: Instance, token: str, email: str = "boss@example.com") -> EmailGrant:
-    return await use_setup_link(token, email, PANEL, instance.email_desk)
+PANEL = EmailSignInAttempt(CLIENT, TokenTransport.ADMIN_COOKIE)
+DOOR = EmailSignInAttempt(CLIENT, TokenTransport.COOKIE)
 
 
-async def accept(instance: Instance, token: str, visit: EmailVisit = DOOR) -> EmailGrant:
-    return await use_invitation(token, visit, instance.email_desk)
+async def set_up(instance: Instance, token: str, email: str = "boss@example.com") -> EmailSignInResult:
+    return await use_setup_link(token, email, PANEL, instance.email_login)
 
 
-async def outcome(signing_in: Awaitable[EmailGrant]) -> type[BaseException] | None:
+async def accept(instance: Instance, token: str, attempt: EmailSignInAttempt = DOOR) -> EmailSignInResult:
+    return await use_invitation(token, attempt, instance.email_login)
+
+
+async def outcome(signing_in: Awaitable[EmailSignInResult]) -> type[BaseException] | None:
     """The type of the refusal, or None where somebody is signed in."""
     try:
         await signing_in
@@ -81,11 +81,11 @@ def token_in(url: str) -> str:
 async def test_setup_link_makes_the_first_admin(instance: Instance) -> None:
     token = await make_setup_token()
     assert await is_setup_link(token)
-    grant = await set_up(instance, token, " Boss@Example.COM ")
-    first = grant.session.user
+    result = await set_up(instance, token, " Boss@Example.COM ")
+    first = result.session.user
     assert (first.email, first.role, first.origin) == ("boss@example.com", UserRole.ADMIN, UserOrigin.INVITATION)
-    assert (grant.session.method, grant.session.carrier) == (SignInMethod.EMAIL, Carrier.ADMIN_COOKIE)
-    assert grant.session.has_admin_rights
+    assert (result.session.method, result.session.token_transport) == (SignInMethod.EMAIL, TokenTransport.ADMIN_COOKIE)
+    assert result.session.has_admin_rights
     assert await audited("user.invited") == [("user.invited", "setup", first.id)]
 
 
@@ -140,8 +140,8 @@ async def test_new_setup_link_voids_the_old(instance: Instance) -> None:
 
 async def test_set_up_raises_whoever_has_the_email(instance: Instance) -> None:
     ada = await member("ada@example.com")
-    grant = await set_up(instance, await make_setup_token(), "ada@example.com")
-    assert grant.session.user.serial == ada.serial
+    result = await set_up(instance, await make_setup_token(), "ada@example.com")
+    assert result.session.user.serial == ada.serial
     assert (await user(ada.id)).role is UserRole.ADMIN
     assert await audited("user.role_set") == [("user.role_set", "setup", ada.id)]
 
@@ -187,38 +187,38 @@ async def test_only_hashes_are_stored(instance: Instance) -> None:
 
 
 async def test_inviting_mails_a_link_that_signs_in(instance: Instance) -> None:
-    invited = await invite("Ada@Example.com", UserRole.MEMBER, TESTER, instance.email_desk)
-    [letter] = await letters(instance)
-    assert (letter.kind, letter.email) == (LetterKind.INVITATION, "ada@example.com")
-    assert letter.secret.startswith(f"{instance.settings.public_url}/invitation?token=dcl_")
-    grant = await accept(instance, token_in(letter.secret))
-    assert grant.session.user.serial == invited.serial
-    assert (grant.session.method, grant.session.carrier) == (SignInMethod.EMAIL, Carrier.COOKIE)
-    assert instance.email_desk.outbox.bell.is_set()
+    invited = await invite("Ada@Example.com", UserRole.MEMBER, TESTER, instance.email_login)
+    [queued_mail] = await queued_mails(instance)
+    assert (queued_mail.kind, queued_mail.email) == (MailKind.INVITATION, "ada@example.com")
+    assert queued_mail.secret.startswith(f"{instance.settings.public_url}/invitation?token=dcl_")
+    result = await accept(instance, token_in(queued_mail.secret))
+    assert result.session.user.serial == invited.serial
+    assert (result.session.method, result.session.token_transport) == (SignInMethod.EMAIL, TokenTransport.COOKIE)
+    assert instance.email_login.mail_queue.wake_up.is_set()
 
 
 async def test_admin_is_invited_to_the_panel(instance: Instance) -> None:
-    await invite("boss@example.com", UserRole.ADMIN, TESTER, instance.email_desk)
-    [letter] = await letters(instance)
-    assert letter.secret.startswith(f"{instance.settings.public_url}/admin/invitation?token=dcl_")
-    assert (await accept(instance, token_in(letter.secret), PANEL)).session.has_admin_rights
+    await invite("boss@example.com", UserRole.ADMIN, TESTER, instance.email_login)
+    [queued_mail] = await queued_mails(instance)
+    assert queued_mail.secret.startswith(f"{instance.settings.public_url}/admin/invitation?token=dcl_")
+    assert (await accept(instance, token_in(queued_mail.secret), PANEL)).session.has_admin_rights
 
 
 async def test_invitation_that_is_refused_sends_nothing(instance: Instance) -> None:
     await member("ada@example.com")
     with pytest.raises(Conflict):
-        await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+        await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_login)
     await set_seat_limit(1, TESTER)
     with pytest.raises(SeatLimitReached):
-        await invite("grace@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+        await invite("grace@example.com", UserRole.MEMBER, TESTER, instance.email_login)
     assert await count("outgoing_mails") == await count("sign_in_links") == 0
 
 
 async def test_invitation_takes_its_seat_at_once(instance: Instance) -> None:
     await set_seat_limit(1, TESTER)
-    await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+    await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_login)
     with pytest.raises(SeatLimitReached):
-        await invite("grace@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+        await invite("grace@example.com", UserRole.MEMBER, TESTER, instance.email_login)
 
 
 async def test_invitation_works_once_also_when_many_open_it_at_once(instance: Instance) -> None:
@@ -296,15 +296,15 @@ async def test_panel_is_for_admins_alone(instance: Instance) -> None:
 async def test_while_email_login_is_off_members_are_not_invited_and_admins_are(instance: Instance) -> None:
     ada = await member("ada@example.com")
     token = await make_invitation_token(ada)
-    await update_switch(TESTER, enabled=False)
+    await update_configuration(TESTER, enabled=False)
     with pytest.raises(SignInRefused) as refused:
         await accept(instance, token)
     assert refused.value.code is SignInErrorCode.EMAIL_LOGIN_DISABLED
-    await invite("grace@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
-    assert await letters(instance) == []
-    await invite("boss@example.com", UserRole.ADMIN, TESTER, instance.email_desk)
-    [letter] = await letters(instance)
-    assert await outcome(accept(instance, token_in(letter.secret), PANEL)) is None
+    await invite("grace@example.com", UserRole.MEMBER, TESTER, instance.email_login)
+    assert await queued_mails(instance) == []
+    await invite("boss@example.com", UserRole.ADMIN, TESTER, instance.email_login)
+    [queued_mail] = await queued_mails(instance)
+    assert await outcome(accept(instance, token_in(queued_mail.secret), PANEL)) is None
 
 
 async def test_expired_links_are_purged_in_batches(instance: Instance) -> None:
@@ -328,9 +328,9 @@ async def admin_by_command(email: str) -> User:
 async def test_admin_is_made_with_a_link_to_the_panel(instance: Instance) -> None:
     invitation = await invite_admin(" Boss@Example.com", TESTER, "https://id.example.com")
     assert invitation.url.startswith("https://id.example.com/admin/invitation?token=dcl_")
-    grant = await accept(instance, token_in(invitation.url), PANEL)
-    assert grant.session.has_admin_rights
-    assert await letters(instance) == []
+    result = await accept(instance, token_in(invitation.url), PANEL)
+    assert result.session.has_admin_rights
+    assert await queued_mails(instance) == []
     assert [action for action, _, _ in await audited("user.invited", "admin.link_made")] == [
         "user.invited",
         "admin.link_made",
@@ -339,7 +339,7 @@ async def test_admin_is_made_with_a_link_to_the_panel(instance: Instance) -> Non
 
 async def test_way_back_in_works_whatever_is_switched_off(instance: Instance) -> None:
     await admin("boss@example.com")
-    await update_switch(TESTER, enabled=False)
+    await update_configuration(TESTER, enabled=False)
     invitation = await invite_admin("boss@example.com", TESTER, "https://id.example.com")
     assert await outcome(accept(instance, token_in(invitation.url), PANEL)) is None
     assert await audited("user.role_set", "admin.link_made") == [("admin.link_made", "tester", invitation.user.id)]
@@ -393,9 +393,9 @@ async def test_same_admin_made_by_many_at_once_is_one(instance: Instance) -> Non
 
 
 async def test_another_invitation_voids_the_one_before(instance: Instance) -> None:
-    ada = await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
-    await invite_again(ada.id, TESTER, instance.email_desk, in_person=False)
-    first, second = [token_in(letter.secret) for letter in await letters(instance)]
+    ada = await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_login)
+    await invite_again(ada.id, TESTER, instance.email_login, in_person=False)
+    first, second = [token_in(queued_mail.secret) for queued_mail in await queued_mails(instance)]
     assert await outcome(accept(instance, first)) is LinkNotGood
     assert await outcome(accept(instance, second)) is None
     assert [user_id for _, _, user_id in await audited("user.invited")] == [ada.id, ada.id]
@@ -409,14 +409,14 @@ async def test_who_has_been_here_is_not_invited_again(instance: Instance) -> Non
     await administration.deactivate_user(gone.id, TESTER)
     for person in (here, gone, nobodys):
         with pytest.raises(Conflict, match="has not been here yet"):
-            await invite_again(person.id, TESTER, instance.email_desk, in_person=True)
-    await update_switch(TESTER, enabled=False)
+            await invite_again(person.id, TESTER, instance.email_login, in_person=True)
+    await update_configuration(TESTER, enabled=False)
     with pytest.raises(Conflict, match="Email login is off"):
-        await invite_again(off.id, TESTER, instance.email_desk, in_person=True)
+        await invite_again(off.id, TESTER, instance.email_login, in_person=True)
     with pytest.raises(Forbidden):
-        await invite_again(boss.id, TESTER, instance.email_desk, in_person=False)
+        await invite_again(boss.id, TESTER, instance.email_login, in_person=False)
     with pytest.raises(NotFound):
-        await invite_again("nobody", TESTER, instance.email_desk, in_person=True)
-    assert await letters(instance) == []
-    await invite_again(boss.id, TESTER, instance.email_desk, in_person=True)
-    assert "/admin/invitation?token=" in (await letters(instance))[0].secret
+        await invite_again("nobody", TESTER, instance.email_login, in_person=True)
+    assert await queued_mails(instance) == []
+    await invite_again(boss.id, TESTER, instance.email_login, in_person=True)
+    assert "/admin/invitation?token=" in (await queued_mails(instance))[0].secret

@@ -7,12 +7,12 @@ import pytest
 
 from service.accounts.identifiers import normalise_email
 from service.email_login.mail import compose
-from service.email_login.outbox import Letter, LetterKind
+from service.email_login.mail_queue import MailKind, QueuedMail
 from service.settings import Settings, SettingsError, load_settings
 from tests.mail_server import text_of
 
-CODE = Letter(LetterKind.CODE, "ada@example.com", "012345")
-INVITATION = Letter(LetterKind.INVITATION, "ada@example.com", "https://id.example.com/invitation?token=dcl_x&a=<b>")
+CODE = QueuedMail(MailKind.CODE, "ada@example.com", "012345")
+INVITATION = QueuedMail(MailKind.INVITATION, "ada@example.com", "https://id.example.com/invitation?token=dcl_x&a=<b>")
 
 
 def settings(**environ: str) -> Settings:
@@ -24,13 +24,13 @@ def arrived(message: EmailMessage) -> EmailMessage:
     return message_from_bytes(message.as_bytes(), policy=policy.default)
 
 
-@pytest.mark.parametrize("letter", [CODE, INVITATION])
-def test_mail_has_a_text_and_an_html_part(letter: Letter) -> None:
-    mail = arrived(compose(letter, settings()))
+@pytest.mark.parametrize("queued_mail", [CODE, INVITATION])
+def test_mail_has_a_text_and_an_html_part(queued_mail: QueuedMail) -> None:
+    mail = arrived(compose(queued_mail, settings()))
     assert mail.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
-    assert letter.secret in text_of(mail)
-    assert letter.secret.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in text_of(mail, "html")
+    assert queued_mail.secret in text_of(mail)
+    assert queued_mail.secret.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in text_of(mail, "html")
     for part in ("plain", "html"):
         assert "id.example.com" in text_of(mail, part)
     assert mail["To"] == "ada@example.com"
@@ -54,9 +54,9 @@ def test_invitation_says_how_to_sign_in_later() -> None:
     assert "ada@example.com" in text
 
 
-@pytest.mark.parametrize("letter", [CODE, INVITATION])
-def test_html_part_fetches_nothing(letter: Letter) -> None:
-    html = text_of(arrived(compose(letter, settings())), "html")
+@pytest.mark.parametrize("queued_mail", [CODE, INVITATION])
+def test_html_part_fetches_nothing(queued_mail: QueuedMail) -> None:
+    html = text_of(arrived(compose(queued_mail, settings())), "html")
     assert not [word for word in ("<img", "<script", "<link", "src=", "url(", "@import") if word in html]
 
 
@@ -110,7 +110,7 @@ def test_address_can_add_neither_header_nor_recipient(typed: str) -> None:
         email = normalise_email(typed)
     except ValueError:
         return
-    message = compose(Letter(LetterKind.INVITATION, email, "https://x"), settings())
+    message = compose(QueuedMail(MailKind.INVITATION, email, "https://x"), settings())
     [recipient] = message["To"].addresses
     assert recipient.addr_spec == email
     assert sorted(message.keys()) == sorted(compose(INVITATION, settings()).keys())
@@ -131,11 +131,11 @@ UNWRITABLE = [
 def test_address_that_a_header_would_change_is_never_written(email: str) -> None:
     """A line's end could not even have come so far; what looks like an encoded word is well-formed."""
     with pytest.raises(ValueError):
-        compose(Letter(LetterKind.CODE, email, "012345"), settings()).as_bytes()
+        compose(QueuedMail(MailKind.CODE, email, "012345"), settings()).as_bytes()
 
 
 def test_host_in_a_subject_is_escaped_in_html() -> None:
-    letter = Letter(LetterKind.INVITATION, "<b>bold</b>@example.com", "javascript:<script>")
-    html = str(compose(letter, settings()).get_body(("html",)))
+    queued_mail = QueuedMail(MailKind.INVITATION, "<b>bold</b>@example.com", "javascript:<script>")
+    html = str(compose(queued_mail, settings()).get_body(("html",)))
     assert "<b>" not in html
     assert "<script>" not in html

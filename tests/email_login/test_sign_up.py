@@ -6,20 +6,20 @@ from collections import Counter
 from service.accounts import administration
 from service.accounts.models import UserOrigin, UserRole
 from service.accounts.seats import count_seats, set_seat_limit
+from service.email_login.configuration import read_configuration, update_configuration
 from service.email_login.models import SignUpMode
-from service.email_login.switch import read_switch, update_switch
 from service.errors import SignInErrorCode
 from service.instance import Instance
 from tests import driving
 from tests.driving import TESTER, code_of, count, enable, member, rows
-from tests.email_login.desk import INVALID, answer_to, ask, audited, forget_allowances, open_to_anyone, sign_in
+from tests.email_login.dependencies import INVALID, answer_to, ask, audited, forget_allowances, open_to_anyone, sign_in
 
 FULL = SignInErrorCode.SEAT_LIMIT_REACHED
 
 
 async def test_email_login_is_on_for_the_invited_by_default(instance: Instance) -> None:
-    switch = await read_switch()
-    assert (switch.enabled, switch.sign_up) == (True, SignUpMode.INVITATION)
+    configuration = await read_configuration()
+    assert (configuration.enabled, configuration.sign_up) == (True, SignUpMode.INVITATION)
 
 
 async def test_user_that_a_code_made_may_sign_in_by_email_too(instance: Instance) -> None:
@@ -38,9 +38,9 @@ async def test_stranger_does_not_come_in_by_invitation(instance: Instance) -> No
 async def test_first_sign_in_makes_the_user_where_anyone_may(instance: Instance) -> None:
     await open_to_anyone()
     request, code = await ask(instance, "Ada@Example.com")
-    grant = await sign_in(instance, request.id, code)
-    user = grant.session.user
-    assert grant.new_user
+    result = await sign_in(instance, request.id, code)
+    user = result.session.user
+    assert result.new_user
     assert user.id.startswith("usr_")
     assert (user.email, user.origin, user.role) == ("ada@example.com", UserOrigin.EMAIL, UserRole.MEMBER)
     assert (await count_seats()).active(UserOrigin.EMAIL) == 1
@@ -55,15 +55,15 @@ async def test_invited_user_stays_one_where_anyone_may(instance: Instance) -> No
     user = await member("ada@example.com")
     await open_to_anyone()
     request, code = await ask(instance)
-    grant = await sign_in(instance, request.id, code)
-    assert not grant.new_user
-    assert (grant.session.user.serial, grant.session.user.origin) == (user.serial, UserOrigin.INVITATION)
+    result = await sign_in(instance, request.id, code)
+    assert not result.new_user
+    assert (result.session.user.serial, result.session.user.origin) == (user.serial, UserOrigin.INVITATION)
 
 
 async def test_mode_that_holds_when_the_code_is_typed_is_what_counts(instance: Instance) -> None:
     await open_to_anyone()
     request, code = await ask(instance)
-    await update_switch(TESTER, sign_up=SignUpMode.INVITATION)
+    await update_configuration(TESTER, sign_up=SignUpMode.INVITATION)
     assert await answer_to(instance, request.id, code) is INVALID
     await open_to_anyone()
     assert await answer_to(instance, request.id, code) is None
@@ -123,10 +123,10 @@ async def test_newcomer_and_an_invitation_at_once_are_one_user(instance: Instanc
 
 
 async def test_change_of_the_switch_is_audited_where_it_is_one(instance: Instance) -> None:
-    await update_switch(TESTER)
-    await update_switch(TESTER, enabled=True, sign_up=SignUpMode.INVITATION)
+    await update_configuration(TESTER)
+    await update_configuration(TESTER, enabled=True, sign_up=SignUpMode.INVITATION)
     assert await audited("email_login.updated") == []
-    await update_switch(TESTER, enabled=False)
-    after = await update_switch(TESTER, sign_up=SignUpMode.OPEN)
+    await update_configuration(TESTER, enabled=False)
+    after = await update_configuration(TESTER, sign_up=SignUpMode.OPEN)
     assert (after.enabled, after.sign_up) == (False, SignUpMode.OPEN)
     assert len(await audited("email_login.updated")) == 2

@@ -8,7 +8,7 @@ import aiosmtplib
 import pytest
 
 from service.email_login.mail import compose
-from service.email_login.outbox import Letter, LetterKind
+from service.email_login.mail_queue import MailKind, QueuedMail
 from service.email_login.transports import (
     NoTransport,
     SmtpTransport,
@@ -21,7 +21,7 @@ from service.settings import Settings, load_settings
 from tests.certificates import Certificate
 from tests.mail_server import PASSWORD, USER, MailServer, code_in
 
-LETTER = Letter(LetterKind.CODE, "ada@example.com", "012345")
+LETTER = QueuedMail(MailKind.CODE, "ada@example.com", "012345")
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +41,9 @@ def settings(smtp_url: str | None = None, public_url: str = "https://id.example.
     return load_settings(environ | ({"DOORCODE_SMTP_URL": smtp_url} if smtp_url else {}))
 
 
-async def send(smtp_url: str, letter: Letter = LETTER) -> None:
+async def send(smtp_url: str, queued_mail: QueuedMail = LETTER) -> None:
     chosen = settings(smtp_url)
-    await transport_for(chosen).send(compose(letter, chosen))
+    await transport_for(chosen).send(compose(queued_mail, chosen))
 
 
 def address(server: MailServer, scheme: str = "smtp", login: str = "") -> str:
@@ -119,11 +119,11 @@ async def test_refusal_is_final_where_the_server_says_so(to_data: bool, answer: 
 
 
 async def test_letters_that_a_server_cannot_handle_are_final() -> None:
-    letter = Letter(LetterKind.CODE, "jörg@example.com", "012345")
+    queued_mail = QueuedMail(MailKind.CODE, "jörg@example.com", "012345")
     with MailServer(utf8=False) as server, pytest.raises(Undeliverable):
-        await send(address(server), letter)
+        await send(address(server), queued_mail)
     with MailServer() as server:
-        await send(address(server), letter)
+        await send(address(server), queued_mail)
     assert server.recipients == [["jörg@example.com"]]
 
 

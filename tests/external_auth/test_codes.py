@@ -14,10 +14,10 @@ from service.accounts.subjects import IdClaim, UserClaim
 from service.errors import SignInErrorCode, SignInRefused
 from service.external_auth.codes import (
     CHECKS,
-    Draft,
     SigningSecret,
+    UnverifiedCode,
+    claimed_subject_of,
     find_signer,
-    read_name_of,
     run_checks,
     sign,
     verify,
@@ -80,20 +80,20 @@ def test_no_secret_at_all_accepts_nothing() -> None:
 
 
 def test_payload_of_a_stranger_is_not_even_decoded() -> None:
-    draft = Draft(code_of({"exp": "x"}, "a stranger's key of enough bytes to sign"), ALL, DEFAULT, NOW)
+    unverified = UnverifiedCode(code_of({"exp": "x"}, "a stranger's key of enough bytes to sign"), ALL, DEFAULT, NOW)
     with pytest.raises(SignInRefused):
-        run_checks(draft)
-    assert not draft.is_genuine
-    assert not hasattr(draft, "payload")
-    assert read_name_of(draft) is None
+        run_checks(unverified)
+    assert not unverified.is_genuine
+    assert not hasattr(unverified, "payload")
+    assert claimed_subject_of(unverified) is None
 
 
 def test_refused_code_that_is_genuine_still_tells_whom_it_names() -> None:
-    draft = Draft(code_of({**WHO, "exp": 1}), ALL, DEFAULT, NOW)
+    unverified = UnverifiedCode(code_of({**WHO, "exp": 1}), ALL, DEFAULT, NOW)
     with pytest.raises(SignInRefused):
-        run_checks(draft)
-    assert draft.is_genuine
-    assert read_name_of(draft) == IdClaim("crm-42")
+        run_checks(unverified)
+    assert unverified.is_genuine
+    assert claimed_subject_of(unverified) == IdClaim("crm-42")
 
 
 def test_signing_key_is_never_short_and_never_shown() -> None:
@@ -101,20 +101,20 @@ def test_signing_key_is_never_short_and_never_shown() -> None:
         with pytest.raises(ValueError, match="at least 32 bytes"):
             SigningSecret("sec_9", key, live=True)
     assert KEYS[0] not in repr(CURRENT)
-    draft = Draft(code_of(WHO), ALL, DEFAULT, NOW)
-    assert draft.text not in repr(draft)
+    unverified = UnverifiedCode(code_of(WHO), ALL, DEFAULT, NOW)
+    assert unverified.text not in repr(unverified)
 
 
 def test_checks_stand_in_the_contract_s_order() -> None:
     assert [check.name for check in CHECKS] == ["form", "signature", "payload", "times", "claims", "policy"]
 
 
-def run_all(draft: Draft) -> dict[str, str | None]:
+def run_all(unverified: UnverifiedCode) -> dict[str, str | None]:
     outcome: dict[str, str | None] = {}
     for check in CHECKS:
-        if check.can_run(draft):
+        if check.can_run(unverified):
             try:
-                check.run(draft)
+                check.run(unverified)
                 outcome[check.name] = None
             except SignInRefused as refused:
                 outcome[check.name] = refused.code
@@ -122,8 +122,8 @@ def run_all(draft: Draft) -> dict[str, str | None]:
 
 
 def test_every_check_can_go_on_after_the_signature_failed() -> None:
-    draft = Draft(code_of({**WHO, "exp": 1, "nbf": 2}, KEYS[2]), ALL, replace(DEFAULT, issuer="crm"), NOW)
-    assert run_all(draft) == {
+    unverified = UnverifiedCode(code_of({**WHO, "exp": 1, "nbf": 2}, KEYS[2]), ALL, replace(DEFAULT, issuer="crm"), NOW)
+    assert run_all(unverified) == {
         "form": None,
         "signature": "INVALID_SIGNATURE",
         "payload": None,
@@ -131,14 +131,14 @@ def test_every_check_can_go_on_after_the_signature_failed() -> None:
         "claims": None,
         "policy": "INVALID_CLAIMS",
     }
-    assert find_signer(draft, ALL) == REVOKED
-    assert draft.subject == UserClaim("crm-42", None, None)
-    assert draft.header == {"alg": "HS256", "typ": "JWT"}
+    assert find_signer(unverified, ALL) == REVOKED
+    assert unverified.subject == UserClaim("crm-42", None, None)
+    assert unverified.header == {"alg": "HS256", "typ": "JWT"}
 
 
 def test_checks_whose_needs_are_missing_cannot_run() -> None:
-    assert run_all(Draft("no code", ALL, DEFAULT, NOW)) == {"form": "MALFORMED_CODE"}
-    assert run_all(Draft(code_of(WHO, crit=["x"]), ALL, DEFAULT, NOW)) == {
+    assert run_all(UnverifiedCode("no code", ALL, DEFAULT, NOW)) == {"form": "MALFORMED_CODE"}
+    assert run_all(UnverifiedCode(code_of(WHO, crit=["x"]), ALL, DEFAULT, NOW)) == {
         "form": "MALFORMED_CODE",
         "signature": None,
         "payload": None,
@@ -146,7 +146,7 @@ def test_checks_whose_needs_are_missing_cannot_run() -> None:
         "claims": None,
         "policy": None,
     }
-    assert "policy" not in run_all(Draft(sign({**WHO, "exp": "soon"}, KEYS[0], "sec_0"), ALL, DEFAULT, NOW))
+    assert "policy" not in run_all(UnverifiedCode(sign({**WHO, "exp": "soon"}, KEYS[0], "sec_0"), ALL, DEFAULT, NOW))
 
 
 def test_signed_code_is_verified_and_names_its_secret() -> None:

@@ -7,10 +7,10 @@ import time_machine
 
 from service.accounts import administration
 from service.external_auth import secrets
-from service.external_auth.exchange import Grant
+from service.external_auth.exchange import SignInResult
 from service.instance import Instance
 from service.sessions.lifecycle import end_session, find_session
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 from tests.driving import TESTER, answer_to, code_of, count, enable, member, open_for, rows, set_policy, sign_in, user
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -18,20 +18,22 @@ HALF_LIFE = timedelta(days=3.5)
 ADA = {"user": {"id": "ada", "email": "ada@example.com"}}
 
 
-async def both(instance: Instance, code: str, again: str | None = None, **how: object) -> tuple[Grant, Grant]:
+async def both(
+    instance: Instance, code: str, again: str | None = None, **how: object
+) -> tuple[SignInResult, SignInResult]:
     """Two exchanges, the second by a request that carries the first one's session."""
-    carrier = how.get("carrier", Carrier.BEARER)
-    assert isinstance(carrier, Carrier)
-    first = await sign_in(instance, code, carrier=carrier)
-    return first, await sign_in(instance, again or code, session_token=first.token, carrier=carrier)
+    token_transport = how.get("token_transport", TokenTransport.BEARER)
+    assert isinstance(token_transport, TokenTransport)
+    first = await sign_in(instance, code, token_transport=token_transport)
+    return first, await sign_in(instance, again or code, session_token=first.token, token_transport=token_transport)
 
 
-@pytest.mark.parametrize("carrier", [Carrier.BEARER, Carrier.COOKIE])
+@pytest.mark.parametrize("token_transport", [TokenTransport.BEARER, TokenTransport.COOKIE])
 async def test_same_user_s_session_is_continued_with_the_same_token_and_no_new_row(
-    instance: Instance, carrier: Carrier
+    instance: Instance, token_transport: TokenTransport
 ) -> None:
     secret = await enable(instance)
-    first, second = await both(instance, code_of(secret, ADA), carrier=carrier)
+    first, second = await both(instance, code_of(secret, ADA), token_transport=token_transport)
     assert (second.token, second.session.id, second.continued, second.new_user) == (
         first.token,
         first.session.id,
@@ -120,28 +122,32 @@ async def test_another_user_s_session_is_not_continued_and_goes_on(instance: Ins
 @pytest.mark.parametrize(
     ("had", "comes"),
     [
-        (Carrier.COOKIE, Carrier.BEARER),
-        (Carrier.BEARER, Carrier.COOKIE),
-        (Carrier.ADMIN_COOKIE, Carrier.COOKIE),
-        (Carrier.ADMIN_COOKIE, Carrier.BEARER),
+        (TokenTransport.COOKIE, TokenTransport.BEARER),
+        (TokenTransport.BEARER, TokenTransport.COOKIE),
+        (TokenTransport.ADMIN_COOKIE, TokenTransport.COOKIE),
+        (TokenTransport.ADMIN_COOKIE, TokenTransport.BEARER),
     ],
 )
-async def test_only_what_came_the_same_way_is_continued(instance: Instance, had: Carrier, comes: Carrier) -> None:
+async def test_only_what_came_the_same_way_is_continued(
+    instance: Instance, had: TokenTransport, comes: TokenTransport
+) -> None:
     secret = await enable(instance)
     await sign_in(instance, code_of(secret, ADA))
     mine = await open_for(await user("ada"), SignInMethod.EXTERNAL_JWT, had)
-    grant = await sign_in(instance, code_of(secret, ADA), session_token=mine.token, carrier=comes)
-    assert grant.token != mine.token
-    assert grant.session.carrier is comes
+    result = await sign_in(instance, code_of(secret, ADA), session_token=mine.token, token_transport=comes)
+    assert result.token != mine.token
+    assert result.session.token_transport is comes
 
 
 async def test_session_opened_by_email_is_not_continued(instance: Instance) -> None:
     secret = await enable(instance)
     invited = await member("grace@example.com")
-    for carrier in (Carrier.BEARER, Carrier.COOKIE):
-        mine = await open_for(invited, SignInMethod.EMAIL, carrier)
-        grant = await sign_in(instance, code_of(secret, {"id": invited.id}), session_token=mine.token, carrier=carrier)
-        assert grant.token != mine.token
+    for token_transport in (TokenTransport.BEARER, TokenTransport.COOKIE):
+        mine = await open_for(invited, SignInMethod.EMAIL, token_transport)
+        result = await sign_in(
+            instance, code_of(secret, {"id": invited.id}), session_token=mine.token, token_transport=token_transport
+        )
+        assert result.token != mine.token
 
 
 async def test_dead_session_is_not_continued(instance: Instance) -> None:
@@ -154,9 +160,9 @@ async def test_dead_session_is_not_continued(instance: Instance) -> None:
     assert old_secret
     await secrets.revoke(old_secret, TESTER)
     for token in (ended.token, of_revoked.token, "dcs_" + "x" * 43, "nonsense"):
-        grant = await sign_in(instance, code_of(new, ADA), session_token=token)
-        assert grant.token != token
-        assert await find_session(grant.token)
+        result = await sign_in(instance, code_of(new, ADA), session_token=token)
+        assert result.token != token
+        assert await find_session(result.token)
 
 
 async def test_session_of_another_secret_of_the_same_user_is_continued(instance: Instance) -> None:

@@ -8,7 +8,7 @@ import pytest
 from service.accounts import administration
 from service.external_auth.secrets import current_secret
 from service.instance import Instance
-from service.sessions.models import Carrier
+from service.sessions.models import TokenTransport
 from tests.driving import TESTER, admin, answer_to, code_of, count, enable, everything, set_policy, sign_in, user
 from tests.statements import noted_statements
 
@@ -24,23 +24,23 @@ async def test_exchange_by_a_known_user_costs_two_reads_and_one_write(
     await sign_in(instance, code)
     code = code_of(await _secret_text(instance), claims)
     async with noted_statements() as noted:
-        grant = await sign_in(instance, code)
+        result = await sign_in(instance, code)
     assert (len(noted.reads), len(noted.writes)) == (2, 1), noted
     assert noted.writes[0].startswith("INSERT INTO sessions")
     assert len(noted) == 3
-    assert not grant.new_user
+    assert not result.new_user
 
 
-@pytest.mark.parametrize("carrier", [Carrier.BEARER, Carrier.COOKIE])
+@pytest.mark.parametrize("token_transport", [TokenTransport.BEARER, TokenTransport.COOKIE])
 @pytest.mark.parametrize("claims", PAYLOADS, ids=["user", "user without profile", "id", "email"])
 async def test_exchange_that_continues_a_session_costs_two_reads_and_no_write(
-    instance: Instance, claims: dict[str, object], carrier: Carrier
+    instance: Instance, claims: dict[str, object], token_transport: TokenTransport
 ) -> None:
     code = code_of(await enable(instance), ADA)
-    first = await sign_in(instance, code, carrier=carrier)
+    first = await sign_in(instance, code, token_transport=token_transport)
     code = code_of(await _secret_text(instance), claims)
     async with noted_statements() as noted:
-        again = await sign_in(instance, code, session_token=first.token, carrier=carrier)
+        again = await sign_in(instance, code, session_token=first.token, token_transport=token_transport)
     assert again.token == first.token
     assert (len(noted.reads), len(noted.writes), len(noted)) == (2, 0, 2), noted
 

@@ -14,7 +14,7 @@ from service.external_auth import secrets
 from service.external_auth.policy import EmailLinking
 from service.instance import Instance
 from service.sessions.lifecycle import find_session
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 from tests.driving import (
     ADDRESS,
     TESTER,
@@ -47,9 +47,9 @@ async def actions(*names: str) -> list[tuple[str, str | None]]:
 
 async def test_user_is_created_the_first_time_and_takes_a_seat(instance: Instance) -> None:
     secret = await enable(instance)
-    grant = await sign_in(instance, code_of(secret, CRM_42))
+    result = await sign_in(instance, code_of(secret, CRM_42))
 
-    assert grant.new_user
+    assert result.new_user
     person = await user("crm-42")
     assert (person.external_id, person.email) == ("crm-42", "ada@example.com")
     assert json.loads(person.metadata) == {"plan": "gold"}
@@ -60,9 +60,13 @@ async def test_user_is_created_the_first_time_and_takes_a_seat(instance: Instanc
     )
     assert (await rows("seats"))[0]["active_external_jwt"] == 1
     assert await actions("user.created") == [("user.created", "crm-42")]
-    found = await find_session(grant.token)
+    found = await find_session(result.token)
     assert found
-    assert (found.user.id, found.method, found.carrier) == ("crm-42", SignInMethod.EXTERNAL_JWT, Carrier.BEARER)
+    assert (found.user.id, found.method, found.token_transport) == (
+        "crm-42",
+        SignInMethod.EXTERNAL_JWT,
+        TokenTransport.BEARER,
+    )
 
 
 async def test_second_sign_in_is_the_same_user_in_another_session(instance: Instance) -> None:
@@ -90,8 +94,8 @@ async def test_existing_user_is_signed_in_by_id_and_by_email(instance: Instance)
         ({"email": " Grace@EXAMPLE.com\n"}, invited.id),
         ({"user": {"id": invited.id}}, invited.id),
     ):
-        grant = await sign_in(instance, code_of(secret, claims))
-        assert (grant.session.user.id, grant.new_user) == (wanted, False)
+        result = await sign_in(instance, code_of(secret, claims))
+        assert (result.session.user.id, result.new_user) == (wanted, False)
     assert await count("users") == 2
 
 
@@ -137,12 +141,12 @@ async def test_user_wins_over_id_and_id_over_email(instance: Instance) -> None:
     for name in ("user", "id", "email"):
         await sign_in(instance, code_of(secret, {"user": {"id": f"by-{name}", "email": f"{name}@example.com"}}))
 
-    grant = await sign_in(
+    result = await sign_in(
         instance, code_of(secret, {"user": {"id": "by-user"}, "id": "by-id", "email": "email@example.com"})
     )
-    assert grant.session.user.id == "by-user"
-    grant = await sign_in(instance, code_of(secret, {"id": "by-id", "email": "email@example.com"}))
-    assert grant.session.user.id == "by-id"
+    assert result.session.user.id == "by-user"
+    result = await sign_in(instance, code_of(secret, {"id": "by-id", "email": "email@example.com"}))
+    assert result.session.user.id == "by-id"
     assert (await user("by-id")).email == "id@example.com"
 
 
@@ -194,8 +198,8 @@ async def test_id_claim_finds_the_id_where_no_external_id_is_it(instance: Instan
     await sign_in(instance, code_of(secret, {"user": {"id": "a"}}))
     await administration.update_user("a", TESTER, external_id="b")
     for claims in ({"id": "a"}, {"id": "b"}, {"user": {"id": "a"}}, {"user": {"id": "b"}}):
-        grant = await sign_in(instance, code_of(secret, claims))
-        assert (grant.session.user.id, grant.session.user.external_id, grant.new_user) == ("a", "b", False)
+        result = await sign_in(instance, code_of(secret, claims))
+        assert (result.session.user.id, result.session.user.external_id, result.new_user) == ("a", "b", False)
     assert await count("users") == 1
 
 
@@ -208,8 +212,8 @@ async def test_new_id_of_the_service_s_own_form_is_invalid_and_a_known_one_is_no
     assert refused.code == SignInErrorCode.INVALID_CLAIMS
     assert refused.reason
     assert await answer_to(instance, code_of(secret, {"id": "usr_other"})) == SignInErrorCode.UNKNOWN_USER
-    grant = await sign_in(instance, code_of(secret, {"user": {"id": invited.id, "x": 1}}))
-    assert grant.session.user.serial == invited.serial
+    result = await sign_in(instance, code_of(secret, {"user": {"id": invited.id, "x": 1}}))
+    assert result.session.user.serial == invited.serial
     assert (await user(invited.id)).external_id is None
     assert await count("users") == 1
 
@@ -246,11 +250,11 @@ async def test_linking_signs_in_whom_the_email_belongs_to_and_gives_it_the_exter
     secret = await enable(instance)
     await set_policy(email_linking=EmailLinking.LINK)
     invited = await member("grace@example.com")
-    grant = await sign_in(
+    result = await sign_in(
         instance, code_of(secret, {"user": {"id": "crm-7", "email": "GRACE@example.com", "plan": "gold"}})
     )
 
-    assert (grant.session.user.serial, grant.new_user) == (invited.serial, False)
+    assert (result.session.user.serial, result.new_user) == (invited.serial, False)
     person = await user(invited.id)
     assert (person.external_id, person.email) == ("crm-7", "grace@example.com")
     assert json.loads(person.metadata) == {"plan": "gold"}
@@ -308,13 +312,13 @@ async def test_email_of_a_deactivated_user_is_taken_too(instance: Instance) -> N
 async def test_known_user_s_email_and_metadata_are_brought_up_to_date(instance: Instance) -> None:
     secret = await enable(instance)
     await sign_in(instance, code_of(secret, CRM_42))
-    grant = await sign_in(
+    result = await sign_in(
         instance, code_of(secret, {"user": {"id": "crm-42", "email": "new@example.com", "plan": None}})
     )
 
     person = await user("crm-42")
     assert (person.email, json.loads(person.metadata)) == ("new@example.com", {"plan": None})
-    assert (grant.session.user.email, grant.session.user.metadata) == (person.email, person.metadata)
+    assert (result.session.user.email, result.session.user.metadata) == (person.email, person.metadata)
     assert await answer_to(instance, code_of(secret, {"email": "ada@example.com"})) == SignInErrorCode.UNKNOWN_USER
     assert await actions("user.updated") == [("user.updated", "crm-42")]
 
@@ -370,10 +374,10 @@ async def test_admin_s_profile_is_never_changed_by_a_code_and_the_audit_log_says
 async def test_session_of_a_code_has_no_admin_rights_whoever_the_user_is(instance: Instance) -> None:
     secret = await enable(instance)
     boss = await admin()
-    for carrier in (Carrier.BEARER, Carrier.COOKIE):
-        grant = await sign_in(instance, code_of(secret, {"id": boss.id}), carrier=carrier)
-        assert not grant.session.has_admin_rights
-        found = await find_session(grant.token)
+    for token_transport in (TokenTransport.BEARER, TokenTransport.COOKIE):
+        result = await sign_in(instance, code_of(secret, {"id": boss.id}), token_transport=token_transport)
+        assert not result.session.has_admin_rights
+        found = await find_session(result.token)
         assert found
         assert not found.has_admin_rights
 
@@ -400,8 +404,8 @@ async def test_metadata_is_kept_to_the_letter(instance: Instance, metadata: dict
     secret = await enable(instance)
     code = code_of(secret, {"user": {"id": "crm-42", "email": "ada@example.com", **metadata}})
     for new_user in (True, False):
-        grant = await sign_in(instance, code)
-        assert grant.new_user is new_user
+        result = await sign_in(instance, code)
+        assert result.new_user is new_user
         assert json.loads((await user("crm-42")).metadata) == metadata
     assert (await user("crm-42")).role is UserRole.MEMBER
     assert await actions("user.updated") == []
@@ -449,8 +453,8 @@ async def test_full_instance_still_links_for_a_link_takes_no_seat(instance: Inst
     await set_policy(email_linking=EmailLinking.LINK)
     invited = await member("grace@example.com")
     await _raw("UPDATE seats SET seat_limit = 0")
-    grant = await sign_in(instance, code_of(secret, {"user": {"id": "crm-7", "email": "grace@example.com"}}))
-    assert grant.session.user.serial == invited.serial
+    result = await sign_in(instance, code_of(secret, {"user": {"id": "crm-7", "email": "grace@example.com"}}))
+    assert result.session.user.serial == invited.serial
 
 
 # ---------------------------------------------------------------- order of the checks
@@ -513,10 +517,10 @@ async def test_email_session_of_the_same_person_is_never_continued(instance: Ins
     secret = await enable(instance)
     invited = await member("grace@example.com")
     mine = await open_for(invited)
-    grant = await sign_in(instance, code_of(secret, {"id": invited.id}), session_token=mine.token)
-    assert not grant.continued
-    assert grant.token != mine.token
-    assert grant.session.method is SignInMethod.EXTERNAL_JWT
+    result = await sign_in(instance, code_of(secret, {"id": invited.id}), session_token=mine.token)
+    assert not result.continued
+    assert result.token != mine.token
+    assert result.session.method is SignInMethod.EXTERNAL_JWT
     assert await find_session(mine.token)
 
 

@@ -32,14 +32,14 @@ CHECKS = ["enabled", "form", "signature", "payload", "times", "claims", "policy"
 
 async def both(instance: Instance, code: str) -> tuple[Inspection, SignInRefused | None]:
     """An inspection, and an exchange right after it."""
-    found = await inspect(code, instance.desk)
+    found = await inspect(code, instance.external_auth)
     try:
-        grant = await sign_in(instance, code, client=NOWHERE)
+        result = await sign_in(instance, code, client=NOWHERE)
     except SignInRefused as refused:
         return found, refused
     assert found.accepted
-    assert found.creates_user is grant.new_user
-    assert (found.user.serial if found.user else None) == (None if grant.new_user else grant.session.user.serial)
+    assert found.creates_user is result.new_user
+    assert (found.user.serial if found.user else None) == (None if result.new_user else result.session.user.serial)
     return found, None
 
 
@@ -59,7 +59,7 @@ async def inspect_all(instance: Instance, codes: list[str]) -> None:
     """Not one of these inspections changes a row."""
     before = await everything()
     for code in codes:
-        await inspect(code, instance.desk)
+        await inspect(code, instance.external_auth)
     assert await everything() == before
 
 
@@ -205,7 +205,7 @@ async def test_inspection_of_a_used_code_says_so_and_of_an_unused_one_uses_nothi
     await set_policy(single_use=True)
     code = code_of(secret, {"user": {"id": "ada"}, "exp": int(time.time()) + 300, "jti": "1"})
     for _ in range(3):
-        assert (await inspect(code, instance.desk)).accepted
+        assert (await inspect(code, instance.external_auth)).accepted
     await sign_in(instance, code)
     found = await agree(instance, code)
     assert found.refusal
@@ -220,7 +220,7 @@ async def test_newcomer_is_told_with_the_seat_it_takes(instance: Instance) -> No
     secret = await enable(instance)
     await set_seat_limit(5, TESTER)
     await member("grace@example.com")
-    found = await inspect(code_of(secret, {"user": {"id": "ada", "plan": "gold"}}), instance.desk)
+    found = await inspect(code_of(secret, {"user": {"id": "ada", "plan": "gold"}}), instance.external_auth)
     assert (found.accepted, found.creates_user, found.user, found.refusal) == (True, True, None, None)
     details = {check.name: check.detail for check in found.checks}
     assert "'ada'" in details["user"]
@@ -234,7 +234,7 @@ async def test_newcomer_is_told_with_the_seat_it_takes(instance: Instance) -> No
 async def test_known_user_is_named(instance: Instance) -> None:
     secret = await enable(instance)
     await sign_in(instance, code_of(secret, {"user": {"id": "ada"}}))
-    found = await inspect(code_of(secret, {"id": "ada"}), instance.desk)
+    found = await inspect(code_of(secret, {"id": "ada"}), instance.external_auth)
     assert found.user
     assert (found.accepted, found.creates_user, found.user.id) == (True, False, "ada")
 
@@ -243,7 +243,7 @@ async def test_every_check_is_made_although_an_earlier_one_failed(instance: Inst
     secret = await enable(instance)
     await set_policy(issuer="crm")
     await secrets.disable(TESTER)
-    found = await inspect(code_of(secret, {"id": "nobody", "exp": 5}), instance.desk)
+    found = await inspect(code_of(secret, {"id": "nobody", "exp": 5}), instance.external_auth)
     assert set(failed(found)) == {"enabled", "times", "policy", "user", "seat"}
     assert found.refusal
     assert found.refusal.code == SignInErrorCode.EXTERNAL_AUTH_DISABLED

@@ -256,20 +256,20 @@ async def test_grace_for_times_is_the_policy_s(instance: Instance) -> None:
 async def test_session_lives_as_long_as_the_operator_says(instance: Instance) -> None:
     secret = await enable(instance)
     with time_machine.travel(NOON, tick=False) as clock:
-        grant = await sign_in(instance, code_of(secret, ADA))
-        assert grant.session.expires_at == NOON + timedelta(seconds=604_800)
+        result = await sign_in(instance, code_of(secret, ADA))
+        assert result.session.expires_at == NOON + timedelta(seconds=604_800)
         clock.shift(604_799)
-        assert await find_session(grant.token)
+        assert await find_session(result.token)
         clock.shift(1)
-        assert await find_session(grant.token) is None
+        assert await find_session(result.token) is None
 
 
 async def test_shorter_session_can_be_asked_for_and_no_longer_one(instance: Instance) -> None:
     secret = await enable(instance)
     with time_machine.travel(NOON, tick=False):
         for asked, lives in ((1, 1), (3600, 3600), (604_800, 604_800), (604_801, 604_800), (2**31 - 1, 604_800)):
-            grant = await sign_in(instance, code_of(secret, ADA), lifetime=asked)
-            assert grant.session.expires_at == NOON + timedelta(seconds=lives)
+            result = await sign_in(instance, code_of(secret, ADA), lifetime=asked)
+            assert result.session.expires_at == NOON + timedelta(seconds=lives)
 
 
 async def test_session_ends_with_the_code_where_the_policy_says_so(instance: Instance) -> None:
@@ -278,12 +278,12 @@ async def test_session_ends_with_the_code_where_the_policy_says_so(instance: Ins
         code = code_of(secret, {**ADA, "exp": NOON_SECONDS + 900})
         assert (await sign_in(instance, code)).session.expires_at == NOON + timedelta(days=7)
         await set_policy(session_ends_with_code=True)
-        grant = await sign_in(instance, code)
-        assert grant.session.expires_at == NOON + timedelta(seconds=900)
+        result = await sign_in(instance, code)
+        assert result.session.expires_at == NOON + timedelta(seconds=900)
         shorter = await sign_in(instance, code, lifetime=60)
         assert shorter.session.expires_at == NOON + timedelta(seconds=60)
         clock.shift(900)
-        assert await find_session(grant.token) is None
+        assert await find_session(result.token) is None
 
 
 async def test_code_that_outlives_the_session_or_never_ends_makes_it_no_longer(instance: Instance) -> None:
@@ -291,17 +291,17 @@ async def test_code_that_outlives_the_session_or_never_ends_makes_it_no_longer(i
     await set_policy(session_ends_with_code=True)
     with time_machine.travel(NOON, tick=False):
         for ends in ({"exp": NOON_SECONDS + 10**7}, {"exp": 1e300}, {}):
-            grant = await sign_in(instance, code_of(secret, {**ADA, **ends}))
-            assert grant.session.expires_at == NOON + timedelta(days=7)
+            result = await sign_in(instance, code_of(secret, {**ADA, **ends}))
+            assert result.session.expires_at == NOON + timedelta(days=7)
 
 
 async def test_code_let_in_by_the_grace_opens_a_session_that_ends_with_the_grace(instance: Instance) -> None:
     secret = await enable(instance)
     await set_policy(session_ends_with_code=True)
     with time_machine.travel(NOON, tick=False):
-        grant = await sign_in(instance, code_of(secret, {**ADA, "exp": NOON_SECONDS - 10}))
-        assert grant.session.expires_at == NOON + timedelta(seconds=50)
-        assert await find_session(grant.token)
+        result = await sign_in(instance, code_of(secret, {**ADA, "exp": NOON_SECONDS - 10}))
+        assert result.session.expires_at == NOON + timedelta(seconds=50)
+        assert await find_session(result.token)
 
 
 # ---------------------------------------------------------------- changing it

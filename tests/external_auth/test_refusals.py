@@ -215,8 +215,8 @@ async def test_code_with_something_wrong_in_it_still_names_its_person(instance: 
 @pytest.mark.parametrize("hostile", [h for h in HOSTILE if h.expected is None], ids=str)
 async def test_odd_but_legal_code_signs_in_a_new_user(instance: Instance, hostile: HostileCode) -> None:
     secret = await enable(instance)
-    grant = await sign_in(instance, hostile.make(secret))
-    assert grant.new_user
+    result = await sign_in(instance, hostile.make(secret))
+    assert result.new_user
     assert await count("users") == 1
 
 

@@ -11,12 +11,12 @@ import time_machine
 from service.audit.models import AuditEvent
 from service.errors import BadUserInput, Conflict, NotFound, SignInErrorCode
 from service.external_auth import secrets
-from service.external_auth.front_door import FrontDoor, FrontDoorKeeper
+from service.external_auth.configuration import JwtConfiguration, JwtConfigurationCache
 from service.external_auth.models import ExternalAuth, JwtSecret
-from service.external_auth.secrets import LONGEST_GRACE_PERIOD, NewSecret, status_of
+from service.external_auth.secrets import MAX_GRACE_PERIOD, NewSecret, status_of
 from service.instance import Instance
 from service.sessions.lifecycle import find_session
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 from tests.driving import TESTER, answer_to, code_of, count, enable, everything, member, open_for, rows, sign_in
 from tests.statements import noted_statements
 
@@ -82,10 +82,10 @@ async def test_enabling_keeps_retiring_secrets_and_makes_one_where_the_current_o
 
 async def test_disabling_refuses_the_next_code_and_enabling_takes_it_again(instance: Instance) -> None:
     text = await enable(instance)
-    grant = await sign_in(instance, code_of(text, ADA))
+    result = await sign_in(instance, code_of(text, ADA))
     await secrets.disable(TESTER)
     assert await answer_to(instance, code_of(text, ADA)) == OFF
-    assert await find_session(grant.token), "without endSessions they go on"
+    assert await find_session(result.token), "without endSessions they go on"
     await secrets.enable(instance.cipher, TESTER)
     assert await answer_to(instance, code_of(text, ADA)) is None
 
@@ -94,7 +94,7 @@ async def test_disabling_with_end_sessions_ends_every_session_of_the_method_and_
     text = await enable(instance)
     by_code = [
         (await sign_in(instance, code_of(text, ADA))).token,
-        (await sign_in(instance, code_of(text, {"user": {"id": "bob"}}), carrier=Carrier.COOKIE)).token,
+        (await sign_in(instance, code_of(text, {"user": {"id": "bob"}}), token_transport=TokenTransport.COOKIE)).token,
         (await sign_in(instance, code_of((await rotate(instance)).text, ADA))).token,
     ]
     by_email = (await open_for(await member("grace@example.com"))).token
@@ -126,12 +126,12 @@ async def test_new_secret_is_current_at_once_and_the_one_before_retires_with_its
 
 async def test_rotating_without_grace_retires_at_once_and_ends_no_session(instance: Instance) -> None:
     old = await enable(instance)
-    grant = await sign_in(instance, code_of(old, ADA))
+    result = await sign_in(instance, code_of(old, ADA))
     new = (await rotate(instance, 0)).text
     assert await statuses() == ["CURRENT", "RETIRED"]
     assert await answer_to(instance, code_of(old, ADA)) == BAD_SIGNATURE
     assert await answer_to(instance, code_of(new, ADA)) is None
-    assert await find_session(grant.token)
+    assert await find_session(result.token)
 
 
 async def test_older_retiring_secret_keeps_its_own_date(instance: Instance) -> None:
@@ -154,7 +154,7 @@ async def test_older_retiring_secret_keeps_its_own_date(instance: Instance) -> N
         assert await answer_to(instance, code_of(first, ADA)) == BAD_SIGNATURE
 
 
-@pytest.mark.parametrize("grace", [-1, LONGEST_GRACE_PERIOD + 1, 2**31 - 1])
+@pytest.mark.parametrize("grace", [-1, MAX_GRACE_PERIOD + 1, 2**31 - 1])
 async def test_grace_below_nothing_or_over_thirty_days_is_bad_input(instance: Instance, grace: int) -> None:
     await enable(instance)
     before = await everything()
@@ -164,9 +164,9 @@ async def test_grace_below_nothing_or_over_thirty_days_is_bad_input(instance: In
 
 
 async def test_grace_of_thirty_days_is_taken(instance: Instance) -> None:
-    assert timedelta(seconds=LONGEST_GRACE_PERIOD) == timedelta(days=30)
+    assert timedelta(seconds=MAX_GRACE_PERIOD) == timedelta(days=30)
     old = await enable(instance)
-    await rotate(instance, LONGEST_GRACE_PERIOD)
+    await rotate(instance, MAX_GRACE_PERIOD)
     assert await answer_to(instance, code_of(old, ADA)) is None
 
 
@@ -213,7 +213,10 @@ async def test_rotating_where_the_method_is_off_leaves_it_off(instance: Instance
 async def test_revoking_refuses_its_codes_and_ends_the_sessions_it_opened_and_no_others(instance: Instance) -> None:
     old = await enable(instance)
     old_id = await current_id()
-    of_old = [(await sign_in(instance, code_of(old, ADA), carrier=carrier)).token for carrier in Carrier]
+    of_old = [
+        (await sign_in(instance, code_of(old, ADA), token_transport=token_transport)).token
+        for token_transport in TokenTransport
+    ]
     new = (await rotate(instance)).text
     of_new = (await sign_in(instance, code_of(new, ADA))).token
     by_email = (await open_for(await member("grace@example.com"))).token
@@ -228,14 +231,14 @@ async def test_revoking_refuses_its_codes_and_ends_the_sessions_it_opened_and_no
 
 async def test_revoking_without_end_sessions_ends_none_and_revoking_again_can_end_them(instance: Instance) -> None:
     text = await enable(instance)
-    grant = await sign_in(instance, code_of(text, ADA))
+    result = await sign_in(instance, code_of(text, ADA))
     secret_id = await current_id()
     await secrets.revoke(secret_id, TESTER, end_sessions=False)
     assert await answer_to(instance, code_of(text, ADA)) == BAD_SIGNATURE
-    assert await find_session(grant.token)
+    assert await find_session(result.token)
     revoked_at = (await JwtSecret.get(id=secret_id)).revoked_at
     await secrets.revoke(secret_id, TESTER)
-    assert await find_session(grant.token) is None
+    assert await find_session(result.token) is None
     assert (await JwtSecret.get(id=secret_id)).revoked_at == revoked_at
 
 
@@ -253,10 +256,10 @@ async def test_current_secret_may_be_revoked_and_then_there_is_none_until_one_is
 async def test_retired_secret_can_be_revoked_for_its_sessions(instance: Instance) -> None:
     old = await enable(instance)
     old_id = await current_id()
-    grant = await sign_in(instance, code_of(old, ADA))
+    result = await sign_in(instance, code_of(old, ADA))
     await rotate(instance, 0)
     await secrets.revoke(old_id, TESTER)
-    assert await find_session(grant.token) is None
+    assert await find_session(result.token) is None
 
 
 @pytest.mark.parametrize("secret_id", ["", "jws_", "nobody", "EXTERNAL_JWT", "x" * 1000])
@@ -291,15 +294,15 @@ async def test_session_that_opens_while_its_secret_is_revoked_is_dead(instance: 
     await sign_in(instance, code_of(text, ADA))
     secret_id = await current_id()
 
-    class Overtaken(FrontDoorKeeper):
-        async def current(self) -> FrontDoor:
-            door = await super().current()
+    class Overtaken(JwtConfigurationCache):
+        async def current(self) -> JwtConfiguration:
+            configuration = await super().current()
             await secrets.revoke(secret_id, TESTER)
-            return door
+            return configuration
 
-    desk = replace(instance.desk, front_door=Overtaken(instance.cipher))
-    grant = await sign_in(replace(instance, desk=desk), code_of(text, ADA))
-    assert await find_session(grant.token) is None
+    dependencies = replace(instance.external_auth, configuration_cache=Overtaken(instance.cipher))
+    result = await sign_in(replace(instance, external_auth=dependencies), code_of(text, ADA))
+    assert await find_session(result.token) is None
 
 
 # ---------------------------------------------------------------- which secret verifies

@@ -11,7 +11,7 @@ from service.authority import cookie_name
 from service.external_auth import secrets
 from service.instance import Instance
 from service.sessions.administration import end_user_sessions
-from service.sessions.models import Carrier
+from service.sessions.models import TokenTransport
 from tests.clients import Api
 from tests.driving import TESTER, code_of, enable, member, open_for, sign_in, user
 
@@ -26,8 +26,8 @@ async def ask(api: Api, **headers: str) -> tuple[int, dict[str, str]]:
     return response.status_code, {name: value for name, value in response.headers.items() if name.startswith("x-auth")}
 
 
-def cookie(instance: Instance, token: str, carrier: Carrier = Carrier.COOKIE) -> dict[str, str]:
-    return {"Cookie": f"{cookie_name(instance.settings, carrier)}={token}"}
+def cookie(instance: Instance, token: str, token_transport: TokenTransport = TokenTransport.COOKIE) -> dict[str, str]:
+    return {"Cookie": f"{cookie_name(instance.settings, token_transport)}={token}"}
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -36,15 +36,15 @@ def bearer(token: str) -> dict[str, str]:
 
 async def test_session_by_cookie_is_told_of(api: Api, instance: Instance) -> None:
     claims = {"user": {"id": "crm-42", "email": "ana@example.com"}}
-    grant = await sign_in(instance, code_of(await enable(instance), claims), carrier=Carrier.COOKIE)
+    result = await sign_in(instance, code_of(await enable(instance), claims), token_transport=TokenTransport.COOKIE)
 
-    assert await ask(api, **cookie(instance, grant.token)) == (
+    assert await ask(api, **cookie(instance, result.token)) == (
         200,
         {
             "x-auth-user-id": "crm-42",
             "x-auth-email": "ana@example.com",
             "x-auth-origin": "EXTERNAL_JWT",
-            "x-auth-session-id": grant.session.id,
+            "x-auth-session-id": result.session.id,
         },
     )
 
@@ -61,9 +61,9 @@ async def test_session_by_bearer_is_told_of(api: Api) -> None:
 async def test_headers_are_percent_encoded_utf8(api: Api, instance: Instance) -> None:
     user_id, email = "zoë/100% \U0001f511", "zoë+shop@bücher.example"
     claims = {"user": {"id": user_id, "email": email}}
-    grant = await sign_in(instance, code_of(await enable(instance), claims))
+    result = await sign_in(instance, code_of(await enable(instance), claims))
 
-    _, told = await ask(api, **bearer(grant.token))
+    _, told = await ask(api, **bearer(result.token))
 
     assert told["x-auth-user-id"] == "zo%C3%AB%2F100%25%20%F0%9F%94%91"
     assert unquote(told["x-auth-user-id"]) == user_id
@@ -72,9 +72,9 @@ async def test_headers_are_percent_encoded_utf8(api: Api, instance: Instance) ->
 
 async def test_user_without_email_has_an_empty_header(api: Api, instance: Instance) -> None:
     """A header that is missing would leave a forged one where it is."""
-    grant = await sign_in(instance, code_of(await enable(instance), {"user": {"id": "crm-42"}}))
+    result = await sign_in(instance, code_of(await enable(instance), {"user": {"id": "crm-42"}}))
 
-    status, told = await ask(api, **bearer(grant.token))
+    status, told = await ask(api, **bearer(result.token))
 
     assert (status, sorted(told), told["x-auth-email"]) == (200, sorted(HEADERS), "")
 
@@ -91,7 +91,7 @@ async def test_user_without_email_has_an_empty_header(api: Api, instance: Instan
 async def test_cookie_counts_wherever_the_request_comes_from(
     api: Api, instance: Instance, metadata: dict[str, str]
 ) -> None:
-    opened = await open_for(await member("ana@example.com"), carrier=Carrier.COOKIE)
+    opened = await open_for(await member("ana@example.com"), token_transport=TokenTransport.COOKIE)
 
     status, _ = await ask(api, **cookie(instance, opened.token), **metadata)
 
@@ -117,7 +117,7 @@ async def test_any_other_token_is_nobodys(api: Api, instance: Instance, token: s
 
 
 async def test_bad_bearer_wins_over_a_good_cookie(api: Api, instance: Instance) -> None:
-    opened = await open_for(await member("ana@example.com"), carrier=Carrier.COOKIE)
+    opened = await open_for(await member("ana@example.com"), token_transport=TokenTransport.COOKIE)
 
     status, told = await ask(api, **cookie(instance, opened.token), **bearer("dcs_nobody"))
 
@@ -125,7 +125,7 @@ async def test_bad_bearer_wins_over_a_good_cookie(api: Api, instance: Instance) 
 
 
 async def test_other_schemes_leave_it_to_the_cookie(api: Api, instance: Instance) -> None:
-    opened = await open_for(await member("ana@example.com"), carrier=Carrier.COOKIE)
+    opened = await open_for(await member("ana@example.com"), token_transport=TokenTransport.COOKIE)
 
     status, _ = await ask(api, **cookie(instance, opened.token), Authorization="Basic YTpi")
 
@@ -133,9 +133,9 @@ async def test_other_schemes_leave_it_to_the_cookie(api: Api, instance: Instance
 
 
 async def test_admin_cookie_signs_in_to_the_panel_alone(api: Api, instance: Instance) -> None:
-    opened = await open_for(await member("ana@example.com"), carrier=Carrier.ADMIN_COOKIE)
+    opened = await open_for(await member("ana@example.com"), token_transport=TokenTransport.ADMIN_COOKIE)
 
-    assert await ask(api, **cookie(instance, opened.token, Carrier.ADMIN_COOKIE)) == (401, {})
+    assert await ask(api, **cookie(instance, opened.token, TokenTransport.ADMIN_COOKIE)) == (401, {})
     assert await ask(api, **cookie(instance, opened.token)) == (401, {})
 
 
@@ -149,9 +149,11 @@ async def test_what_ends_a_session_holds_for_the_next_request(api: Api, instance
     secret = await enable(instance)
 
     async def signed_in(user_id: str) -> dict[str, str]:
-        grant = await sign_in(instance, code_of(secret, {"user": {"id": user_id}}), carrier=Carrier.COOKIE)
-        assert (await ask(api, **cookie(instance, grant.token)))[0] == 200
-        return cookie(instance, grant.token)
+        result = await sign_in(
+            instance, code_of(secret, {"user": {"id": user_id}}), token_transport=TokenTransport.COOKIE
+        )
+        assert (await ask(api, **cookie(instance, result.token)))[0] == 200
+        return cookie(instance, result.token)
 
     ana, ben, cyd = await signed_in("ana"), await signed_in("ben"), await signed_in("cyd")
     await end_user_sessions("ana", TESTER)
@@ -163,7 +165,7 @@ async def test_what_ends_a_session_holds_for_the_next_request(api: Api, instance
 
 
 async def test_expired_session_is_nobodys(api: Api, instance: Instance) -> None:
-    opened = await open_for(await member("ana@example.com"), carrier=Carrier.COOKIE, lifetime=-1)
+    opened = await open_for(await member("ana@example.com"), token_transport=TokenTransport.COOKIE, lifetime=-1)
 
     assert await ask(api, **cookie(instance, opened.token)) == (401, {})
 
@@ -171,7 +173,7 @@ async def test_expired_session_is_nobodys(api: Api, instance: Instance) -> None:
 async def test_its_use_is_noted(api: Api, instance: Instance) -> None:
     person = await member("ana@example.com")
     assert person.last_seen_at is None
-    opened = await open_for(person, carrier=Carrier.COOKIE)
+    opened = await open_for(person, token_transport=TokenTransport.COOKIE)
 
     await ask(api, **cookie(instance, opened.token))
 
@@ -179,7 +181,7 @@ async def test_its_use_is_noted(api: Api, instance: Instance) -> None:
 
 
 async def test_only_reading_is_answered(api: Api, instance: Instance) -> None:
-    opened = await open_for(await member("ana@example.com"), carrier=Carrier.COOKIE)
+    opened = await open_for(await member("ana@example.com"), token_transport=TokenTransport.COOKIE)
 
     head = await api.http.head("/verify", headers=cookie(instance, opened.token))
     post = await api.http.post("/verify", headers=cookie(instance, opened.token))

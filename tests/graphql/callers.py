@@ -10,7 +10,7 @@ from service.clock import now
 from service.database import Statement, write
 from service.instance import Instance
 from service.sessions.lifecycle import end_session
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 from tests.driving import TESTER, admin, member, open_for
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
@@ -50,8 +50,8 @@ async def all_callers(instance: Instance) -> Callers:
     assert instance.settings.public_url.startswith("http:"), "cookies have their short names"
     boss, grace = await admin("boss@example.com"), await member("grace@example.com")
 
-    async def token(person: User, method: SignInMethod, carrier: Carrier = Carrier.BEARER) -> str:
-        return (await open_for(person, method, carrier)).token
+    async def token(person: User, method: SignInMethod, token_transport: TokenTransport = TokenTransport.BEARER) -> str:
+        return (await open_for(person, method, token_transport)).token
 
     ended = await open_for(boss)
     await end_session(ended.session.id)
@@ -59,8 +59,8 @@ async def all_callers(instance: Instance) -> Callers:
     await revoke_api_key(revoked.row.id, TESTER)
     over = await create_api_key("over", ApiKeyScope.ADMIN, now() + timedelta(days=1), TESTER)
     await write(Statement("UPDATE api_keys SET expires_at = $1 WHERE id = $2"), now(), over.row.id)
-    members_cookie = await token(boss, SignInMethod.EMAIL, Carrier.COOKIE)
-    admin_cookie = await token(boss, SignInMethod.EMAIL, Carrier.ADMIN_COOKIE)
+    members_cookie = await token(boss, SignInMethod.EMAIL, TokenTransport.COOKIE)
+    admin_cookie = await token(boss, SignInMethod.EMAIL, TokenTransport.ADMIN_COOKIE)
     by_email = await token(boss, SignInMethod.EMAIL)
     return Callers(
         {
@@ -85,7 +85,7 @@ async def all_callers(instance: Instance) -> Callers:
             "member by email": bearer(await token(grace, SignInMethod.EMAIL)),
             "member by code": bearer(await token(grace, SignInMethod.EXTERNAL_JWT)),
             "member by cookie": cookie(
-                "doorcode", await token(grace, SignInMethod.EMAIL, Carrier.COOKIE), **SAME_ORIGIN
+                "doorcode", await token(grace, SignInMethod.EMAIL, TokenTransport.COOKIE), **SAME_ORIGIN
             ),
             "admin by code": bearer(await token(boss, SignInMethod.EXTERNAL_JWT)),
             "admin by members' cookie": cookie("doorcode", members_cookie, **SAME_ORIGIN),

@@ -13,7 +13,7 @@ from service.api_keys.models import ApiKeyScope
 from service.external_auth import secrets
 from service.graphql.schema import schema
 from service.instance import Instance
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 from tests.clients import Api
 from tests.driving import TESTER, admin, code_of, enable, everything, member, open_for
 from tests.graphql.callers import EVERYBODY, IN_PERSON, NOBODY, WITHOUT_RIGHTS, all_callers, bearer
@@ -213,10 +213,10 @@ async def test_whoever_signs_in_sees_its_own_sessions_in_the_same_answer(api: Ap
     for number, headers in enumerate(({}, someone_else)):
         code = code_of(secret, {"user": {"id": f"ada-{number}"}})
         data = await api.ask(document, {"code": code}, headers=headers)
-        grant = data["exchangeExternalAuthCode"]
-        nodes = [{"id": grant["session"]["id"], "current": True}]
-        assert grant["user"]["sessions"] == {"totalCount": 1, "nodes": nodes}
-        assert grant["session"]["user"]["sessions"] == {"totalCount": 1}
+        result = data["exchangeExternalAuthCode"]
+        nodes = [{"id": result["session"]["id"], "current": True}]
+        assert result["user"]["sessions"] == {"totalCount": 1, "nodes": nodes}
+        assert result["session"]["user"]["sessions"] == {"totalCount": 1}
 
 
 # ---------------------------------------------------------------- ending sessions
@@ -337,7 +337,7 @@ async def test_demoted_or_deactivated_admin_has_no_rights_at_the_next_request(ap
 async def test_cookie_s_token_is_never_answered_and_no_cookie_is_ever_set(api: Api, instance: Instance) -> None:
     secret = await enable(instance)
     grace = await member("grace@example.com")
-    mine = await open_for(grace, SignInMethod.EXTERNAL_JWT, Carrier.COOKIE)
+    mine = await open_for(grace, SignInMethod.EXTERNAL_JWT, TokenTransport.COOKIE)
     code = code_of(secret, {"id": grace.id})
     for headers in (
         {"Cookie": f"doorcode={mine.token}", "Sec-Fetch-Site": "same-origin"},

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from graphql import DocumentNode, GraphQLSchema, validate
 
-from service.graphql import documents as module
-from service.graphql.documents import Document, DocumentRefused, Documents
-from service.graphql.errors import FormattedError
+from service.graphql.server import documents as module
+from service.graphql.server.documents import Document, DocumentRefused, Documents
+from service.graphql.server.errors import FormattedError
 from tests.graphql.toy import SCHEMA
 
 SLOW = 0.25  # seconds of CPU: several times what the worst document takes here, and less than it takes unguarded

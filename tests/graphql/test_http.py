@@ -21,10 +21,10 @@ from starlette.requests import Request
 from strawberry.extensions import MaskErrors
 
 from service.errors import Unauthenticated
-from service.graphql import http
-from service.graphql.documents import Documents
-from service.graphql.http import GraphQLEndpoint
-from service.graphql.requests import GraphQLRequest
+from service.graphql.server import http
+from service.graphql.server.documents import Documents
+from service.graphql.server.http import GraphQLEndpoint
+from service.graphql.server.requests import GraphQLRequest
 from tests.graphql.toy import MUTATED, SLOW, Query, Toy, ToyContext, codes, messages
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"

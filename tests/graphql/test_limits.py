@@ -8,9 +8,9 @@ from graphql import OperationDefinitionNode, get_introspection_query, parse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.graphql.documents import DocumentRefused, Documents
-from service.graphql.limits import _Size, _Sizes, fragments_of
-from service.graphql.requests import GraphQLRequest
+from service.graphql.server.documents import DocumentRefused, Documents
+from service.graphql.server.limits import _Size, _Sizes, fragments_of
+from service.graphql.server.requests import GraphQLRequest
 from tests.graphql.toy import SCHEMA, Toy, codes, messages
 
 AMPLE = 0.4  # seconds of CPU; what this guards against takes minutes, or for ever

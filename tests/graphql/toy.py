@@ -16,9 +16,9 @@ from starlette.routing import Route
 from strawberry.schema.config import StrawberryConfig
 
 from service.errors import Forbidden, RequestRefused, TooManyAttempts
-from service.graphql.documents import Documents
-from service.graphql.http import GraphQLEndpoint
 from service.graphql.scalars import JSON, SCALAR_MAP
+from service.graphql.server.documents import Documents
+from service.graphql.server.http import GraphQLEndpoint
 
 
 @dataclass

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.errors import SignInRefused
-from service.external_auth.codes import CHECKS, Draft, SigningSecret, verify
+from service.external_auth.codes import CHECKS, SigningSecret, UnverifiedCode, verify
 from service.external_auth.policy import Policy
 from tests.hostile.codes import HOSTILE, SEEDS, HostileCode
 from tests.hostile.forging import HEADER, base64url, forge, sign_segments
@@ -32,12 +32,12 @@ def test_code_gets_exactly_the_answer_it_deserves(hostile: HostileCode) -> None:
 
 @pytest.mark.parametrize("hostile", [*HOSTILE, *SEEDS], ids=str)
 def test_going_on_past_failures_finds_the_same_first_one_and_raises_nothing_else(hostile: HostileCode) -> None:
-    draft = Draft(hostile.make(SECRET), SECRETS, Policy(), time.time())
+    unverified = UnverifiedCode(hostile.make(SECRET), SECRETS, Policy(), time.time())
     refusals = []
     for check in CHECKS:
-        if check.can_run(draft):
+        if check.can_run(unverified):
             try:
-                check.run(draft)
+                check.run(unverified)
             except SignInRefused as refused:
                 refusals.append(refused.code)
         else:

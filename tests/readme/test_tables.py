@@ -12,8 +12,8 @@ from prometheus_client import REGISTRY, generate_latest
 from service.cli import app
 from service.errors import ErrorCode, SignInErrorCode
 from service.external_auth.policy import Policy
-from service.graphql import limits, requests
-from service.paging import DEFAULT_PAGE, LARGEST_PAGE
+from service.graphql.server import limits, requests
+from service.paging import DEFAULT_PAGE, MAX_PAGE_SIZE
 from service.settings import PREFIX, Settings
 from tests.readme.document import NOT_RUN, README, blocks, operations, table
 from tests.servers import ROOT
@@ -113,7 +113,7 @@ def test_limits_table_has_the_limits() -> None:
         f"{limits.MAX_TOKENS:,}",
         f"{limits.MAX_ALIASES}",
         f"{limits.MAX_NODES:,}",
-        f"{LARGEST_PAGE} nodes; {DEFAULT_PAGE} unless you say",
+        f"{MAX_PAGE_SIZE} nodes; {DEFAULT_PAGE} unless you say",
     ]
 
 

@@ -18,7 +18,7 @@ from service.sessions.access_tokens import (
     rotate_signing_key,
 )
 from service.sessions.lifecycle import LiveSession, find_session
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 from service.settings import load_settings
 from tests.driving import ADDRESS, TESTER, admin, code_of, enable, everything, member, open_for, rows, sign_in
 
@@ -43,9 +43,9 @@ async def verified(instance: Instance, token: str) -> dict[str, Any]:
 
 async def test_token_says_who_is_signed_in_and_for_how_long(instance: Instance) -> None:
     secret = await enable(instance)
-    grant = await sign_in(instance, code_of(secret, {"user": {"id": "crm-42", "email": "ada@example.com"}}))
+    result = await sign_in(instance, code_of(secret, {"user": {"id": "crm-42", "email": "ada@example.com"}}))
     moment = int(datetime.now(UTC).timestamp())
-    issued = await issue_access_token(grant.session, instance.settings, instance.cipher)
+    issued = await issue_access_token(result.session, instance.settings, instance.cipher)
     claims = await verified(instance, issued.token)
 
     assert set(claims) == ES256_CLAIMS
@@ -53,7 +53,7 @@ async def test_token_says_who_is_signed_in_and_for_how_long(instance: Instance) 
         "iss": "http://127.0.0.1:8000",
         "aud": "doorcode",
         "sub": "crm-42",
-        "sid": grant.session.id,
+        "sid": result.session.id,
         "email": "ada@example.com",
         "origin": "EXTERNAL_JWT",
         "role": "MEMBER",
@@ -73,20 +73,20 @@ async def test_two_tokens_of_one_session_differ_by_their_jti(instance: Instance)
 
 async def test_role_is_admin_only_with_admin_rights(instance: Instance) -> None:
     boss = await admin()
-    for method, carrier, role in (
-        (SignInMethod.EMAIL, Carrier.BEARER, "ADMIN"),
-        (SignInMethod.EMAIL, Carrier.ADMIN_COOKIE, "ADMIN"),
-        (SignInMethod.EMAIL, Carrier.COOKIE, "MEMBER"),
-        (SignInMethod.EXTERNAL_JWT, Carrier.BEARER, "MEMBER"),
+    for method, token_transport, role in (
+        (SignInMethod.EMAIL, TokenTransport.BEARER, "ADMIN"),
+        (SignInMethod.EMAIL, TokenTransport.ADMIN_COOKIE, "ADMIN"),
+        (SignInMethod.EMAIL, TokenTransport.COOKIE, "MEMBER"),
+        (SignInMethod.EXTERNAL_JWT, TokenTransport.BEARER, "MEMBER"),
     ):
-        session = (await open_for(boss, method, carrier)).session
+        session = (await open_for(boss, method, token_transport)).session
         assert (await verified(instance, await token_of(instance, session)))["role"] == role
 
 
 async def test_user_without_an_email_has_a_null_one(instance: Instance) -> None:
     secret = await enable(instance)
-    grant = await sign_in(instance, code_of(secret, {"user": {"id": "x"}}))
-    assert (await verified(instance, await token_of(instance, grant.session)))["email"] is None
+    result = await sign_in(instance, code_of(secret, {"user": {"id": "x"}}))
+    assert (await verified(instance, await token_of(instance, result.session)))["email"] is None
 
 
 async def test_operator_sets_audience_and_lifetime(settings: object, environ: dict[str, str]) -> None:

@@ -14,10 +14,11 @@ from service.errors import NotFound
 from service.instance import Instance
 from service.sessions.administration import end_one_session, end_user_sessions
 from service.sessions.lifecycle import Client, count_live_sessions, end_session, find_session, purge_expired_sessions
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 from tests.driving import (
     TESTER,
     admin,
+    attempt,
     code_of,
     count,
     enable,
@@ -27,7 +28,6 @@ from tests.driving import (
     rows,
     sign_in,
     user,
-    visit,
 )
 from tests.statements import noted_statements
 
@@ -69,8 +69,8 @@ async def test_token_is_compared_exactly(instance: Instance) -> None:
 
 async def test_session_remembers_where_it_was_opened(instance: Instance) -> None:
     code = code_of(await enable(instance), ADA)
-    grant = await sign_in(instance, code, client=Client("2001:db8::1", "x" * 300))
-    found = await find_session(grant.token)
+    result = await sign_in(instance, code, client=Client("2001:db8::1", "x" * 300))
+    found = await find_session(result.token)
     assert found
     assert (found.ip_address, found.user_agent) == ("2001:db8::1", "x" * 256)
 
@@ -81,7 +81,7 @@ async def test_session_is_seen_to_five_minutes_and_its_user_to_the_hour(instance
         seen: list[tuple[object, object]] = []
         for seconds in (0, 299, 1, 299, 3001):
             clock.shift(seconds)
-            await visit(opened.token)
+            await attempt(opened.token)
             found = await find_session(opened.token)
             assert found
             seen.append((found.last_seen_at - NOON, found.user.last_seen_at and found.user.last_seen_at - NOON))
@@ -92,9 +92,9 @@ async def test_session_is_seen_to_five_minutes_and_its_user_to_the_hour(instance
 
 async def test_asking_with_a_session_costs_one_read_and_no_write(instance: Instance) -> None:
     opened = await open_for(await member("grace@example.com"))
-    await visit(opened.token)
+    await attempt(opened.token)
     async with noted_statements() as noted:
-        assert (await visit(opened.token)).session
+        assert (await attempt(opened.token)).session
     assert (len(noted.reads), len(noted)) == (1, 1), noted
 
 
@@ -141,7 +141,11 @@ async def test_ending_all_of_a_user_ends_them_at_the_same_cost_for_any_number(in
     costs = []
     for number, sessions in enumerate((1, 40)):
         person = await member(f"{number}@example.com")
-        tokens = [(await open_for(person, carrier=carrier)).token for carrier in Carrier for _ in range(sessions)]
+        tokens = [
+            (await open_for(person, token_transport=token_transport)).token
+            for token_transport in TokenTransport
+            for _ in range(sessions)
+        ]
         async with noted_statements() as noted:
             assert await end_user_sessions(person.id, TESTER) == 3 * sessions
         costs.append(len(noted))
@@ -197,20 +201,24 @@ async def test_deleting_ends_and_a_user_made_anew_has_none_of_them(instance: Ins
 
 
 @pytest.mark.parametrize(
-    ("role", "method", "carrier", "rights"),
+    ("role", "method", "token_transport", "rights"),
     [
-        (UserRole.ADMIN, SignInMethod.EMAIL, Carrier.BEARER, True),
-        (UserRole.ADMIN, SignInMethod.EMAIL, Carrier.ADMIN_COOKIE, True),
-        (UserRole.ADMIN, SignInMethod.EMAIL, Carrier.COOKIE, False),
-        *((UserRole.ADMIN, SignInMethod.EXTERNAL_JWT, carrier, False) for carrier in Carrier),
-        *((UserRole.MEMBER, method, carrier, False) for method in SignInMethod for carrier in Carrier),
+        (UserRole.ADMIN, SignInMethod.EMAIL, TokenTransport.BEARER, True),
+        (UserRole.ADMIN, SignInMethod.EMAIL, TokenTransport.ADMIN_COOKIE, True),
+        (UserRole.ADMIN, SignInMethod.EMAIL, TokenTransport.COOKIE, False),
+        *((UserRole.ADMIN, SignInMethod.EXTERNAL_JWT, token_transport, False) for token_transport in TokenTransport),
+        *(
+            (UserRole.MEMBER, method, token_transport, False)
+            for method in SignInMethod
+            for token_transport in TokenTransport
+        ),
     ],
 )
 async def test_only_an_admin_by_email_off_the_members_cookie_has_rights(
-    instance: Instance, role: UserRole, method: SignInMethod, carrier: Carrier, rights: bool
+    instance: Instance, role: UserRole, method: SignInMethod, token_transport: TokenTransport, rights: bool
 ) -> None:
     person = await admin() if role is UserRole.ADMIN else await member("grace@example.com")
-    found = await find_session((await open_for(person, method, carrier)).token)
+    found = await find_session((await open_for(person, method, token_transport)).token)
     assert found
     assert found.has_admin_rights is rights
 

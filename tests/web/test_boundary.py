@@ -74,7 +74,7 @@ async def test_database_out_of_reach_is_503_and_worth_another_try(error: Excepti
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
     [line] = logs
-    assert (line["event"], line["error"]) == ("the database is out of reach", type(error).__name__)
+    assert (line["event"], line["error"]) == ("database_unreachable", type(error).__name__)
     assert line["reference"] in answer.text
 
 
@@ -115,7 +115,7 @@ async def test_answer_that_breaks_off_is_logged_and_not_begun_anew() -> None:
     with structlog.testing.capture_logs() as logs:
         await Boundary(started_then_failing, Settings())(scope, receive, send)
     assert [message["type"] for message in sent] == ["http.response.start"]
-    assert [line["event"] for line in logs] == ["a request failed"]
+    assert [line["event"] for line in logs] == ["internal_error"]
 
 
 async def test_request_that_is_cancelled_stays_cancelled() -> None:

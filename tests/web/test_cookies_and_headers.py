@@ -6,7 +6,7 @@ import pytest
 from starlette.responses import Response
 
 from service.clock import now
-from service.sessions.models import Carrier
+from service.sessions.models import TokenTransport
 from service.settings import Settings
 from service.web.security import clear_session_cookie, page_headers, set_session_cookie
 from tests.web.conftest import APP
@@ -18,22 +18,22 @@ DOMAIN = Settings(public_url="https://id.example.test", cookie_domain="example.t
 DOMAIN_ON_HTTP = Settings(public_url="http://id.example.test", cookie_domain="example.test", insecure_http=True)
 
 COOKIES = [
-    (HTTP, Carrier.COOKIE, "doorcode", {"samesite": "lax"}),
-    (HTTPS, Carrier.COOKIE, "__Host-doorcode", {"samesite": "lax", "secure": ""}),
-    (DOMAIN, Carrier.COOKIE, "doorcode", {"samesite": "lax", "secure": "", "domain": "example.test"}),
-    (DOMAIN_ON_HTTP, Carrier.COOKIE, "doorcode", {"samesite": "lax", "domain": "example.test"}),
-    (HTTP, Carrier.ADMIN_COOKIE, "doorcode-admin", {"samesite": "strict"}),
-    (HTTPS, Carrier.ADMIN_COOKIE, "__Host-doorcode-admin", {"samesite": "strict", "secure": ""}),
-    (DOMAIN, Carrier.ADMIN_COOKIE, "__Host-doorcode-admin", {"samesite": "strict", "secure": ""}),
+    (HTTP, TokenTransport.COOKIE, "doorcode", {"samesite": "lax"}),
+    (HTTPS, TokenTransport.COOKIE, "__Host-doorcode", {"samesite": "lax", "secure": ""}),
+    (DOMAIN, TokenTransport.COOKIE, "doorcode", {"samesite": "lax", "secure": "", "domain": "example.test"}),
+    (DOMAIN_ON_HTTP, TokenTransport.COOKIE, "doorcode", {"samesite": "lax", "domain": "example.test"}),
+    (HTTP, TokenTransport.ADMIN_COOKIE, "doorcode-admin", {"samesite": "strict"}),
+    (HTTPS, TokenTransport.ADMIN_COOKIE, "__Host-doorcode-admin", {"samesite": "strict", "secure": ""}),
+    (DOMAIN, TokenTransport.ADMIN_COOKIE, "__Host-doorcode-admin", {"samesite": "strict", "secure": ""}),
 ]
 
 
-@pytest.mark.parametrize(("settings", "carrier", "name", "attributes"), COOKIES)
+@pytest.mark.parametrize(("settings", "token_transport", "name", "attributes"), COOKIES)
 def test_cookie_is_as_strict_as_the_address_allows(
-    settings: Settings, carrier: Carrier, name: str, attributes: dict[str, str]
+    settings: Settings, token_transport: TokenTransport, name: str, attributes: dict[str, str]
 ) -> None:
     response = Response()
-    set_session_cookie(response, settings, carrier, "dcs_token", now() + timedelta(seconds=100))
+    set_session_cookie(response, settings, token_transport, "dcs_token", now() + timedelta(seconds=100))
     [(set_name, cookie)] = set_cookies(response).items()
     assert set_name == name
     assert cookie.pop("") == "dcs_token"
@@ -41,12 +41,12 @@ def test_cookie_is_as_strict_as_the_address_allows(
     assert cookie == {"httponly": "", "path": "/", **attributes}
 
 
-@pytest.mark.parametrize(("settings", "carrier", "name", "attributes"), COOKIES)
+@pytest.mark.parametrize(("settings", "token_transport", "name", "attributes"), COOKIES)
 def test_cookie_is_cleared_as_it_was_set(
-    settings: Settings, carrier: Carrier, name: str, attributes: dict[str, str]
+    settings: Settings, token_transport: TokenTransport, name: str, attributes: dict[str, str]
 ) -> None:
     response = Response()
-    clear_session_cookie(response, settings, carrier)
+    clear_session_cookie(response, settings, token_transport)
     [(set_name, cookie)] = set_cookies(response).items()
     assert set_name == name
     assert cookie.pop("") == ""
@@ -57,7 +57,7 @@ def test_cookie_is_cleared_as_it_was_set(
 
 def test_cookie_of_a_session_that_is_about_to_end_is_not_kept_for_ever() -> None:
     response = Response()
-    set_session_cookie(response, HTTP, Carrier.COOKIE, "dcs_token", now())
+    set_session_cookie(response, HTTP, TokenTransport.COOKIE, "dcs_token", now())
     assert set_cookies(response)["doorcode"]["max-age"] == "1"
 
 

@@ -15,8 +15,8 @@ from service.accounts.models import User, UserRole
 from service.accounts.seats import set_seat_limit
 from service.audit.log import SYSTEM
 from service.database import Statement, fetch, write
+from service.email_login.configuration import update_configuration
 from service.email_login.models import SignUpMode
-from service.email_login.switch import update_switch
 from service.instance import Instance
 from service.sessions.lifecycle import LiveSession, find_session
 from tests.mail_server import MailServer, code_in
@@ -91,11 +91,11 @@ def session_of(site: Site, token: str | None) -> LiveSession | None:
 
 @contextmanager
 def switched_off(site: Site) -> Iterator[None]:
-    site.call(lambda _: update_switch(SYSTEM, enabled=False))
+    site.call(lambda _: update_configuration(SYSTEM, enabled=False))
     try:
         yield
     finally:
-        site.call(lambda _: update_switch(SYSTEM, enabled=True))
+        site.call(lambda _: update_configuration(SYSTEM, enabled=True))
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +118,7 @@ def test_code_signs_in_on_the_members_cookie(site: Site, client: httpx2.Client) 
     session = session_of(site, cookie[""])
     assert session
     assert session.user.serial == user.serial
-    assert (session.method, session.carrier) == ("EMAIL", "COOKIE")
+    assert (session.method, session.token_transport) == ("EMAIL", "COOKIE")
     assert str(user.email) in client.get("/").text
 
 
@@ -342,7 +342,7 @@ def test_deactivated_person_is_told_after_the_right_code(sqlite_site: Site) -> N
 
 def test_full_instance_is_told_after_the_right_code(open_site: Any) -> None:
     site: Site = open_site()
-    site.call(lambda _: update_switch(SYSTEM, sign_up=SignUpMode.OPEN))
+    site.call(lambda _: update_configuration(SYSTEM, sign_up=SignUpMode.OPEN))
     site.call(lambda _: set_seat_limit(0, SYSTEM))
     email = new_email()
     with site.client() as client:

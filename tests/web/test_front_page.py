@@ -11,7 +11,7 @@ from service.audit.log import SYSTEM
 from service.clock import now
 from service.instance import Instance
 from service.sessions.lifecycle import Client, OpenedSession, Opening, find_session, open_session
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 from tests.web.conftest import APP, PUBLIC
 from tests.web.site import Site, new_user_id, set_cookies
 
@@ -29,7 +29,7 @@ def admin_session(site: Site) -> OpenedSession:
 
     async def make(_: Instance) -> OpenedSession:
         admin = await invite_user(f"{new_user_id()}@example.test", UserRole.ADMIN, SYSTEM)
-        opening = Opening(SignInMethod.EMAIL, Carrier.ADMIN_COOKIE, Client())
+        opening = Opening(SignInMethod.EMAIL, TokenTransport.ADMIN_COOKIE, Client())
         return await open_session(admin, opening, now() + timedelta(hours=1))
 
     return site.call(make)

@@ -96,9 +96,7 @@ async def test_purging_goes_on_after_an_error(sqlite_url: str, monkeypatch: pyte
     with structlog.testing.capture_logs() as logs:
         async with app.router.lifespan_context(app):
             await until(tried_often_enough)
-    assert [(line["event"], line["error"]) for line in logs] == [
-        ("what has expired could not be purged", "OSError")
-    ] * 2
+    assert [(line["event"], line["error"]) for line in logs] == [("purge_failed", "OSError")] * 2
 
 
 async def test_purging_stops_at_once(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

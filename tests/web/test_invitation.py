@@ -50,7 +50,7 @@ def test_button_signs_in_once_on_the_members_cookie(site: Site, client: httpx2.C
     session = session_of(site, set_cookies(response)["doorcode"][""])
     assert session
     assert session.user.serial == user.serial
-    assert (session.method, session.carrier, session.has_admin_rights) == ("EMAIL", "COOKIE", False)
+    assert (session.method, session.token_transport, session.has_admin_rights) == ("EMAIL", "COOKIE", False)
     with site.client() as other:
         again = press(other, token)
         assert again.status_code == 401

@@ -7,11 +7,11 @@ import httpx2
 import pytest
 from starlette.requests import Request
 
-from service.external_auth.exchange import Visit, exchange
+from service.external_auth.exchange import SignInAttempt, exchange
 from service.external_auth.models import UsedCode
 from service.sessions.lifecycle import Client, find_session
-from service.sessions.models import Carrier, Session
-from service.web.speculation import is_speculative
+from service.sessions.models import Session, TokenTransport
+from service.web.prefetch import is_speculative
 from tests.web.conftest import APP
 from tests.web.site import Site, new_user_id, parameters, set_cookies
 
@@ -94,10 +94,15 @@ def test_session_is_continued_across_sites(site: Site, client: httpx2.Client) ->
 
 def test_bearer_session_in_the_cookie_is_not_continued(site: Site, client: httpx2.Client) -> None:
     code = site.code_for(user_id := new_user_id())
-    bearer = site.call(lambda instance: exchange(code, Visit(Client(), Carrier.BEARER), instance.desk)).token
+    bearer = site.call(
+        lambda instance: exchange(code, SignInAttempt(Client(), TokenTransport.BEARER), instance.external_auth)
+    ).token
     client.cookies.set("doorcode", bearer)
     assert set_cookies(follow(client, code))["doorcode"][""] != bearer
-    assert {session.carrier for session in sessions_of(site, user_id)} == {Carrier.BEARER, Carrier.COOKIE}
+    assert {session.carrier for session in sessions_of(site, user_id)} == {
+        TokenTransport.BEARER,
+        TokenTransport.COOKIE,
+    }
     assert is_live(site, bearer)
 
 

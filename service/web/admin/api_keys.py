@@ -8,46 +8,46 @@ from starlette.responses import Response
 from service.api_keys.models import ApiKeyScope
 from service.clock import now
 from service.web.admin.authentication import to_secret
-from service.web.admin.desk import Desk, text_of
+from service.web.admin.page import AdminPage, text_of
 
 API_KEYS = "/admin/api-keys"
 
 
-async def show_api_keys(desk: Desk) -> Response:
+async def show_api_keys(admin_page: AdminPage) -> Response:
     """`GET /admin/api-keys`."""
-    return await _show(desk, None, 200)
+    return await _show(admin_page, None, 200)
 
 
-async def show_api_keys_with_problem(desk: Desk, problem: str, status: int) -> Response:
+async def show_api_keys_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
     """The same, with what went wrong on it."""
-    return await _show(desk, problem, status)
+    return await _show(admin_page, problem, status)
 
 
-async def change_api_keys(desk: Desk, form: FormData) -> Response:
+async def change_api_keys(admin_page: AdminPage, form: FormData) -> Response:
     """`POST /admin/api-keys`: a new key, or one revoked."""
     if text_of(form, "action") == "revoke":
-        await desk.run("revoke_api_key", id=text_of(form, "id"))
-        return desk.go(API_KEYS, done="key-revoked")
+        await admin_page.run("revoke_api_key", id=text_of(form, "id"))
+        return admin_page.go(API_KEYS, done="key-revoked")
     try:
         expires_at = _end_of_day(text_of(form, "expires"))
     except ValueError:
-        return await _show(desk, "The day on which the key ends must be a date.", 422)
+        return await _show(admin_page, "The day on which the key ends must be a date.", 422)
     scope = ApiKeyScope.ADMIN if text_of(form, "scope") == ApiKeyScope.ADMIN else ApiKeyScope.READ
-    made = await desk.run("create_api_key", name=text_of(form, "name"), scope=scope, expiresAt=expires_at)
-    return await to_secret(desk, made["createApiKey"]["token"], api_key=True)
+    made = await admin_page.run("create_api_key", name=text_of(form, "name"), scope=scope, expiresAt=expires_at)
+    return await to_secret(admin_page, made["createApiKey"]["token"], api_key=True)
 
 
-async def _show(desk: Desk, problem: str | None, status: int) -> Response:
-    data = await desk.run("api_keys")
-    return desk.show(
+async def _show(admin_page: AdminPage, problem: str | None, status: int) -> Response:
+    data = await admin_page.run("api_keys")
+    return admin_page.show(
         "api_keys.html",
         status=status,
         problem=problem,
         keys=data["apiKeys"],
         seat_usage=data["seatUsage"],
         moment=now().isoformat(),
-        revoking=desk.asked("revoke"),
-        typed_name=text_of(await desk.request.form(), "name") if problem else "",
+        revoking=admin_page.asked("revoke"),
+        typed_name=text_of(await admin_page.request.form(), "name") if problem else "",
     )
 
 

@@ -7,8 +7,8 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from service.sessions.shown_once import keep_to_show, secret_to_show
-from service.web.admin.desk import Desk, in_words, show_problem, status_of, text_of
 from service.web.admin.operations import OperationRefused
+from service.web.admin.page import AdminPage, in_words, show_problem, status_of, text_of
 
 AUTHENTICATION = "/admin/authentication"
 SECRET = f"{AUTHENTICATION}/secret"
@@ -23,48 +23,48 @@ _REQUIRED = "clockSkewSeconds"
 _NUMBER = re.compile(r"[0-9]{0,9}")
 
 
-async def show_authentication(desk: Desk) -> Response:
+async def show_authentication(admin_page: AdminPage) -> Response:
     """`GET /admin/authentication`."""
-    return await _show(desk, None, 200)
+    return await _show(admin_page, None, 200)
 
 
-async def show_authentication_with_problem(desk: Desk, problem: str, status: int) -> Response:
+async def show_authentication_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
     """The same, with what went wrong with a form on it."""
-    return await _show(desk, problem, status)
+    return await _show(admin_page, problem, status)
 
 
-async def change_authentication(desk: Desk, form: FormData) -> Response:
+async def change_authentication(admin_page: AdminPage, form: FormData) -> Response:
     """`POST /admin/authentication`: what its button says."""
     action = _ACTIONS.get(text_of(form, "action"))
     if action is None:
-        return await show_problem(desk, "This form is not known here. Go back and try again.", 422)
-    return await action(desk, form)
+        return await show_problem(admin_page, "This form is not known here. Go back and try again.", 422)
+    return await action(admin_page, form)
 
 
-async def show_secret(desk: Desk) -> Response:
+async def show_secret(admin_page: AdminPage) -> Response:
     """`GET /admin/authentication/secret?id=…`: the secret that was just made, for ten minutes, to whoever made it."""
-    session = desk.caller.require_session()
-    kept = await secret_to_show(desk.asked("id") or "", session, desk.instance.cipher)
+    session = admin_page.caller.require_session()
+    kept = await secret_to_show(admin_page.asked("id") or "", session, admin_page.instance.cipher)
     if kept is None:
         gone = "This is not shown any more. Where you have not kept it, make a new one: rotate the secret, or make another key."
-        return await show_problem(desk, gone, 404)
+        return await show_problem(admin_page, gone, 404)
     kind, secret = kept
-    seat_usage = (await desk.run("seat_usage"))["seatUsage"]
-    return desk.show("secret.html", secret=secret, is_api_key=kind == _API_KEY, seat_usage=seat_usage)
+    seat_usage = (await admin_page.run("seat_usage"))["seatUsage"]
+    return admin_page.show("secret.html", secret=secret, is_api_key=kind == _API_KEY, seat_usage=seat_usage)
 
 
-async def to_secret(desk: Desk, secret: str, *, api_key: bool = False) -> Response:
+async def to_secret(admin_page: AdminPage, secret: str, *, api_key: bool = False) -> Response:
     """On to the page that shows a new secret: it can be reloaded without making another one."""
     kind = _API_KEY if api_key else _JWT_SECRET
-    shown_id = await keep_to_show(secret, kind, desk.caller.require_session(), desk.instance.cipher)
-    return desk.go(SECRET, id=shown_id)
+    shown_id = await keep_to_show(secret, kind, admin_page.caller.require_session(), admin_page.instance.cipher)
+    return admin_page.go(SECRET, id=shown_id)
 
 
 async def _show(
-    desk: Desk, problem: str | None, status: int, typed_policy: dict[str, object] | None = None
+    admin_page: AdminPage, problem: str | None, status: int, typed_policy: dict[str, object] | None = None
 ) -> Response:
-    data = await desk.run("authentication")
-    return desk.show(
+    data = await admin_page.run("authentication")
+    return admin_page.show(
         "authentication.html",
         status=status,
         problem=problem,
@@ -72,55 +72,57 @@ async def _show(
         seat_usage=data["seatUsage"],
         grace_periods=_GRACE_PERIODS,
         typed_policy=typed_policy,
-        public_url=desk.settings.public_url,
-        revoking=desk.asked("revoke"),
+        public_url=admin_page.settings.public_url,
+        revoking=admin_page.asked("revoke"),
     )
 
 
-async def _enable(desk: Desk, _form: FormData) -> Response:
-    secret = (await desk.run("enable_jwt"))["enableJwtAuth"]["secret"]
-    return await to_secret(desk, secret) if secret else desk.go(AUTHENTICATION, done="jwt-enabled")
+async def _enable(admin_page: AdminPage, _form: FormData) -> Response:
+    secret = (await admin_page.run("enable_jwt"))["enableJwtAuth"]["secret"]
+    return await to_secret(admin_page, secret) if secret else admin_page.go(AUTHENTICATION, done="jwt-enabled")
 
 
-async def _disable(desk: Desk, form: FormData) -> Response:
-    await desk.run("disable_jwt", endSessions=bool(text_of(form, "endSessions")))
-    return desk.go(AUTHENTICATION, done="jwt-disabled")
+async def _disable(admin_page: AdminPage, form: FormData) -> Response:
+    await admin_page.run("disable_jwt", endSessions=bool(text_of(form, "endSessions")))
+    return admin_page.go(AUTHENTICATION, done="jwt-disabled")
 
 
-async def _rotate(desk: Desk, form: FormData) -> Response:
+async def _rotate(admin_page: AdminPage, form: FormData) -> Response:
     grace = text_of(form, "gracePeriodSeconds")
     if grace not in map(str, _GRACE_PERIODS):
-        return await _show(desk, "Choose when the old secret stops.", 422)
-    made = await desk.run("rotate_secret", gracePeriodSeconds=int(grace))
-    return await to_secret(desk, made["rotateJwtSecret"]["secret"])
+        return await _show(admin_page, "Choose when the old secret stops.", 422)
+    made = await admin_page.run("rotate_secret", gracePeriodSeconds=int(grace))
+    return await to_secret(admin_page, made["rotateJwtSecret"]["secret"])
 
 
-async def _revoke(desk: Desk, form: FormData) -> Response:
+async def _revoke(admin_page: AdminPage, form: FormData) -> Response:
     """For a leak: with `replace` a new secret is there before anybody misses the old one.
 
     Sent twice, it makes one all the same: the second would stop the first one's, that somebody is just copying.
     """
-    revoked = await desk.run("revoke_secret", id=text_of(form, "id"), endSessions=bool(text_of(form, "endSessions")))
+    revoked = await admin_page.run(
+        "revoke_secret", id=text_of(form, "id"), endSessions=bool(text_of(form, "endSessions"))
+    )
     has_current = any(secret["status"] == "CURRENT" for secret in revoked["revokeJwtSecret"]["secrets"])
     if text_of(form, "replace") and not has_current:
-        made = await desk.run("rotate_secret", gracePeriodSeconds=0)
-        return await to_secret(desk, made["rotateJwtSecret"]["secret"])
-    return desk.go(AUTHENTICATION, done="secret-revoked")
+        made = await admin_page.run("rotate_secret", gracePeriodSeconds=0)
+        return await to_secret(admin_page, made["rotateJwtSecret"]["secret"])
+    return admin_page.go(AUTHENTICATION, done="secret-revoked")
 
 
-async def _update_policy(desk: Desk, form: FormData) -> Response:
+async def _update_policy(admin_page: AdminPage, form: FormData) -> Response:
     """Where it is refused, the form stands there as it was typed."""
     typed = _typed_policy(form)
     for name, words in _NUMBERS.items():
         if not _NUMBER.fullmatch(text_of(form, name)) or (name == _REQUIRED and not text_of(form, name)):
-            return await _show(desk, f"{words} must be a number of seconds.", 422, typed)
+            return await _show(admin_page, f"{words} must be a number of seconds.", 422, typed)
     numbers = {name: int(number) if (number := text_of(form, name)) else None for name in _NUMBERS}
     names = {name: text_of(form, name) or None for name in _NAMES}
     try:
-        await desk.run("update_policy", policy=typed | numbers | names)
+        await admin_page.run("update_policy", policy=typed | numbers | names)
     except OperationRefused as refused:
-        return await _show(desk, in_words(refused.message), status_of(refused), typed)
-    return desk.go(AUTHENTICATION, done="policy-updated")
+        return await _show(admin_page, in_words(refused.message), status_of(refused), typed)
+    return admin_page.go(AUTHENTICATION, done="policy-updated")
 
 
 def _typed_policy(form: FormData) -> dict[str, object]:
@@ -130,16 +132,16 @@ def _typed_policy(form: FormData) -> dict[str, object]:
     return switches | texts | {"emailLinking": "LINK" if text_of(form, "emailLinking") else "REFUSE"}
 
 
-async def _update_email_login(desk: Desk, form: FormData) -> Response:
-    await desk.run(
+async def _update_email_login(admin_page: AdminPage, form: FormData) -> Response:
+    await admin_page.run(
         "update_email_login",
         enabled=bool(text_of(form, "enabled")),
         signUp="OPEN" if text_of(form, "open") else "INVITATION",
     )
-    return desk.go(AUTHENTICATION, done="email-login-updated")
+    return admin_page.go(AUTHENTICATION, done="email-login-updated")
 
 
-_ACTIONS: dict[str, Callable[[Desk, FormData], Awaitable[Response]]] = {
+_ACTIONS: dict[str, Callable[[AdminPage, FormData], Awaitable[Response]]] = {
     "enable": _enable,
     "disable": _disable,
     "rotate": _rotate,

@@ -3,30 +3,32 @@
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from service.web.admin.desk import Desk, text_of
+from service.web.admin.page import AdminPage, text_of
 
 DEBUGGER = "/admin/authentication/debugger"
 
 
-async def show_debugger(desk: Desk) -> Response:
+async def show_debugger(admin_page: AdminPage) -> Response:
     """`GET /admin/authentication/debugger`: an empty form."""
-    return await _show_empty(desk, None, 200)
+    return await _show_empty(admin_page, None, 200)
 
 
-async def show_debugger_with_problem(desk: Desk, problem: str, status: int) -> Response:
+async def show_debugger_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
     """The same, with what went wrong on it."""
-    return await _show_empty(desk, problem, status)
+    return await _show_empty(admin_page, problem, status)
 
 
-async def debug_code(desk: Desk, form: FormData) -> Response:
+async def debug_code(admin_page: AdminPage, form: FormData) -> Response:
     """`POST /admin/authentication/debugger`: the findings. Nothing is done, and nothing of the code is kept."""
     code = text_of(form, "code")
     if not code:
-        return await _show_empty(desk, "Paste a code first.", 422)
-    data = await desk.run("inspect_code", externalAuthCode=code)
-    return desk.show("debugger.html", code=code, found=data["inspectExternalAuthCode"], seat_usage=data["seatUsage"])
+        return await _show_empty(admin_page, "Paste a code first.", 422)
+    data = await admin_page.run("inspect_code", externalAuthCode=code)
+    return admin_page.show(
+        "debugger.html", code=code, found=data["inspectExternalAuthCode"], seat_usage=data["seatUsage"]
+    )
 
 
-async def _show_empty(desk: Desk, problem: str | None, status: int) -> Response:
-    seat_usage = (await desk.run("seat_usage"))["seatUsage"]
-    return desk.show("debugger.html", status=status, problem=problem, code="", found=None, seat_usage=seat_usage)
+async def _show_empty(admin_page: AdminPage, problem: str | None, status: int) -> Response:
+    seat_usage = (await admin_page.run("seat_usage"))["seatUsage"]
+    return admin_page.show("debugger.html", status=status, problem=problem, code="", found=None, seat_usage=seat_usage)

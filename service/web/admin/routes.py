@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from service.web.admin import api_keys, audit, authentication, debugger, seats, sign_in, snippets, user, users
-from service.web.admin.desk import SIGN_IN, FormHandler, Handler, Problem, done_by_admins, shown_to_admins
+from service.web.admin.page import SIGN_IN, FormHandler, Handler, Problem, done_by_admins, shown_to_admins
 from service.web.forms import MAX_BODY
 from service.web.requests import instance_of
 from service.web.security import see_other

@@ -7,37 +7,37 @@ from starlette.responses import Response
 
 from service.accounts.seats import MAX_LIMIT
 from service.web.admin.chart import chart_of
-from service.web.admin.desk import Desk, text_of
+from service.web.admin.page import AdminPage, text_of
 
 SEATS = "/admin/seats"
 _NUMBER = re.compile(r"[0-9]{0,10}")
 _PERIODS = {30: "30 days", 90: "90 days", 365: "1 year"}
 
 
-async def show_seats(desk: Desk) -> Response:
+async def show_seats(admin_page: AdminPage) -> Response:
     """`GET /admin/seats`."""
-    return await _show(desk, None, 200)
+    return await _show(admin_page, None, 200)
 
 
-async def show_seats_with_problem(desk: Desk, problem: str, status: int) -> Response:
+async def show_seats_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
     """The same, with what went wrong on it."""
-    return await _show(desk, problem, status)
+    return await _show(admin_page, problem, status)
 
 
-async def set_limit(desk: Desk, form: FormData) -> Response:
+async def set_limit(admin_page: AdminPage, form: FormData) -> Response:
     """`POST /admin/seats`: an empty field is no limit."""
     limit = text_of(form, "limit")
     if "limit" not in form or not _NUMBER.fullmatch(limit) or int(limit or 0) > MAX_LIMIT:
-        return await _show(desk, f"The limit must be a number up to {MAX_LIMIT:,}, or empty for no limit.", 422)
-    await desk.run("set_seat_limit", limit=int(limit) if limit else None)
-    return desk.go(SEATS, done="limit-set")
+        return await _show(admin_page, f"The limit must be a number up to {MAX_LIMIT:,}, or empty for no limit.", 422)
+    await admin_page.run("set_seat_limit", limit=int(limit) if limit else None)
+    return admin_page.go(SEATS, done="limit-set")
 
 
-async def _show(desk: Desk, problem: str | None, status: int) -> Response:
-    asked = desk.asked("days") or ""
+async def _show(admin_page: AdminPage, problem: str | None, status: int) -> Response:
+    asked = admin_page.asked("days") or ""
     days = int(asked) if asked in map(str, _PERIODS) else min(_PERIODS)
-    seat_usage = (await desk.run("seats", days=days))["seatUsage"]
-    return desk.show(
+    seat_usage = (await admin_page.run("seats", days=days))["seatUsage"]
+    return admin_page.show(
         "seats.html",
         status=status,
         problem=problem,

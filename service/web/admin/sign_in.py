@@ -13,14 +13,14 @@ from starlette.responses import Response
 from service.accounts.models import UserRole
 from service.authority import client_of, cookie_name, is_same_origin
 from service.email_login.codes import find_request
-from service.email_login.desk import EmailGrant, EmailVisit
+from service.email_login.dependencies import EmailSignInAttempt, EmailSignInResult
 from service.email_login.link_sign_in import LinkNotGood, use_invitation, use_setup_link
 from service.email_login.links import find_invited, is_setup_link
 from service.email_login.login import exchange_email_code, request_email_code, resend_wait
 from service.errors import BadUserInput, Forbidden, Refusal, SeatLimitReached, SignInErrorCode, SignInRefused
 from service.sessions.lifecycle import end_session, find_session
-from service.sessions.models import Carrier
-from service.web.admin.desk import SIGN_IN, in_words, no_mail_is_sent, text_of
+from service.sessions.models import TokenTransport
+from service.web.admin.page import SIGN_IN, in_words, no_mail_is_sent, text_of
 from service.web.destination import safe_path
 from service.web.forms import read_form
 from service.web.pages import page
@@ -49,7 +49,7 @@ async def ask_for_code(request: Request) -> Response:
         return _refused_origin(request)
     email, return_to = text_of(form, "email"), _return_to(text_of(form, "returnTo"))
     try:
-        asked = await request_email_code(email, client_of(request), instance_of(request).email_desk)
+        asked = await request_email_code(email, client_of(request), instance_of(request).email_login)
     except (BadUserInput, SignInRefused) as refused:
         return _page(request, "login.html", refused, email=email, return_to=return_to)
     query = urlencode({"request": asked.id, "returnTo": return_to})
@@ -68,15 +68,15 @@ async def sign_in(request: Request) -> Response:
     if form is None:
         return _refused_origin(request)
     request_id, return_to = text_of(form, "request"), _return_to(text_of(form, "returnTo"))
-    visit = EmailVisit(client_of(request), Carrier.ADMIN_COOKIE)
-    desk = instance_of(request).email_desk
+    attempt = EmailSignInAttempt(client_of(request), TokenTransport.ADMIN_COOKIE)
+    admin_page = instance_of(request).email_login
     try:
-        grant = await exchange_email_code(request_id, text_of(form, "code"), visit, desk)
+        result = await exchange_email_code(request_id, text_of(form, "code"), attempt, admin_page)
     except SignInRefused as refused:
         return await _code_form(request, request_id, return_to, refused)
     except Forbidden as refused:
         return _page(request, "login.html", refused, email="", return_to=return_to)
-    return await _welcome(request, grant, return_to)
+    return await _welcome(request, result, return_to)
 
 
 async def show_setup(request: Request) -> Response:
@@ -91,14 +91,14 @@ async def set_up(request: Request) -> Response:
     if form is None:
         return _refused_origin(request)
     token, email = text_of(form, "token"), text_of(form, "email")
-    visit = EmailVisit(client_of(request), Carrier.ADMIN_COOKIE)
+    attempt = EmailSignInAttempt(client_of(request), TokenTransport.ADMIN_COOKIE)
     try:
-        grant = await use_setup_link(token, email, visit, instance_of(request).email_desk)
+        result = await use_setup_link(token, email, attempt, instance_of(request).email_login)
     except LinkNotGood:
         return _gone(request)
     except (BadUserInput, SeatLimitReached) as refused:
         return _page(request, "setup.html", refused, token=token, email=email)
-    return await _welcome(request, grant, PANEL)
+    return await _welcome(request, result, PANEL)
 
 
 async def show_invitation(request: Request) -> Response:
@@ -115,14 +115,14 @@ async def accept_invitation(request: Request) -> Response:
     form = await _form_of(request)
     if form is None:
         return _refused_origin(request)
-    visit = EmailVisit(client_of(request), Carrier.ADMIN_COOKIE)
+    attempt = EmailSignInAttempt(client_of(request), TokenTransport.ADMIN_COOKIE)
     try:
-        grant = await use_invitation(text_of(form, "token"), visit, instance_of(request).email_desk)
+        result = await use_invitation(text_of(form, "token"), attempt, instance_of(request).email_login)
     except LinkNotGood:
         return _gone(request)
     except SignInRefused as refused:
         return _page(request, "login.html", refused, email="", return_to=PANEL)
-    return await _welcome(request, grant, PANEL)
+    return await _welcome(request, result, PANEL)
 
 
 async def sign_out(request: Request) -> Response:
@@ -132,23 +132,23 @@ async def sign_out(request: Request) -> Response:
     settings = instance_of(request).settings
     await _end_session_before(request)
     response = see_other(settings, SIGN_IN)
-    clear_session_cookie(response, settings, Carrier.ADMIN_COOKIE)
+    clear_session_cookie(response, settings, TokenTransport.ADMIN_COOKIE)
     return response
 
 
-async def _welcome(request: Request, grant: EmailGrant, where: str) -> Response:
+async def _welcome(request: Request, result: EmailSignInResult, where: str) -> Response:
     """A new session in place of the one that the cookie had."""
     settings = instance_of(request).settings
     await _end_session_before(request)
     response = see_other(settings, where)
-    set_session_cookie(response, settings, Carrier.ADMIN_COOKIE, grant.token, grant.session.expires_at)
+    set_session_cookie(response, settings, TokenTransport.ADMIN_COOKIE, result.token, result.session.expires_at)
     return response
 
 
 async def _end_session_before(request: Request) -> None:
-    token = request.cookies.get(cookie_name(instance_of(request).settings, Carrier.ADMIN_COOKIE))
+    token = request.cookies.get(cookie_name(instance_of(request).settings, TokenTransport.ADMIN_COOKIE))
     session = await find_session(token) if token else None
-    if session is not None and session.carrier is Carrier.ADMIN_COOKIE:
+    if session is not None and session.token_transport is TokenTransport.ADMIN_COOKIE:
         await end_session(session.id)
 
 

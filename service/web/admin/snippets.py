@@ -5,7 +5,7 @@ from pathlib import Path
 
 from starlette.responses import Response
 
-from service.web.admin.desk import Desk
+from service.web.admin.page import AdminPage
 
 SNIPPETS = "/admin/authentication/snippets"
 
@@ -33,11 +33,11 @@ class Snippet:
 _PROGRAMS = [Snippet(title, (_DIRECTORY / name).read_text().rstrip()) for title, name in _LANGUAGES.items()]
 
 
-async def show_snippets(desk: Desk) -> Response:
+async def show_snippets(admin_page: AdminPage) -> Response:
     """`GET /admin/authentication/snippets`."""
-    seat_usage = (await desk.run("seat_usage"))["seatUsage"]
-    ways = _ways_in(desk.settings.public_url)
-    return desk.show("snippets.html", programs=_PROGRAMS, ways=ways, seat_usage=seat_usage)
+    seat_usage = (await admin_page.run("seat_usage"))["seatUsage"]
+    ways = _ways_in(admin_page.settings.public_url)
+    return admin_page.show("snippets.html", programs=_PROGRAMS, ways=ways, seat_usage=seat_usage)
 
 
 def _ways_in(public_url: str) -> list[Snippet]:

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from service.accounts.directory import UserOrder
 from service.accounts.models import UserOrigin, UserRole, UserStatus
-from service.web.admin.desk import Desk, text_of
+from service.web.admin.page import AdminPage, text_of
 
 USERS = "/admin/users"
 _PAGE = 50
@@ -21,81 +21,81 @@ _COLUMNS = ("id", "externalId", "email", "origin", "role", "status", "createdAt"
 _BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-async def show_users(desk: Desk) -> Response:
+async def show_users(admin_page: AdminPage) -> Response:
     """`GET /admin/users`."""
-    return await _show(desk, None, 200)
+    return await _show(admin_page, None, 200)
 
 
-async def show_users_with_problem(desk: Desk, problem: str, status: int) -> Response:
+async def show_users_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
     """The same, with what went wrong with a form on it."""
-    return await _show(desk, problem, status)
+    return await _show(admin_page, problem, status)
 
 
-async def invite(desk: Desk, form: FormData) -> Response:
+async def invite(admin_page: AdminPage, form: FormData) -> Response:
     """`POST /admin/users`: an invitation."""
     role = UserRole.ADMIN if text_of(form, "role") == UserRole.ADMIN else UserRole.MEMBER
-    invited = await desk.run("invite_user", email=text_of(form, "email"), role=role)
-    return desk.go(f"{USERS}/user", id=invited["inviteUser"]["id"], done="invited")
+    invited = await admin_page.run("invite_user", email=text_of(form, "email"), role=role)
+    return admin_page.go(f"{USERS}/user", id=invited["inviteUser"]["id"], done="invited")
 
 
-async def export_users(desk: Desk) -> Response:
+async def export_users(admin_page: AdminPage) -> Response:
     """`GET /admin/users.csv`: all users that the filters let through, as they are read: no size is too large."""
-    first = await _read(desk, None)  # what is refused, is refused before the file begins
+    first = await _read(admin_page, None)  # what is refused, is refused before the file begins
     headers = {
         "Content-Disposition": 'attachment; filename="users.csv"',
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
     }
-    return StreamingResponse(_lines(desk, first), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(_lines(admin_page, first), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-async def _show(desk: Desk, problem: str | None, status: int) -> Response:
-    order = _order(desk)
-    data = await desk.run("users", **_wanted_page(desk), filter=_filter(desk), orderBy=order)
-    return desk.show(
+async def _show(admin_page: AdminPage, problem: str | None, status: int) -> Response:
+    order = _order(admin_page)
+    data = await admin_page.run("users", **_wanted_page(admin_page), filter=_filter(admin_page), orderBy=order)
+    return admin_page.show(
         "users.html",
         status=status,
         problem=problem,
         users=data["users"],
         seat_usage=data["seatUsage"],
-        filters={name: desk.asked(name) for name in ("search", *_FILTERS)},
+        filters={name: admin_page.asked(name) for name in ("search", *_FILTERS)},
         order=order,
-        link=_Links(desk),
+        link=_Links(admin_page),
         email_login=data["authentication"]["emailLogin"]["enabled"],
-        typed_email=text_of(await desk.request.form(), "email") if problem else "",
+        typed_email=text_of(await admin_page.request.form(), "email") if problem else "",
     )
 
 
-def _wanted_page(desk: Desk) -> dict[str, object]:
-    before = desk.asked("before")
-    return {"last": _PAGE, "before": before} if before else {"first": _PAGE, "after": desk.asked("after")}
+def _wanted_page(admin_page: AdminPage) -> dict[str, object]:
+    before = admin_page.asked("before")
+    return {"last": _PAGE, "before": before} if before else {"first": _PAGE, "after": admin_page.asked("after")}
 
 
-def _filter(desk: Desk) -> dict[str, object]:
-    chosen: dict[str, object] = {"search": desk.asked("search")}
+def _filter(admin_page: AdminPage) -> dict[str, object]:
+    chosen: dict[str, object] = {"search": admin_page.asked("search")}
     for name, kind in _FILTERS.items():
-        value = desk.asked(name)
+        value = admin_page.asked(name)
         chosen[name] = value if value in kind.__members__ else None
     return {name: value for name, value in chosen.items() if value is not None}
 
 
-def _order(desk: Desk) -> UserOrder:
-    asked = desk.asked("order") or ""
+def _order(admin_page: AdminPage) -> UserOrder:
+    asked = admin_page.asked("order") or ""
     return UserOrder(asked) if asked in UserOrder.__members__ else UserOrder.CREATED_AT_DESC
 
 
-def _steady_order(desk: Desk) -> UserOrder:
+def _steady_order(admin_page: AdminPage) -> UserOrder:
     """For what is read page by page while people come and go: who is seen meanwhile would be skipped, or come twice."""
-    order = _order(desk)
+    order = _order(admin_page)
     return UserOrder.CREATED_AT_DESC if order is UserOrder.LAST_SEEN_AT_DESC else order
 
 
 class _Links:
     """Addresses of the same list with something changed."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, admin_page: AdminPage) -> None:
         names = ("search", *_FILTERS, "order")
-        self._kept = {name: value for name in names if (value := desk.asked(name))}
+        self._kept = {name: value for name in names if (value := admin_page.asked(name))}
 
     def page(self, **cursor: str) -> str:
         """Another page of the list."""
@@ -106,17 +106,19 @@ class _Links:
         return f"{USERS}.csv?{urlencode(self._kept)}" if self._kept else f"{USERS}.csv"
 
 
-async def _lines(desk: Desk, page: dict[str, Any]) -> AsyncIterator[str]:
+async def _lines(admin_page: AdminPage, page: dict[str, Any]) -> AsyncIterator[str]:
     yield _line(_COLUMNS)
     while True:
         yield "".join(_line([_cell(user[column]) for column in _COLUMNS]) for user in page["nodes"])
         if not page["pageInfo"]["hasNextPage"]:
             return
-        page = await _read(desk, page["pageInfo"]["endCursor"])
+        page = await _read(admin_page, page["pageInfo"]["endCursor"])
 
 
-async def _read(desk: Desk, after: str | None) -> dict[str, Any]:
-    data = await desk.run("export_users", after=after, filter=_filter(desk), orderBy=_steady_order(desk))
+async def _read(admin_page: AdminPage, after: str | None) -> dict[str, Any]:
+    data = await admin_page.run(
+        "export_users", after=after, filter=_filter(admin_page), orderBy=_steady_order(admin_page)
+    )
     users: dict[str, Any] = data["users"]
     return users
 

@@ -9,30 +9,30 @@ import structlog
 
 from service.accounts.models import User
 from service.clock import now
-from service.email_login.outbox import Outbox
+from service.email_login.mail_queue import MailQueue
 from service.encryption import Cipher
 from service.errors import SignInRefused
 from service.metrics import SIGN_IN_REFUSALS, SIGN_INS
 from service.rate_limit import FailedSignIns
 from service.sessions.lifecycle import Client, LiveSession, OpenedSession, Opening, open_session
-from service.sessions.models import Carrier, SignInMethod
+from service.sessions.models import SignInMethod, TokenTransport
 
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class EmailDesk:
+class EmailLoginDependencies:
     """The lifetime is in seconds."""
 
     cipher: Cipher
     failed_sign_ins: FailedSignIns
-    outbox: Outbox
+    mail_queue: MailQueue
     public_url: str
     session_lifetime: int
 
-    async def open_session(self, user: User, visit: "EmailVisit") -> OpenedSession:
+    async def open_session(self, user: User, attempt: "EmailSignInAttempt") -> OpenedSession:
         """A new session, always: an email sign-in continues none (contract §3)."""
-        opening = Opening(SignInMethod.EMAIL, visit.carrier, visit.client)
+        opening = Opening(SignInMethod.EMAIL, attempt.token_transport, attempt.client)
         return await open_session(user, opening, self._session_end())
 
     def _session_end(self) -> datetime:
@@ -40,15 +40,15 @@ class EmailDesk:
 
 
 @dataclass(frozen=True, slots=True)
-class EmailVisit:
+class EmailSignInAttempt:
     """Where a sign-in comes from, and what carries the session that it opens."""
 
     client: Client
-    carrier: Carrier
+    token_transport: TokenTransport
 
 
 @dataclass(frozen=True, slots=True)
-class EmailGrant:
+class EmailSignInResult:
     """Somebody is signed in."""
 
     token: str
@@ -64,7 +64,8 @@ async def noted(client: Client) -> AsyncIterator[None]:
     except SignInRefused as refusal:
         SIGN_IN_REFUSALS.labels(refusal.code).inc()
         _log.info(
-            "email sign-in refused",
+            "sign_in_refused",
+            method=SignInMethod.EMAIL,
             code=refusal.code,
             cause=refusal.cause,
             reference=refusal.reference,
@@ -73,7 +74,7 @@ async def noted(client: Client) -> AsyncIterator[None]:
         raise
 
 
-def granted(opened: OpenedSession, *, new_user: bool = False) -> EmailGrant:
+def granted(opened: OpenedSession, *, new_user: bool = False) -> EmailSignInResult:
     """The answer, counted."""
     SIGN_INS.labels(SignInMethod.EMAIL, "new" if new_user else "known").inc()
-    return EmailGrant(opened.token, opened.session, new_user)
+    return EmailSignInResult(opened.token, opened.session, new_user)

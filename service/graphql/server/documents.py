@@ -23,10 +23,10 @@ from graphql import (
 )
 from graphql.validation.rules import overlapping_fields_can_be_merged
 
-from service.graphql.errors import FormattedError, bad_user_input, request_error
-from service.graphql.executor import CollectedSelections
-from service.graphql.limits import MAX_TOKENS, check_size
-from service.graphql.node_count import ConnectionReader, OperationNodes
+from service.graphql.server.attribute_executor import CollectedSelections
+from service.graphql.server.errors import FormattedError, bad_user_input, request_error
+from service.graphql.server.limits import MAX_TOKENS, check_size
+from service.graphql.server.node_count import ConnectionReader, OperationNodes
 
 MAX_ERRORS = 10
 """Findings of one validation. Each can cost a millisecond, and nobody mends more than ten at a time."""
@@ -102,7 +102,7 @@ class Documents:
         self.introspection = introspection
         self._rules = specified_rules if introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
         self._connections = ConnectionReader(self.schema)
-        self._kept = _Kept(size, MAX_KEPT_WEIGHT)
+        self._kept = _WeightedCache(size, MAX_KEPT_WEIGHT)
 
     def prepare(self, query: str) -> Document:
         """The document of this text; raises `DocumentRefused` where it has a syntax error, is too large or invalid."""
@@ -153,7 +153,7 @@ def _weight(query: str, found: Document | tuple[FormattedError, ...]) -> int:
     return 4 * len(query) + rest
 
 
-class _Kept:
+class _WeightedCache:
     """The least recently used go first, by number and by weight."""
 
     def __init__(self, size: int, weight: int) -> None:

@@ -10,7 +10,7 @@ _ENCODED = frozenset(name.encode() for name in _PURPOSE_HEADERS)
 _SPECULATIVE = ("prefetch", "prerender", "preview")
 
 
-class NothingAheadOfTime:
+class RejectSpeculativePosts:
     """ASGI middleware: no POST, whatever it is for. What a GET would do, its own route knows."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -19,7 +19,7 @@ class NothingAheadOfTime:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, unless it is a form or a mutation that is sent ahead of time."""
         if _is_post_with_a_purpose(scope) and is_speculative(HTTPConnection(scope)):
-            await not_ahead_of_time()(scope, receive, send)
+            await refuse_speculative_request()(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -30,7 +30,7 @@ def is_speculative(request: HTTPConnection) -> bool:
     return any(word in purposes for word in _SPECULATIVE)
 
 
-def not_ahead_of_time() -> Response:
+def refuse_speculative_request() -> Response:
     """It has to be an error: a browser would keep a 204 for the click, and go nowhere."""
     return Response(status_code=503, headers={"Cache-Control": "no-store", "Vary": "Sec-Purpose, Purpose"})
 

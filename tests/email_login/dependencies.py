@@ -6,38 +6,45 @@ import pytest
 
 from service.audit.models import AuditEvent
 from service.database import Statement, fetch, write
-from service.email_login.desk import EmailGrant, EmailVisit
+from service.email_login.configuration import update_configuration
+from service.email_login.dependencies import EmailSignInAttempt, EmailSignInResult
 from service.email_login.login import CodeRequest, exchange_email_code, request_email_code
+from service.email_login.mail_queue import ClaimedMail, QueuedMail
 from service.email_login.models import SignUpMode
-from service.email_login.outbox import ClaimedMail, Letter
-from service.email_login.switch import update_switch
 from service.errors import SignInErrorCode, SignInRefused
 from service.instance import Instance
 from service.sessions.lifecycle import Client
-from service.sessions.models import Carrier
+from service.sessions.models import TokenTransport
 from tests.driving import CLIENT, TESTER
 
 INVALID = SignInErrorCode.INVALID_EMAIL_CODE
 
 
-async def letters(instance: Instance) -> list[Letter]:
+async def queued_mails(instance: Instance) -> list[QueuedMail]:
     """What waits to be sent, oldest first."""
     rows = await fetch(Statement("SELECT * FROM outgoing_mails ORDER BY id"))
     mails = [ClaimedMail(row["id"], row["encrypted_letter"], row["tries"], row["expires_at"]) for row in rows]
-    return [instance.email_desk.outbox.read(mail) for mail in mails]
+    return [instance.email_login.mail_queue.read(mail) for mail in mails]
 
 
 async def ask(instance: Instance, email: str = "ada@example.com", client: Client = CLIENT) -> tuple[CodeRequest, str]:
     """A request, and the digits that the mail would carry."""
-    request = await request_email_code(email, client, instance.email_desk)
-    return request, (await letters(instance))[-1].secret
+    request = await request_email_code(email, client, instance.email_login)
+    return request, (await queued_mails(instance))[-1].secret
 
 
 async def sign_in(
-    instance: Instance, request_id: str, code: str, *, carrier: Carrier = Carrier.BEARER, client: Client = CLIENT
-) -> EmailGrant:
+    instance: Instance,
+    request_id: str,
+    code: str,
+    *,
+    token_transport: TokenTransport = TokenTransport.BEARER,
+    client: Client = CLIENT,
+) -> EmailSignInResult:
     """One exchange."""
-    return await exchange_email_code(request_id, code, EmailVisit(client, carrier), instance.email_desk)
+    return await exchange_email_code(
+        request_id, code, EmailSignInAttempt(client, token_transport), instance.email_login
+    )
 
 
 async def answer_to(instance: Instance, request_id: str, code: str, **how: Any) -> SignInErrorCode | None:
@@ -52,13 +59,13 @@ async def answer_to(instance: Instance, request_id: str, code: str, **how: Any) 
 async def refusal_to_ask(instance: Instance, email: str = "ada@example.com", client: Client = CLIENT) -> SignInRefused:
     """The refusal of a request that has to be refused."""
     with pytest.raises(SignInRefused) as refused:
-        await request_email_code(email, client, instance.email_desk)
+        await request_email_code(email, client, instance.email_login)
     return refused.value
 
 
 async def open_to_anyone() -> None:
     """Lets anyone sign up."""
-    await update_switch(TESTER, sign_up=SignUpMode.OPEN)
+    await update_configuration(TESTER, sign_up=SignUpMode.OPEN)
 
 
 async def forget_allowances() -> None:

@@ -17,10 +17,10 @@ from starlette.types import Receive, Scope, Send
 from strawberry.http.ides import get_graphql_ide_html
 
 from service.errors import RequestRefused
-from service.graphql.documents import Document, DocumentRefused, Documents
-from service.graphql.errors import ErrorBoundary, bad_user_input
-from service.graphql.execution import Operations, Payload
-from service.graphql.requests import (
+from service.graphql.server.documents import Document, DocumentRefused, Documents
+from service.graphql.server.errors import ErrorBoundary, bad_user_input
+from service.graphql.server.operations import Operations, Payload
+from service.graphql.server.requests import (
     GraphQLRequest,
     HttpRefusal,
     MediaType,
@@ -101,16 +101,16 @@ class GraphQLEndpoint(Generic[ContextT]):
         except HttpRefusal as refusal:
             return _refused(refusal, media_type)
         except DocumentRefused as refused:
-            return _written({"errors": list(refused.errors)}, media_type, {})
+            return _write_response({"errors": list(refused.errors)}, media_type, {})
         return await self._run(document, request, Request(scope, receive), media_type)
 
     async def _run(self, document: Document, request: GraphQLRequest, http: Request, media_type: MediaType) -> Response:
         try:
             context = await self._context_for(http)
         except RequestRefused as refusal:
-            return _written({"errors": [self._boundary.raised(refusal)]}, media_type, {})
+            return _write_response({"errors": [self._boundary.raised(refusal)]}, media_type, {})
         payload = await self.operations.execute(document, request, context)
-        return _written(payload, media_type, context.response_headers)
+        return _write_response(payload, media_type, context.response_headers)
 
     def _crashed(self, error: BaseException) -> Response:
         return _response(500, _encoded({"errors": [self._boundary.raised(error)]}), MediaType.JSON)
@@ -139,7 +139,7 @@ def _refused(refusal: HttpRefusal, media_type: MediaType) -> Response:
     return _response(refusal.status, body, media_type, refusal.headers)
 
 
-def _written(payload: Payload, media_type: MediaType, headers: Mapping[str, str]) -> Response:
+def _write_response(payload: Payload, media_type: MediaType, headers: Mapping[str, str]) -> Response:
     """Plain JSON is always 200, as clients that know no other media type expect of an answer that is GraphQL."""
     status = 400 if media_type is MediaType.GRAPHQL_RESPONSE and "data" not in payload else 200
     return _response(status, _encoded(payload), media_type, {**_retry_after(payload), **headers})

@@ -33,7 +33,7 @@ from graphql import (
     is_union_type,
 )
 
-from service.graphql.limits import fragments_of
+from service.graphql.server.limits import fragments_of
 from service.paging import DEFAULT_PAGE
 
 _LARGEST_SIZE = 1_000_000

@@ -4,15 +4,15 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
-from service.email_login.switch import read_switch
+from service.email_login.configuration import read_configuration
 from service.errors import SignInRefused
-from service.external_auth.exchange import Visit, exchange
+from service.external_auth.exchange import SignInAttempt, exchange
 from service.graphql.context import Context, Info
 from service.graphql.enums import SignInErrorCode, SignInMethod
-from service.graphql.people import Session, User
 from service.graphql.sessions import AccessToken
+from service.graphql.users import Session, User
 from service.sessions.lifecycle import LiveSession
-from service.sessions.models import Carrier
+from service.sessions.models import TokenTransport
 
 
 @strawberry.type(description="Somebody is signed in.")
@@ -69,8 +69,11 @@ SignInResult: TypeAlias = Annotated[
 class SignInQueries:
     @strawberry.field(description="The ways to sign in that are on now, EMAIL first. Anyone may ask.")
     async def sign_in_methods(self, info: Info) -> list[SignInMethod]:
-        email, door = await read_switch(), await info.context.instance.desk.front_door.current()
-        methods = {SignInMethod.EMAIL: email.enabled, SignInMethod.EXTERNAL_JWT: door.enabled}
+        email, configuration = (
+            await read_configuration(),
+            await info.context.instance.external_auth.configuration_cache.current(),
+        )
+        methods = {SignInMethod.EMAIL: email.enabled, SignInMethod.EXTERNAL_JWT: configuration.enabled}
         return [method for method, is_on in methods.items() if is_on]
 
 
@@ -98,9 +101,11 @@ class SignInMutations:
     ) -> SignInResult:
         context = info.context
         caller = context.caller
-        visit = Visit(caller.client, Carrier.BEARER, caller.session, caller.session_token)
+        attempt = SignInAttempt(caller.client, TokenTransport.BEARER, caller.session, caller.session_token)
         try:
-            grant = await exchange(external_auth_code, visit, context.instance.desk, lifetime=lifetime_seconds)
+            result = await exchange(
+                external_auth_code, attempt, context.instance.external_auth, lifetime=lifetime_seconds
+            )
         except SignInRefused as refusal:
             return SignInError.of(refusal, context)
-        return SessionGrant.of(grant.session, grant.token, context, new_user=grant.new_user)
+        return SessionGrant.of(result.session, result.token, context, new_user=result.new_user)

@@ -13,7 +13,7 @@ from service.encryption import Cipher
 from service.external_auth.codes import SigningSecret
 from service.external_auth.models import ExternalAuth, JwtSecret
 from service.external_auth.policy import Policy
-from service.external_auth.secrets import JwtSecretStatus, list_secrets, note_used, status_of
+from service.external_auth.secrets import JwtSecretStatus, list_secrets, record_secret_used, status_of
 
 _VERSION = Statement("SELECT version FROM external_auth WHERE id = 1")
 
@@ -21,7 +21,7 @@ _FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class FrontDoor:
+class JwtConfiguration:
     """The method as it is at one version."""
 
     version: int
@@ -32,24 +32,24 @@ class FrontDoor:
     """Every secret there ever was, newest first: a code signed with one that is retired or revoked is told so."""
     holds_until: datetime
     """When the next secret retires."""
-    _uses_noted: dict[str, datetime] = field(default_factory=dict)
+    _uses_recorded: dict[str, datetime] = field(default_factory=dict)
 
-    async def note_used(self, secret_id: str) -> None:
+    async def record_secret_used(self, secret_id: str) -> None:
         """Note that a code of this secret was let in: to the minute, so one write a minute and process."""
         minute = floor(now(), MINUTE)
-        if self._uses_noted.get(secret_id) != minute:
-            self._uses_noted[secret_id] = minute
-            await note_used(secret_id, minute)
+        if self._uses_recorded.get(secret_id) != minute:
+            self._uses_recorded[secret_id] = minute
+            await record_secret_used(secret_id, minute)
 
 
-class FrontDoorKeeper:
+class JwtConfigurationCache:
     """Keeps the front door's state in this process, for as long as its version stands in the database."""
 
     def __init__(self, cipher: Cipher) -> None:
         self._cipher = cipher
-        self._known: FrontDoor | None = None
+        self._known: JwtConfiguration | None = None
 
-    async def current(self) -> FrontDoor:
+    async def current(self) -> JwtConfiguration:
         """The state that holds now; one read where nothing has changed."""
         row = await fetch_one(_VERSION)
         assert row is not None, "the first migration makes this row"
@@ -58,11 +58,11 @@ class FrontDoorKeeper:
             known = self._known = await self._read(moment)
         return known
 
-    async def _read(self, moment: datetime) -> FrontDoor:
+    async def _read(self, moment: datetime) -> JwtConfiguration:
         # The version is read before the secrets: a change in between is read twice, and never missed.
         auth = await ExternalAuth.get(id=1)
         secrets = await list_secrets()
-        return FrontDoor(
+        return JwtConfiguration(
             version=auth.version,
             enabled=auth.enabled,
             session_epoch=auth.session_epoch,

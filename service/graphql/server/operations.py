@@ -10,11 +10,11 @@ import strawberry
 from graphql import ExecutionResult, GraphQLError
 from strawberry.execution import optimized_is_awaitable
 
-from service.graphql.documents import Document, DocumentRefused, Documents
-from service.graphql.errors import ErrorBoundary, FormattedError, request_error
-from service.graphql.executor import PlainExecutor, plain_fields
-from service.graphql.limits import check_nodes
-from service.graphql.requests import GraphQLRequest
+from service.graphql.server.attribute_executor import AttributeExecutor, attribute_fields
+from service.graphql.server.documents import Document, DocumentRefused, Documents
+from service.graphql.server.errors import ErrorBoundary, FormattedError, request_error
+from service.graphql.server.limits import check_nodes
+from service.graphql.server.requests import GraphQLRequest
 
 MAX_COERCION_ERRORS = 10
 
@@ -35,7 +35,7 @@ class Operations:
             raise ValueError("the schema has extensions or directives, which are not run here")
         self._documents = documents
         self._boundary = boundary
-        self._plain_fields = plain_fields(documents.schema)
+        self._attribute_fields = attribute_fields(documents.schema)
 
     async def answer(self, request: GraphQLRequest, context: object) -> Payload:
         """The whole way, for callers in this process."""
@@ -58,7 +58,7 @@ class Operations:
 
     async def execute(self, document: Document, request: GraphQLRequest, context: object) -> Payload:
         """Run the request's operation of the document."""
-        executor = PlainExecutor.build(
+        executor = AttributeExecutor.build(
             self._documents.schema,
             document.ast,
             context_value=context,
@@ -67,7 +67,7 @@ class Operations:
             max_coercion_errors=MAX_COERCION_ERRORS,
             hide_suggestions=not self._documents.introspection,
             is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it answers bool where a TypeGuard is asked for
-            plain_fields=self._plain_fields,
+            attribute_fields=self._attribute_fields,
             selected=document.selected,
         )
         if isinstance(executor, list):

@@ -17,7 +17,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.field import StrawberryField
 
 
-class PlainField(NamedTuple):
+class AttributeField(NamedTuple):
     """A field that is an attribute of its object, and a scalar or an enum."""
 
     read: Callable[[object], object]
@@ -25,7 +25,7 @@ class PlainField(NamedTuple):
     may_be_null: bool
 
 
-PlainFields: TypeAlias = Mapping[tuple[str, str], PlainField]
+AttributeFields: TypeAlias = Mapping[tuple[str, str], AttributeField]
 """By the names of type and field."""
 
 
@@ -50,37 +50,37 @@ class CollectedSelections:
             self._kept[type_.name, id(node)] = fields
 
 
-def plain_fields(schema: GraphQLSchema) -> PlainFields:
+def attribute_fields(schema: GraphQLSchema) -> AttributeFields:
     """All that Strawberry has made of this schema's attributes."""
     return {
-        (type_.name, name): plain
+        (type_.name, name): attribute
         for type_ in schema.type_map.values()
         if isinstance(type_, GraphQLObjectType)
         for name, field in type_.fields.items()
-        if (plain := _plain_field(field))
+        if (attribute := _attribute_field(field))
     }
 
 
-def _plain_field(field: GraphQLField) -> PlainField | None:
+def _attribute_field(field: GraphQLField) -> AttributeField | None:
     definition = field.extensions.get("strawberry-definition")
     type_ = field.type.of_type if is_non_null_type(field.type) else field.type
     if not isinstance(definition, StrawberryField) or not definition.is_basic_field or not is_leaf_type(type_):
         return None
-    return PlainField(attrgetter(definition.python_name), type_.coerce_output_value, type_ is field.type)
+    return AttributeField(attrgetter(definition.python_name), type_.coerce_output_value, type_ is field.type)
 
 
-class PlainExecutor(Executor[Any]):
+class AttributeExecutor(Executor[Any]):
     """For one operation. Without incremental delivery, which the schema has no directives for."""
 
     operation_extensions = None
     build_resolve_info = StrawberryGraphQLCoreExecutionContext.build_resolve_info
 
     def __init__(
-        self, *args: Any, plain_fields: PlainFields, selected: CollectedSelections | None, **options: Any
+        self, *args: Any, attribute_fields: AttributeFields, selected: CollectedSelections | None, **options: Any
     ) -> None:
         """`selected` is the document's own; None where directives may make it depend on the variables."""
         super().__init__(*args, **options)
-        self._plain_fields = plain_fields
+        self._attribute_fields = attribute_fields
         self._selected = selected
         # These are methods of this very object, for resolvers that start work beside it; none here does. Without the
         # circle an operation is freed as soon as it has ended, rather than when the garbage collector comes by.
@@ -108,21 +108,21 @@ class PlainExecutor(Executor[Any]):
         position_context: Any,
     ) -> AwaitableOrValue[Any]:
         """The field's value as the answer has it."""
-        plain = self._plain_fields.get((parent_type.name, field_details_list[0].node.name.value))
-        if plain is not None:
-            written = _written(plain, source)
-            if written is not Undefined:
-                return written
+        attribute = self._attribute_fields.get((parent_type.name, field_details_list[0].node.name.value))
+        if attribute is not None:
+            serialised = _serialised(attribute, source)
+            if serialised is not Undefined:
+                return serialised
         return super().execute_field(parent_type, source, field_details_list, path, position_context)
 
 
-def _written(field: PlainField, source: object) -> object:
+def _serialised(field: AttributeField, source: object) -> object:
     """The value as the answer has it, or Undefined where graphql-core has to say what is wrong with it."""
     try:
         value = field.read(source)
         if value is None:
             return None if field.may_be_null else Undefined
-        written = field.write(value)
+        serialised = field.write(value)
     except Exception:
         return Undefined
-    return Undefined if written is None else written
+    return Undefined if serialised is None else serialised

@@ -12,7 +12,7 @@ from enum import StrEnum
 from service.clock import now
 from service.database import Statement, as_time, fetch, write
 from service.encryption import Cipher
-from service.identity import new_id
+from service.ids import new_id
 
 _ADD = Statement(
     "INSERT INTO outgoing_mails (id, encrypted_letter, tries, due_at, expires_at) VALUES ($1, $2, 0, $3, $4)"
@@ -33,7 +33,7 @@ _STORED = Statement("SELECT id, encrypted_letter FROM outgoing_mails WHERE expir
 _RENEW = Statement("UPDATE outgoing_mails SET encrypted_letter = $1 WHERE id = $2")
 
 
-class LetterKind(StrEnum):
+class MailKind(StrEnum):
     """What a letter is about; each kind has its templates."""
 
     CODE = "code"
@@ -41,10 +41,10 @@ class LetterKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class QueuedMail:
     """A mail before it is written: to whom, about what, and the one thing in it that is secret."""
 
-    kind: LetterKind
+    kind: MailKind
     email: str
     secret: str
     """The code, or the invitation's address."""
@@ -61,21 +61,21 @@ class ClaimedMail:
     expires_at: datetime
 
 
-class Outbox:
-    """The queue, and the bell that tells this process's courier of something new."""
+class MailQueue:
+    """The queue, and the bell that tells this process's worker of something new."""
 
     def __init__(self, cipher: Cipher) -> None:
         self._cipher = cipher
-        self.bell = asyncio.Event()
+        self.wake_up = asyncio.Event()
 
-    async def put(self, letter: Letter, expires_at: datetime) -> None:
+    async def put(self, queued_mail: QueuedMail, expires_at: datetime) -> None:
         """Queue a letter, in the caller's transaction; ring the bell once that is committed."""
-        await write(_ADD, new_id(), self._cipher.encrypt(json.dumps(asdict(letter))), now(), expires_at)
+        await write(_ADD, new_id(), self._cipher.encrypt(json.dumps(asdict(queued_mail))), now(), expires_at)
 
-    def read(self, mail: ClaimedMail) -> Letter:
+    def read(self, mail: ClaimedMail) -> QueuedMail:
         """What the mail says; raises `SettingsError` where its encryption key is gone."""
-        letter = json.loads(self._cipher.decrypt(mail.encrypted_letter))
-        return Letter(LetterKind(letter["kind"]), letter["email"], letter["secret"])
+        queued_mail = json.loads(self._cipher.decrypt(mail.encrypted_letter))
+        return QueuedMail(MailKind(queued_mail["kind"]), queued_mail["email"], queued_mail["secret"])
 
 
 async def claim(lease: timedelta) -> ClaimedMail | None:
@@ -91,7 +91,7 @@ async def claim(lease: timedelta) -> ClaimedMail | None:
     return None
 
 
-async def put_off(mail: ClaimedMail, until: datetime) -> None:
+async def postpone(mail: ClaimedMail, until: datetime) -> None:
     """Try again then."""
     await write(_PUT_OFF, until, mail.id)
 
@@ -101,7 +101,7 @@ async def remove(mail: ClaimedMail) -> None:
     await write(_REMOVE, mail.id)
 
 
-async def purge_outbox(batch: int) -> int:
+async def purge_mail_queue(batch: int) -> int:
     """Forget so many mails at most that are of no use any more; how many there were."""
     return await write(_PURGE, now(), batch)
 

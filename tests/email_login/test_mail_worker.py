@@ -1,4 +1,4 @@
-"""The courier: what is queued is sent, tried again, given up in time, and outlives a crash; nothing of it is logged."""
+"""The worker: what is queued is sent, tried again, given up in time, and outlives a crash; nothing of it is logged."""
 
 import asyncio
 import time
@@ -15,16 +15,16 @@ from service.accounts import administration
 from service.accounts.models import UserRole
 from service.clock import now
 from service.database import Statement, as_time, fetch, write
-from service.email_login import courier
-from service.email_login.courier import AT_ONCE, Courier, send_mails
+from service.email_login import mail_worker
+from service.email_login.configuration import update_configuration
 from service.email_login.invitations import invite
-from service.email_login.outbox import ClaimedMail, Letter, LetterKind, claim, purge_outbox
-from service.email_login.switch import update_switch
+from service.email_login.mail_queue import ClaimedMail, MailKind, QueuedMail, claim, purge_mail_queue
+from service.email_login.mail_worker import AT_ONCE, MailWorker, send_mails
 from service.email_login.transports import Undeliverable
 from service.instance import Instance
 from service.settings import Settings
 from tests.driving import TESTER, admin, count, member, rows
-from tests.email_login.desk import ask, forget_allowances, sign_in
+from tests.email_login.dependencies import ask, forget_allowances, sign_in
 from tests.mail_server import DEADLINE, MailServer, code_in, link_in
 
 LEASE = timedelta(minutes=2)
@@ -54,7 +54,7 @@ class Post:
 
 async def deliver(instance: Instance, post: Post) -> None:
     """What is due now."""
-    worker = Courier(instance.email_desk.outbox, post, instance.settings)
+    worker = MailWorker(instance.email_login.mail_queue, post, instance.settings)
     worker.finish()
     await worker.work()
 
@@ -76,19 +76,19 @@ def with_server(settings: Settings, server: MailServer) -> Settings:
 async def test_code_arrives_at_once_and_signs_in(instance: Instance) -> None:
     await member("ada@example.com")
     with MailServer() as server:
-        async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
+        async with send_mails(instance.email_login.mail_queue, with_server(instance.settings, server)):
             request, _ = await ask(instance)
             started = time.monotonic()
             mail = await asyncio.to_thread(server.mail_to, "ada@example.com")
-            assert time.monotonic() - started < courier.LOOK_EVERY, "the bell was heard"
+            assert time.monotonic() - started < mail_worker.LOOK_EVERY, "the bell was heard"
             await sign_in(instance, request.id, code_in(mail))
     assert await count("outgoing_mails") == 0
 
 
 async def test_invitation_arrives(instance: Instance) -> None:
     with MailServer() as server:
-        async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
-            await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+        async with send_mails(instance.email_login.mail_queue, with_server(instance.settings, server)):
+            await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_login)
             mail = await asyncio.to_thread(server.mail_to, "ada@example.com")
     assert link_in(mail).startswith("http://127.0.0.1:8000/invitation?token=dcl_")
 
@@ -96,7 +96,7 @@ async def test_invitation_arrives(instance: Instance) -> None:
 async def test_strangers_get_no_mail(instance: Instance) -> None:
     await member("ada@example.com")
     with MailServer() as server:
-        async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
+        async with send_mails(instance.email_login.mail_queue, with_server(instance.settings, server)):
             await ask(instance, "stranger@example.com")
             await ask(instance)
             await asyncio.to_thread(server.wait_for, 1)
@@ -107,7 +107,7 @@ async def test_strangers_get_no_mail(instance: Instance) -> None:
 async def test_answer_waits_for_no_server(instance: Instance) -> None:
     await member("ada@example.com")
     with MailServer(patience=3) as server:
-        async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
+        async with send_mails(instance.email_login.mail_queue, with_server(instance.settings, server)):
             started = time.monotonic()
             await ask(instance)
             assert time.monotonic() - started < 1
@@ -117,22 +117,22 @@ async def test_answer_waits_for_no_server(instance: Instance) -> None:
 async def test_mail_is_tried_again_until_the_server_takes_it(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(courier, "FIRST_PAUSE", timedelta(milliseconds=50))
-    monkeypatch.setattr(courier, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(mail_worker, "FIRST_PAUSE", timedelta(milliseconds=50))
+    monkeypatch.setattr(mail_worker, "LOOK_EVERY", 0.05)
     await member("ada@example.com")
     with MailServer(answers=["451 busy", "421 later"]) as server:
-        async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
+        async with send_mails(instance.email_login.mail_queue, with_server(instance.settings, server)):
             await ask(instance)
             await asyncio.to_thread(server.mail_to, "ada@example.com")
     assert server.tried == 3
 
 
 async def test_server_that_comes_back_gets_the_mail(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courier, "FIRST_PAUSE", timedelta(milliseconds=50))
-    monkeypatch.setattr(courier, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(mail_worker, "FIRST_PAUSE", timedelta(milliseconds=50))
+    monkeypatch.setattr(mail_worker, "LOOK_EVERY", 0.05)
     await member("ada@example.com")
     server = MailServer()
-    async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
+    async with send_mails(instance.email_login.mail_queue, with_server(instance.settings, server)):
         await ask(instance)
         async with asyncio.timeout(DEADLINE):
             while not await fetch(TRIED_TWICE):  # noqa: ASYNC110  # the database tells nobody
@@ -147,7 +147,7 @@ async def test_server_that_comes_back_gets_the_mail(instance: Instance, monkeypa
 async def test_pauses_grow_up_to_five_minutes(instance: Instance) -> None:
     await member("ada@example.com")
     with time_machine.travel(now(), tick=False) as clock:
-        await invite("grace@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+        await invite("grace@example.com", UserRole.MEMBER, TESTER, instance.email_login)
         pauses, post = [], Post()
         for _ in range(9):
             await deliver(instance, Post(ConnectionError()))
@@ -182,10 +182,10 @@ async def test_mail_that_is_refused_for_good_is_not_tried_again(instance: Instan
 
 
 async def test_codes_go_before_invitations(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courier, "AT_ONCE", 1)
+    monkeypatch.setattr(mail_worker, "AT_ONCE", 1)
     await member("ada@example.com")
     for n in range(5):
-        await invite(f"a{n}@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+        await invite(f"a{n}@example.com", UserRole.MEMBER, TESTER, instance.email_login)
     await ask(instance)
     await deliver(instance, post := Post())
     assert post.taken[0]["To"] == "ada@example.com"
@@ -194,7 +194,7 @@ async def test_codes_go_before_invitations(instance: Instance, monkeypatch: pyte
 
 async def test_so_many_are_under_way_at_once_and_no_more(instance: Instance) -> None:
     for n in range(2 * AT_ONCE):
-        await invite(f"a{n}@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+        await invite(f"a{n}@example.com", UserRole.MEMBER, TESTER, instance.email_login)
     await deliver(instance, post := Post(patience=1))
     assert len(post.taken) == 2 * AT_ONCE
     assert post.most_under_way == AT_ONCE
@@ -202,7 +202,7 @@ async def test_so_many_are_under_way_at_once_and_no_more(instance: Instance) -> 
 
 async def test_one_mail_that_hangs_holds_up_no_other(instance: Instance) -> None:
     for n in range(2):
-        await invite(f"a{n}@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+        await invite(f"a{n}@example.com", UserRole.MEMBER, TESTER, instance.email_login)
 
     class Hangs(Post):
         async def send(self, message: EmailMessage) -> None:
@@ -210,7 +210,7 @@ async def test_one_mail_that_hangs_holds_up_no_other(instance: Instance) -> None
                 await asyncio.sleep(30)
             await super().send(message)
 
-    worker = Courier(instance.email_desk.outbox, post := Hangs(), instance.settings)
+    worker = MailWorker(instance.email_login.mail_queue, post := Hangs(), instance.settings)
     task = asyncio.create_task(worker.work())
     await eventually(lambda: len(post.taken) == 1)
     task.cancel()
@@ -222,7 +222,7 @@ async def test_one_mail_that_hangs_holds_up_no_other(instance: Instance) -> None
 
 async def test_invitation_of_a_user_who_is_gone_is_not_sent(instance: Instance) -> None:
     await admin()
-    user = await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+    user = await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_login)
     await administration.delete_user(user.id, TESTER)
     await deliver(instance, post := Post())
     assert post.taken == []
@@ -232,7 +232,7 @@ async def test_invitation_of_a_user_who_is_gone_is_not_sent(instance: Instance) 
 async def test_code_is_not_sent_once_email_login_is_off(instance: Instance) -> None:
     await member("ada@example.com")
     await ask(instance)
-    await update_switch(TESTER, enabled=False)
+    await update_configuration(TESTER, enabled=False)
     await deliver(instance, post := Post())
     assert post.taken == []
 
@@ -240,9 +240,9 @@ async def test_code_is_not_sent_once_email_login_is_off(instance: Instance) -> N
 # ---------------------------------------------------------------- several processes, crashes, endings
 
 
-async def test_several_couriers_send_each_mail_once(instance: Instance) -> None:
+async def test_several_workers_send_each_mail_once(instance: Instance) -> None:
     for n in range(12):
-        await invite(f"a{n}@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+        await invite(f"a{n}@example.com", UserRole.MEMBER, TESTER, instance.email_login)
     posts = [Post(patience=0.01) for _ in range(4)]
     await asyncio.gather(*(deliver(instance, post) for post in posts))
     assert sorted(mail["To"] for post in posts for mail in post.taken) == sorted(f"a{n}@example.com" for n in range(12))
@@ -263,7 +263,7 @@ async def test_mail_of_a_process_that_died_is_sent_by_another(instance: Instance
 async def test_ending_sends_what_is_due_first(instance: Instance) -> None:
     await member("ada@example.com")
     with MailServer(patience=0.5) as server:
-        async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
+        async with send_mails(instance.email_login.mail_queue, with_server(instance.settings, server)):
             await ask(instance)
         assert len(server.mails) == 1
     assert await count("outgoing_mails") == 0
@@ -272,10 +272,10 @@ async def test_ending_sends_what_is_due_first(instance: Instance) -> None:
 async def test_ending_waits_a_few_seconds_at_most_and_loses_nothing(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(courier, "DRAIN", 0.3)
+    monkeypatch.setattr(mail_worker, "DRAIN", 0.3)
     await member("ada@example.com")
     with MailServer(patience=3) as server:
-        async with send_mails(instance.email_desk.outbox, with_server(instance.settings, server)):
+        async with send_mails(instance.email_login.mail_queue, with_server(instance.settings, server)):
             await ask(instance)
             await eventually(lambda: server.tried == 1)
             started = time.monotonic()
@@ -284,7 +284,7 @@ async def test_ending_waits_a_few_seconds_at_most_and_loses_nothing(
 
 
 async def test_database_out_of_reach_ends_nothing(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courier, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(mail_worker, "LOOK_EVERY", 0.02)
     failures = iter([OSError(), TimeoutError(), OSError()])
 
     async def claim_sometimes(lease: timedelta) -> ClaimedMail | None:
@@ -292,10 +292,10 @@ async def test_database_out_of_reach_ends_nothing(instance: Instance, monkeypatc
             raise failure
         return await claim(lease)
 
-    monkeypatch.setattr(courier, "claim", claim_sometimes)
+    monkeypatch.setattr(mail_worker, "claim", claim_sometimes)
     await member("ada@example.com")
     await ask(instance)
-    worker = Courier(instance.email_desk.outbox, post := Post(), instance.settings)
+    worker = MailWorker(instance.email_login.mail_queue, post := Post(), instance.settings)
     task = asyncio.create_task(worker.work())
     await eventually(lambda: len(post.taken) == 1)
     worker.finish()
@@ -314,8 +314,10 @@ async def test_mail_under_a_key_that_is_gone_is_dropped(instance: Instance) -> N
 
 
 async def test_letter_that_cannot_be_addressed_is_dropped(instance: Instance) -> None:
-    outbox = instance.email_desk.outbox
-    await outbox.put(Letter(LetterKind.CODE, "=?utf-8?q?x?=@example.com", "012345"), now() + timedelta(minutes=10))
+    mail_queue = instance.email_login.mail_queue
+    await mail_queue.put(
+        QueuedMail(MailKind.CODE, "=?utf-8?q?x?=@example.com", "012345"), now() + timedelta(minutes=10)
+    )
     await deliver(instance, post := Post())
     assert post.taken == []
     assert await count("outgoing_mails") == 0
@@ -327,7 +329,7 @@ async def test_mails_of_no_use_are_purged_in_batches(instance: Instance) -> None
             await ask(instance)
     await forget_allowances()
     await ask(instance)
-    assert [await purge_outbox(2) for _ in range(3)] == [2, 1, 0]
+    assert [await purge_mail_queue(2) for _ in range(3)] == [2, 1, 0]
     assert await count("outgoing_mails") == 1
 
 
@@ -355,7 +357,7 @@ async def test_nothing_of_a_mail_is_logged(instance: Instance) -> None:
 
 
 async def test_stored_mail_is_encrypted(instance: Instance) -> None:
-    await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_desk)
+    await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_login)
     stored = repr([dict(row) for row in await rows("outgoing_mails")])
     assert "ada" not in stored
     assert "token" not in stored

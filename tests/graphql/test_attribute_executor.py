@@ -9,12 +9,12 @@ import pytest
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from service.graphql.documents import Documents
-from service.graphql.errors import ErrorBoundary
-from service.graphql.execution import Operations
-from service.graphql.executor import CollectedSelections
-from service.graphql.requests import GraphQLRequest
 from service.graphql.scalars import SCALAR_MAP
+from service.graphql.server.attribute_executor import CollectedSelections
+from service.graphql.server.documents import Documents
+from service.graphql.server.errors import ErrorBoundary
+from service.graphql.server.operations import Operations
+from service.graphql.server.requests import GraphQLRequest
 
 
 @strawberry.enum

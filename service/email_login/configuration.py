@@ -14,7 +14,7 @@ _SET = Statement("UPDATE email_login SET enabled = $1, sign_up = $2 WHERE id = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Switch:
+class EmailLoginConfiguration:
     """Whether email login is on, and who may sign in by it."""
 
     enabled: bool
@@ -26,15 +26,17 @@ class Switch:
         return self.sign_up is SignUpMode.OPEN
 
 
-async def read_switch() -> Switch:
+async def read_configuration() -> EmailLoginConfiguration:
     """The switch as it is now."""
-    return _switch_of(await fetch_one(_CURRENT))
+    return _configuration_of(await fetch_one(_CURRENT))
 
 
-async def update_switch(by: Actor, *, enabled: bool | None = None, sign_up: SignUpMode | None = None) -> Switch:
+async def update_configuration(
+    by: Actor, *, enabled: bool | None = None, sign_up: SignUpMode | None = None
+) -> EmailLoginConfiguration:
     """Change what is given, and nothing else. Ends no session."""
     async with transaction():
-        before = _switch_of(await fetch_one(_LOCK))
+        before = _configuration_of(await fetch_one(_LOCK))
         after = replace(
             before, enabled=before.enabled if enabled is None else enabled, sign_up=sign_up or before.sign_up
         )
@@ -44,6 +46,6 @@ async def update_switch(by: Actor, *, enabled: bool | None = None, sign_up: Sign
     return after
 
 
-def _switch_of(row: Row | None) -> Switch:
+def _configuration_of(row: Row | None) -> EmailLoginConfiguration:
     assert row is not None, "the migration makes this row"
-    return Switch(bool(row["enabled"]), SignUpMode(row["sign_up"]))
+    return EmailLoginConfiguration(bool(row["enabled"]), SignUpMode(row["sign_up"]))

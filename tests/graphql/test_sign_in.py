@@ -40,14 +40,14 @@ async def exchanged(api: Api, code: str, lifetime: int | None = None, **how: str
 async def test_grant_says_everything_of_session_and_user(api: Api, instance: Instance) -> None:
     secret = await enable(instance)
     with time_machine.travel(NOON, tick=False):
-        grant = await exchanged(
+        result = await exchanged(
             api, code_of(secret, {"user": {"id": "crm-42", "email": "Ada@example.com", "n": 2**70, "t": "a\0\u00e9"}})
         )
-    token, session = grant.pop("token"), grant.pop("session")
+    token, session = result.pop("token"), result.pop("session")
     assert isinstance(session, dict)
     assert isinstance(token, str)
     assert session.pop("id") == (await rows("sessions"))[0]["id"]
-    assert grant == {
+    assert result == {
         "__typename": "SessionGrant",
         "newUser": True,
         "user": {

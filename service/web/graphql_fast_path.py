@@ -4,7 +4,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-class ShortCut:
+class GraphQLFastPath:
     """ASGI middleware. The route's path has no parameters, and its application answers every method and every error itself."""
 
     def __init__(self, app: ASGIApp, route: Route) -> None:

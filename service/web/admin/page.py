@@ -17,7 +17,7 @@ from service.accounts.models import User
 from service.authority import Caller, by_session_token, client_of, cookie_name, is_same_origin
 from service.errors import ErrorCode
 from service.instance import Instance
-from service.sessions.models import Carrier
+from service.sessions.models import TokenTransport
 from service.settings import Settings
 from service.web.admin import operations
 from service.web.admin.operations import OperationRefused
@@ -71,7 +71,7 @@ _FIELDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class AdminPage:
     """One request of an admin to the panel."""
 
     request: Request
@@ -125,22 +125,22 @@ class Desk:
         return see_other(self.settings, f"{path}?{urlencode(given)}" if given else path)
 
 
-Handler = Callable[[Desk], Awaitable[Response]]
-FormHandler = Callable[[Desk, FormData], Awaitable[Response]]
-Problem = Callable[[Desk, str, int], Awaitable[Response]]
+Handler = Callable[[AdminPage], Awaitable[Response]]
+FormHandler = Callable[[AdminPage, FormData], Awaitable[Response]]
+Problem = Callable[[AdminPage, str, int], Awaitable[Response]]
 
 
 def shown_to_admins(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """A page that an admin reads."""
 
     async def endpoint(request: Request) -> Response:
-        desk = await _desk_of(request)
-        if desk is None:
+        admin_page = await _admin_page_of(request)
+        if admin_page is None:
             return _to_sign_in(request)
         try:
-            return await handler(desk)
+            return await handler(admin_page)
         except OperationRefused as refused:
-            return await show_problem(desk, in_words(refused.message), status_of(refused))
+            return await show_problem(admin_page, in_words(refused.message), status_of(refused))
 
     return endpoint
 
@@ -153,21 +153,21 @@ def done_by_admins(handler: FormHandler, *, on_problem: Problem) -> Callable[[Re
         if not is_same_origin(request, settings):
             return page(settings, "admin/refused_origin.html", status=403)
         form = await read_form(request)
-        desk = await _desk_of(request)
-        if desk is None:
+        admin_page = await _admin_page_of(request)
+        if admin_page is None:
             return _to_sign_in(request)
         try:
-            return await handler(desk, form)
+            return await handler(admin_page, form)
         except OperationRefused as refused:
-            return await on_problem(desk, in_words(refused.message), status_of(refused))
+            return await on_problem(admin_page, in_words(refused.message), status_of(refused))
 
     return endpoint
 
 
-async def show_problem(desk: Desk, message: str, status: int) -> Response:
+async def show_problem(admin_page: AdminPage, message: str, status: int) -> Response:
     """A page that says what went wrong, where there is no better place to say it."""
-    seat_usage = (await desk.run("seat_usage"))["seatUsage"]
-    return desk.show("problem.html", status=status, problem=message, seat_usage=seat_usage)
+    seat_usage = (await admin_page.run("seat_usage"))["seatUsage"]
+    return admin_page.show("problem.html", status=status, problem=message, seat_usage=seat_usage)
 
 
 def text_of(form: FormData, name: str) -> str:
@@ -199,12 +199,12 @@ def seats_are_few(seat_usage: Any) -> bool:
     return bool(seat_usage["available"] <= seat_usage["limit"] * FEW_SEATS)
 
 
-async def _desk_of(request: Request) -> Desk | None:
+async def _admin_page_of(request: Request) -> AdminPage | None:
     """The admin cookie is SameSite=Strict, so no other site's link or form brings it along."""
     instance = instance_of(request)
-    token = request.cookies.get(cookie_name(instance.settings, Carrier.ADMIN_COOKIE))
-    caller = await by_session_token(token, client_of(request), frozenset({Carrier.ADMIN_COOKIE}))
-    return Desk(request, instance, caller) if caller.session and caller.session.has_admin_rights else None
+    token = request.cookies.get(cookie_name(instance.settings, TokenTransport.ADMIN_COOKIE))
+    caller = await by_session_token(token, client_of(request), frozenset({TokenTransport.ADMIN_COOKIE}))
+    return AdminPage(request, instance, caller) if caller.session and caller.session.has_admin_rights else None
 
 
 def _to_sign_in(request: Request) -> Response:
