@@ -38,6 +38,7 @@ from service.web.forms import MAX_BODY
 from service.web.forward_auth import answer_forward_auth
 from service.web.front_page import sign_out
 from service.web.graphql_fast_path import GraphQLFastPath
+from service.web.guide.routes import guide_routes
 from service.web.link_login import answer_link_login
 from service.web.prefetch import RejectSpeculativePosts
 from service.web.requests import instance_of
@@ -57,7 +58,7 @@ def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
     """
     graphql = Route("/graphql", CrossOrigin(graphql_endpoint(instance_of, settings, dev=dev), settings))
     app = Starlette(
-        routes=[graphql, *_other_routes()],
+        routes=[graphql, *_other_routes(), *guide_routes(settings)],
         middleware=[
             Middleware(Boundary, settings=settings),
             *_proxy_headers(settings),

@@ -12,7 +12,7 @@ _REFERENCE_LENGTH = 10
 
 
 class SignInErrorCode(StrEnum):
-    """Why nobody was signed in (contract, `SignInErrorCode`)."""
+    """Why a sign-in was refused (contract §4)."""
 
     EXTERNAL_AUTH_DISABLED = "EXTERNAL_AUTH_DISABLED"
     MALFORMED_CODE = "MALFORMED_CODE"

@@ -1,6 +1,6 @@
 """Pages by keyset: a page begins behind a row, not behind a number of rows, so it stays right while rows come and go.
 
-The rules are Relay's (https://relay.dev/graphql/connections.htm) and the contract's: 50 rows unless said, 200 at most,
+The rules are those of Relay (https://relay.dev/graphql/connections.htm) and of contract §4: 50 rows unless said, 200 at most,
 nulls last, ties by id.
 """
 

@@ -1,6 +1,6 @@
 """Settings: read once from the environment or a `.env` file, checked, frozen, passed in. Nothing else reads the environment.
 
-Every name, default and meaning is the contract's (§7). What is wrong raises `SettingsError`: one line that names the setting.
+Names, defaults and meanings are those of contract §7. A wrong value raises `SettingsError`: one line that names the setting.
 """
 
 import ipaddress
@@ -20,7 +20,6 @@ from service.setting_values import (
     AppUrl,
     CookieDomain,
     DatabaseUrl,
-    EmailLoginConfiguration,
     FernetKeys,
     LowerCase,
     MailFrom,
@@ -30,6 +29,7 @@ from service.setting_values import (
     Rate,
     RateLimitUrl,
     SmtpUrl,
+    Switch,
     Token,
 )
 
@@ -71,7 +71,7 @@ class Settings(BaseModel):
     database_url: DatabaseUrl = ""
     encryption_keys: FernetKeys = ()
     public_url: Origin = DEFAULT_PUBLIC_URL
-    insecure_http: EmailLoginConfiguration = False
+    insecure_http: Switch = False
     app_url: AppUrl | None = None
     allowed_origins: Origins = ()
     cookie_domain: CookieDomain | None = None
@@ -84,7 +84,8 @@ class Settings(BaseModel):
     failed_sign_ins: Rate = "60/minute"
     trusted_proxies: Networks = ()
     metrics_token: Token | None = None
-    introspection: EmailLoginConfiguration = True
+    introspection: Switch = True
+    guide: Switch = True
     log_format: Annotated[LogFormat, LowerCase] | None = None
 
     @model_validator(mode="before")

@@ -41,6 +41,7 @@ def test_every_default_is_the_contract_s() -> None:
         trusted_proxies=(),
         metrics_token=None,
         introspection=True,
+        guide=True,
         log_format=None,
     )
     assert set(Settings.model_fields) == {
@@ -62,6 +63,7 @@ def test_every_default_is_the_contract_s() -> None:
         "trusted_proxies",
         "metrics_token",
         "introspection",
+        "guide",
         "log_format",
     }
 

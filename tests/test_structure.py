@@ -7,8 +7,8 @@ from service.audit.actions import Action
 from service.errors import SignInErrorCode, SignInRefused
 from tests.servers import ROOT
 
-# Snippets are shown to integrators, and never run here.
-MODULES = sorted(path for path in (ROOT / "service").rglob("*.py") if "snippets" not in path.parts)
+# Samples are shown to integrators. The service does not import them.
+MODULES = sorted(path for path in (ROOT / "service").rglob("*.py") if "samples" not in path.parts)
 WRITTEN_BY_HAND = [path for path in MODULES if "migrations" not in path.parts]
 READS_THE_ENVIRONMENT = {
     "service/settings.py",  # the one reader

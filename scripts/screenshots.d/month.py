@@ -26,6 +26,7 @@ from service.instance import Instance, open_instance
 from service.sessions.lifecycle import Client, Opening, open_session
 from service.sessions.models import SignInMethod, TokenTransport
 from service.settings import Settings
+from service.web.guide.chapters import CHAPTERS
 
 DAYS = 30
 SEATS = 40
@@ -82,7 +83,10 @@ class Month:
 
     def pages_of_strangers(self) -> dict[str, str]:
         """Anybody's, by name; the last two sign somebody in, or do not."""
+        chapters = {f"guide-{name}": f"/guide/{name}" for name in CHAPTERS}
         return {
+            "guide": "/guide",
+            **chapters,
             "login": "/login",
             "admin-login": "/admin/login",
             "signed-out": "/",

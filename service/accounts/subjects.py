@@ -1,4 +1,4 @@
-"""Whom a genuine code speaks of: the three payloads of the contract (§1), verified and normalised."""
+"""The user that a verified code names: the three payloads of contract §1, checked and normalised."""
 
 from dataclasses import dataclass
 

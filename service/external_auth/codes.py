@@ -3,7 +3,7 @@
 A code is a compact JWS (RFC 7515, read by `jws.py`) whose payload is a JWT claims set (RFC 7519, read by `claims.py`),
 signed with HS256 and nothing else: the algorithm is this service's choice, never the code's (RFC 8725 §3.1).
 
-`CHECKS` is the one list of what is asked of a code, in the contract's order (§1). `verify` stops at the first that
+`CHECKS` is the one list of what is asked of a code, in the order of contract §1. `verify` stops at the first that
 fails; an inspection goes through the same list and on past failures, so the two cannot disagree.
 """
 

@@ -1,4 +1,4 @@
-"""The exchange: a code becomes a session. The use case, told as the contract tells it, and its only transaction."""
+"""The exchange: a code becomes a session. The use case of contract §1, and its only transaction."""
 
 import hashlib
 from dataclasses import dataclass, replace

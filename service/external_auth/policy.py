@@ -1,4 +1,4 @@
-"""What an administrator asks of codes beyond the contract's minimum."""
+"""What an administrator requires of codes beyond the rules of contract §1."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The scalars of the contract: `DateTime` and `JSON`. Hand `SCALAR_MAP` to `StrawberryConfig(scalar_map=…)`."""
+"""The scalars of the schema: `DateTime` and `JSON`. Hand `SCALAR_MAP` to `StrawberryConfig(scalar_map=…)`."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Whom a code means and when it is good, as the contract's table says it (§1)."""
+"""Whom a code means and when it is good, as the table of contract §1 says it."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""Each hostile code is refused with the very code that the contract names, and nothing ever raises anything else."""
+"""Each hostile code is refused with the error code of contract §1, and nothing ever raises anything else."""
 
 import time
 from collections import Counter

@@ -10,11 +10,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.servers import ROOT
+
 HERE = Path(__file__).parent
-SAMPLES = HERE / "samples"
+SAMPLES = ROOT / "service" / "guide" / "samples"
 PATIENCE = 600.0  # seconds; installing takes a while on a busy machine
 
-# What the samples in the README call this service.
+# The address of this service in the samples of the guide.
 ADDRESS = "https://auth.example.com"
 
 
@@ -27,7 +29,7 @@ class NodeDirectory:
         shutil.copy(HERE / "package.json", path)
 
     def add(self, *files: Path, address: str = ADDRESS) -> None:
-        """Copies files there. `address` stands in the place of the one in the README's samples."""
+        """Copies files there. `address` stands in the place of the one in the samples."""
         for file in files:
             (self.path / file.name).write_text(file.read_text().replace(ADDRESS, address))
 

@@ -1,4 +1,4 @@
-"""Access tokens at other services, with the README's samples: PyJWT's and jose's key sets, through a rotation."""
+"""Access tokens at other services, with the guide's samples: PyJWT's and jose's key sets, through a rotation."""
 
 import importlib.util
 import json
@@ -32,7 +32,7 @@ def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -
 
 
 class NodeService:
-    """The README's sample for Node.js, in a process that keeps its key set as a service does."""
+    """The guide's sample for Node.js, in a process that keeps its key set as a service does."""
 
     def __init__(self, directory: NodeDirectory, site: Site) -> None:
         directory.add(HERE / "verifying.mjs", SAMPLES / "who-is-it.mjs", address=site.server.url)
@@ -61,7 +61,7 @@ def on_node(site: Site, tmp_path: Path) -> Iterator[NodeService]:
 
 @pytest.fixture
 def in_python(site: Site, tmp_path: Path) -> ModuleType:
-    """The README's sample for Python, with a key set that nobody else has filled."""
+    """The guide's sample for Python, with a key set that nobody else has filled."""
     path = tmp_path / "who_is_it.py"
     path.write_text((SAMPLES / path.name).read_text().replace(ADDRESS, site.server.url))
     spec = importlib.util.spec_from_file_location("who_is_it", path)

@@ -1,4 +1,4 @@
-"""GraphQL tools over `schema.graphql` with the README's operations: Code Generator and urql on Node.js, gql in Python."""
+"""GraphQL tools over `schema.graphql` with the guide's operations: Code Generator and urql on Node.js, gql in Python."""
 
 import importlib.util
 import json
@@ -77,7 +77,7 @@ def test_urql_signs_in_and_out(project: NodeDirectory, site: Site) -> None:
 
 @pytest.fixture
 def sign_in_py(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The README's sample for Python, in a directory as it expects it."""
+    """The guide's sample for Python, in a directory as it expects it."""
     monkeypatch.chdir(tmp_path)
     for file in (SCHEMA, SAMPLES / "operations.graphql"):
         shutil.copy(file, tmp_path)

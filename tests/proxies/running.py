@@ -1,4 +1,4 @@
-"""Real proxies with the configurations that the README shows, and an application behind them."""
+"""Real proxies with the configurations that the guide shows, and an application behind them."""
 
 import json
 import os
@@ -19,9 +19,10 @@ from typing import Any, Self
 import httpx2
 
 from tests.certificates import Certificate
+from tests.libraries.node import SAMPLES
 from tests.servers import free_port
 
-CONFIGURATIONS = Path(__file__).parent
+PLACES = (SAMPLES, Path(__file__).parent)
 START_DEADLINE = 30.0  # seconds
 
 
@@ -102,7 +103,7 @@ class _NamesHost(httpx2.HTTPTransport):
 
 
 def configuration(name: str, port: int, doorcode: int, application: int, directory: Path) -> str:
-    """The README's configuration, with this test's ports and files."""
+    """The guide's configuration, with this test's ports and files."""
     replacements = {
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "127.0.0.1:8000": f"127.0.0.1:{doorcode}",
@@ -110,9 +111,9 @@ def configuration(name: str, port: int, doorcode: int, application: int, directo
         "/etc/ssl/example.com": str(directory / "example.com"),
         "/var/log/nginx": str(directory),
     }
-    text = (CONFIGURATIONS / name).read_text()
-    for readme, here in replacements.items():
-        text = text.replace(readme, here)
+    text = next(place / name for place in PLACES if (place / name).exists()).read_text()
+    for sample, here in replacements.items():
+        text = text.replace(sample, here)
     return text
 
 

@@ -1,4 +1,4 @@
-"""nginx and Caddy with the README's configurations: who is let through, and what the application is told."""
+"""nginx and Caddy with the guide's configurations: who is let through, and what the application is told."""
 
 import itertools
 from collections.abc import Iterator

@@ -1,14 +1,18 @@
-"""The README as data: its fenced blocks, its programs, its tables, and the GraphQL operations in it."""
+"""The README and the chapters of the guide as data: their fenced blocks, programs, tables and GraphQL operations."""
 
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Self
 
+from service.settings import Settings
+from service.web.guide.chapters import CHAPTERS, INDEX, with_samples
 from tests.servers import ROOT
 
-README = ROOT / "README.md"
+README = "README.md"
+GUIDE = ROOT / "service" / "guide"
 ADDRESS = "127.0.0.1:8000"
 NOT_RUN = "not run: "
 
@@ -25,10 +29,14 @@ _FIRST_LINE_OF_PROGRAM = re.compile(r"(?:<\?php )?(?://|#) (?P<name>[\w-]+\.\w+)
 class Block:
     """A fenced block. `remark` is the comment on the line before it, which no reader sees."""
 
+    document: str
     language: str
     text: str
     remark: str
     line: int
+
+    def __str__(self) -> str:
+        return f"{self.document}, line {self.line}"
 
     @property
     def is_run(self) -> bool:
@@ -54,21 +62,33 @@ class Program:
         return cls(first_line["name"], first_line["command"], block.text) if first_line else None
 
 
-def blocks() -> list[Block]:
-    """Every fenced block, in order."""
-    text = README.read_text()
+def _documents() -> dict[str, str]:
+    """The chapters have their samples included, and the address of a service that runs with the default settings."""
+    chapters = {
+        f"{name}.md": with_samples((GUIDE / f"{name}.md").read_text(), Settings()) for name in (INDEX, *CHAPTERS)
+    }
+    return {README: (ROOT / README).read_text(), **chapters}
+
+
+DOCUMENTS = _documents()
+
+
+def blocks(document: str | None = None) -> list[Block]:
+    """Every fenced block, in order; of one document, or of all."""
     return [
-        Block(found["language"], found["text"], found["remark"] or "", text.count("\n", 0, found.start("text")))
+        Block(name, found["language"], found["text"], found["remark"] or "", text.count("\n", 0, found.start("text")))
+        for name, text in DOCUMENTS.items()
+        if document in (None, name)
         for found in _FENCE.finditer(text)
     ]
 
 
-def shell() -> list[tuple[Block, str | None]]:
-    """What a reader runs, in order, each block with what the README says that it prints."""
-    everything = blocks()
+def shell(document: str) -> list[tuple[Block, str | None]]:
+    """What a reader of one document runs, in order, each block with what the document says that it prints."""
+    everything = blocks(document)
     return [
         (block, after.text if after is not None and after.remark == "prints" else None)
-        for block, after in zip(everything, [*everything[1:], None], strict=True)
+        for block, after in zip_longest(everything, everything[1:])
         if block.is_run
     ]
 
@@ -79,11 +99,18 @@ def programs() -> dict[str, Program]:
 
 
 def table(heading: str, first_column: str) -> list[list[str]]:
-    """The rows of the table with this first column in the section with this heading, without backquotes."""
-    section = re.split(r"^#+ ", README.read_text().split(f"# {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
-    lines = section.replace("`", "").split("\n")
-    start = next(number for number, line in enumerate(lines) if line.startswith(f"| {first_column} |"))
-    return list(_rows(lines[start + 2 :]))
+    """The rows of the one table with this first column in a section with this heading, without backquotes."""
+    [rows] = _tables(heading, first_column)
+    return rows
+
+
+def _tables(heading: str, first_column: str) -> Iterator[list[list[str]]]:
+    for text in DOCUMENTS.values():
+        for after in re.split(rf"^#+ {re.escape(heading)}\n", text, flags=re.MULTILINE)[1:]:
+            lines = re.split(r"^#+ ", after, maxsplit=1, flags=re.MULTILINE)[0].replace("`", "").split("\n")
+            for number, line in enumerate(lines):
+                if line.startswith(f"| {first_column} |"):
+                    yield list(_rows(lines[number + 2 :]))
 
 
 def _rows(lines: list[str]) -> Iterator[list[str]]:
@@ -93,9 +120,9 @@ def _rows(lines: list[str]) -> Iterator[list[str]]:
         yield [cell.strip() for cell in line.strip("|").split(" | ")]
 
 
-def operations() -> list[tuple[int, str]]:
-    """Every GraphQL document, in whatever language it stands, with the line of its block."""
-    return [(block.line, text) for block in blocks() for text in _documents_in(block)]
+def operations() -> list[tuple[Block, str]]:
+    """Every GraphQL document, whatever the language of its block, with that block."""
+    return [(block, text) for block in blocks() for text in _documents_in(block)]
 
 
 def _documents_in(block: Block) -> list[str]:

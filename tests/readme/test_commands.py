@@ -1,4 +1,7 @@
-"""Somebody follows the README: every shell block in it is run as it stands, in order, in one shell, in a fresh checkout."""
+"""A reader follows the README, or a chapter: every shell block is run as it is written, in order, in one shell, in a fresh checkout.
+
+A chapter assumes a server that runs, as the README starts it.
+"""
 
 import os
 import re
@@ -12,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.readme.conftest import PATIENCE
-from tests.readme.document import ADDRESS, Block, shell
+from tests.readme.document import ADDRESS, DOCUMENTS, README, Block, shell
 from tests.servers import ROOT, free_port
 
 POSTGRES = "postgres://doorcode:secret@127.0.0.1:5432/doorcode"
@@ -58,10 +61,11 @@ def checkout(tmp_path: Path) -> Path:
     return path
 
 
-def test_every_command_works_as_it_stands(checkout: Path, empty_postgres_url: str) -> None:
+@pytest.mark.parametrize("document", [document for document in DOCUMENTS if shell(document)])
+def test_every_command_works_as_it_is_written(document: str, checkout: Path, empty_postgres_url: str) -> None:
     port = free_port()
-    blocks = shell()
-    script = [PRELUDE]
+    blocks = shell(document)
+    script = [PRELUDE] if document == README else [PRELUDE, "serve"]
     for number, (block, _) in enumerate(blocks):
         text = block.text.replace(ADDRESS, f"127.0.0.1:{port}").replace(POSTGRES, empty_postgres_url)
         text = re.sub(r"^(\w+=\S+ )*\./scripts/serve\b", r"\1serve", text, flags=re.MULTILINE)
@@ -98,7 +102,7 @@ def check(checkout: Path, number: int, block: Block, expected: str | None) -> No
         return path.read_text() if path.exists() else ""
 
     output, errors = said(f"{number}.out"), said(f"{number}.err")
-    where = f"the block in line {block.line}:\n{block.text}\nprinted:\n{output}\nand said:\n{errors}"
+    where = f"the block in {block}:\n{block.text}\nprinted:\n{output}\nand said:\n{errors}"
     assert (checkout / f"{number}.done").exists(), f"{where}\nthe server said:\n{said('server.err')}"
     assert "Traceback" not in errors, where
     assert '"errors":' not in output, where

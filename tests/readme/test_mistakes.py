@@ -1,4 +1,4 @@
-"""The README's table of usual mistakes: each is made here, and is refused as the table says, with its cause named."""
+"""The guide's table of usual mistakes: each is made here, and is refused as the table says, with its cause named."""
 
 import base64
 import time

@@ -1,4 +1,4 @@
-"""The README's sign-in function does, on every error code, what the README's tables say; and it works against a real server."""
+"""The guide's sign-in function does, on every error code, what the guide's tables say; and it works against a real server."""
 
 import json
 import time
@@ -63,7 +63,7 @@ await import("./page.mjs");
 
 @pytest.fixture(scope="module")
 def modules(node: NodeDirectory, doorcode: Doorcode) -> NodeDirectory:
-    """Node.js with the README's two modules in it, for the server under test."""
+    """Node.js with the guide's two modules in it, for the server under test."""
     for name in ("sign-in.mjs", "page.mjs"):
         text = programs()[name].text
         (node.path / name).write_text(text.replace(ADDRESS, doorcode.url.removeprefix("http://")))
@@ -96,15 +96,15 @@ def test_it_knows_every_code_with_the_remedy_of_the_table(modules: NodeDirectory
 
 
 def test_every_refusal_leads_to_what_the_table_says(modules: NodeDirectory) -> None:
-    by_themselves = {row[0] for row in table("What to do on every error code", "Do") if row[2] == "once, by itself"}
+    automatic = {row[0] for row in table("What to do on every error code", "Do") if row[2] == "once, automatically"}
     outcomes = outcomes_of(modules, *[[refusal(code)] for code in REMEDIES])
 
-    assert by_themselves == {"fresh"}
+    assert automatic == {"fresh"}
     assert dict(zip(REMEDIES, outcomes, strict=True)) == {
         code: {
             "screen": screen(BUTTONS[remedy], 7 if remedy == "wait" else 0),
-            "asked": 2 if remedy in by_themselves else 1,
-            "sent": 2 if remedy in by_themselves else 1,
+            "asked": 2 if remedy in automatic else 1,
+            "sent": 2 if remedy in automatic else 1,
         }
         for code, remedy in REMEDIES.items()
     }
@@ -146,7 +146,7 @@ def sign_in(modules: NodeDirectory, *codes: str, token: str = "") -> Any:
     return json.loads(modules.run("with-codes.mjs", WITH_CODES, json.dumps(codes), token))
 
 
-def test_page_of_the_readme_greets_whoever_is_signed_in(modules: NodeDirectory, doorcode: Doorcode) -> None:
+def test_page_of_the_guide_greets_whoever_is_signed_in(modules: NodeDirectory, doorcode: Doorcode) -> None:
     code = code_of(doorcode, "page-1", "page@example.com")
 
     assert modules.run("with-backend.mjs", WITH_BACKEND, code) == "Hello, page@example.com"

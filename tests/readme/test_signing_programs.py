@@ -1,4 +1,4 @@
-"""Every program in the README that signs a code is run as it stands, and its code is let in under the strictest policy."""
+"""Every program in the guide that signs a code is run as it stands, and its code is let in under the strictest policy."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ ADA = {"id": "crm-42", "email": "ada@example.com", "metadata": {"name": "Ada"}}
 
 
 def words_of(program: Program) -> list[str]:
-    """How to run it, once what the README says to install is installed."""
+    """How to run it, once what the guide says to install is installed."""
     assert program.command
     return program.command.rpartition("&& ")[2].split()
 
@@ -45,7 +45,7 @@ def _strictest_policy(doorcode: Doorcode) -> Iterator[None]:
     doorcode.set_policy(requireExpiry=False, maxLifetimeSeconds=None, singleUse=False)
 
 
-def test_there_is_one_in_every_language_that_the_readme_promises() -> None:
+def test_there_is_one_in_every_language_that_the_guide_promises() -> None:
     assert [program.name for program in SIGNING] == [
         "sign-jsonwebtoken.mjs",
         "sign-jose.mjs",

@@ -1,7 +1,7 @@
-"""The README's tables, operations and links say what the service has, and all of it."""
+"""The tables, operations and links of the README and the guide say what the service has, and all of it."""
 
 import re
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +15,11 @@ from service.external_auth.policy import Policy
 from service.graphql.server import limits, requests
 from service.paging import DEFAULT_PAGE, MAX_PAGE_SIZE
 from service.settings import PREFIX, Settings
-from tests.readme.document import NOT_RUN, README, blocks, operations, table
+from service.web.guide.markdown import anchor_of
+from tests.readme.document import DOCUMENTS, GUIDE, NOT_RUN, README, Block, blocks, operations, table
 from tests.servers import ROOT
 
-# Where a default is worked out, the README says how.
+# If a default is worked out, the tables say how.
 WORKED_OUT = {
     "database_url": "sqlite://<data dir>/doorcode.sqlite3",
     "data_dir": "./data",
@@ -39,8 +40,9 @@ def written_default(name: str) -> str:
     return "none" if default in (None, ()) else str(default)
 
 
-def test_settings_table_is_the_settings() -> None:
-    rows = table("Settings", "Name")
+@pytest.mark.parametrize("heading", ["Settings", "7. Settings"])
+def test_settings_table_is_the_settings(heading: str) -> None:
+    rows = table(heading, "Name")
 
     assert {name: default for name, default, _ in rows} == {
         f"{PREFIX}{name.upper()}": written_default(name) for name in Settings.model_fields
@@ -83,12 +85,30 @@ def test_command_table_has_every_command() -> None:
     assert sorted(commands) == sorted(_commands_of(typer.main.get_command(app), "doorcode"))
 
 
-def _commands_of(command: Any, name: str) -> Iterator[str]:
+def test_contract_has_every_command_with_options_that_exist() -> None:
+    commands = _commands_of(typer.main.get_command(app), "doorcode")
+    written = {_name_of_command(usage): usage for usage, _ in table("6. Commands", "Command")}
+
+    assert sorted(written) == sorted(commands)
+    for name, usage in written.items():
+        options = {option for parameter in commands[name].params for option in parameter.opts}
+        assert set(re.findall(r"--[\w-]+", usage)) <= options, usage
+
+
+def _name_of_command(usage: str) -> str:
+    """The words before the first argument, option or remark."""
+    found = re.match(r"[a-z -]+\b(?= |$)", usage)
+    assert found, usage
+    return found[0].strip()
+
+
+def _commands_of(command: Any, name: str) -> dict[str, Any]:
     if not hasattr(command, "commands"):
-        yield name
-        return
+        return {name: command}
+    found: dict[str, Any] = {}
     for inner, subcommand in command.commands.items():
-        yield from _commands_of(subcommand, f"{name} {inner}")
+        found |= _commands_of(subcommand, f"{name} {inner}")
+    return found
 
 
 def test_script_table_has_every_script_that_a_developer_runs() -> None:
@@ -113,38 +133,59 @@ def test_limits_table_has_the_limits() -> None:
         f"{limits.MAX_TOKENS:,}",
         f"{limits.MAX_ALIASES}",
         f"{limits.MAX_NODES:,}",
-        f"{MAX_PAGE_SIZE} nodes; {DEFAULT_PAGE} unless you say",
+        f"{MAX_PAGE_SIZE} nodes; {DEFAULT_PAGE} by default",
     ]
 
 
-@pytest.mark.parametrize(("line", "document"), operations())
-def test_operation_is_valid(line: int, document: str) -> None:
+@pytest.mark.parametrize(("block", "document"), operations(), ids=str)
+def test_operation_is_valid(block: Block, document: str) -> None:
     schema = build_schema((ROOT / "schema.graphql").read_text())
 
-    assert validate(schema, parse(document)) == [], f"the block in line {line}"
+    assert validate(schema, parse(document)) == [], str(block)
 
 
-def test_operations_are_found_wherever_they_stand() -> None:
-    languages = {block.line: block.language for block in blocks()}
-
-    assert {languages[line] for line, _ in operations()} >= {"bash", "graphql", "js"}
+def test_operations_are_found_in_every_language() -> None:
+    assert {block.language for block, _ in operations()} >= {"bash", "graphql", "js"}
 
 
-def test_every_link_leads_somewhere() -> None:
-    text = README.read_text()
-    anchors = {_anchor_of(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
-    links = re.findall(r"\]\(([^)\s]+)\)", text)
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_to_a_file_and_a_heading_that_exist(document: str) -> None:
+    here = (ROOT if document == README else GUIDE) / document
+    links = [link for link in _links_of(here) if not link.startswith("https://")]
 
-    assert [link for link in links if link.startswith("#") and link not in anchors] == []
-    assert [link for link in links if not link.startswith(("#", "https://")) and not (ROOT / link).exists()] == []
+    for link in links:
+        name, _, anchor = link.partition("#")
+        target = here.parent / name if name else here
+        assert target.exists(), link
+        assert not anchor or anchor in _anchors_of(target), link
 
 
-def _anchor_of(heading: str) -> str:
-    return "#" + re.sub(r"[^\w -]", "", heading).replace(" ", "-").lower()
+def _links_of(path: Path) -> list[str]:
+    return re.findall(r"\]\(([^)\s]+)\)", path.read_text())
+
+
+def _anchors_of(path: Path) -> set[str]:
+    outside_of_code = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return {anchor_of(heading) for heading in re.findall(r"^#+ (.+)$", outside_of_code, re.MULTILINE)}
+
+
+def test_links_of_chapters_lead_to_chapters_so_that_they_work_when_served() -> None:
+    for name in DOCUMENTS:
+        if name != README:
+            links = [link for link in _links_of(GUIDE / name) if not link.startswith(("https://", "#", "samples/"))]
+            assert [link for link in links if link.partition("#")[0] not in DOCUMENTS] == []
+
+
+def test_no_heading_stands_twice_in_a_document() -> None:
+    for name, text in DOCUMENTS.items():
+        headings = re.findall(
+            r"^##+ (.+)$", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+        )
+        assert len(headings) == len(set(headings)), name
 
 
 def test_every_shell_block_is_run_or_says_why_not() -> None:
     remarks = [block.remark for block in blocks() if block.language == "bash" and not block.is_run]
 
     assert all(len(remark) > len(NOT_RUN) + 10 for remark in remarks)
-    assert not [block.line for block in blocks() if block.language in {"sh", "shell", "console", "zsh"}]
+    assert not [str(block) for block in blocks() if block.language in {"sh", "shell", "console", "zsh"}]

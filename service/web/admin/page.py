@@ -110,6 +110,7 @@ class AdminPage:
             checks_origin=True,
             scripts=True,
             admin=self.admin,
+            has_guide=self.settings.guide,
             path=self.request.url.path,
             problem=problem,
             done=self.asked("done"),

@@ -1,15 +1,14 @@
 """What to copy: a program that signs a code in each language, and the ways to hand the code over, with this service's address."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from starlette.responses import Response
 
 from service.web.admin.page import AdminPage
+from service.web.guide.chapters import read_sample
 
 SNIPPETS = "/admin/authentication/snippets"
 
-_DIRECTORY = Path(__file__).parent / "snippets"
 _LANGUAGES = {
     "Node.js, jsonwebtoken": "sign-jsonwebtoken.mjs",
     "Node.js, jose": "sign-jose.mjs",
@@ -24,13 +23,13 @@ _LANGUAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """A piece of text to copy. The README shows the same programs, and its tests run them."""
+    """A text to copy. The guide shows the same programs, and tests run them."""
 
     title: str
     text: str
 
 
-_PROGRAMS = [Snippet(title, (_DIRECTORY / name).read_text().rstrip()) for title, name in _LANGUAGES.items()]
+_PROGRAMS = [Snippet(title, read_sample(name).rstrip()) for title, name in _LANGUAGES.items()]
 
 
 async def show_snippets(admin_page: AdminPage) -> Response:

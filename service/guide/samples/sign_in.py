@@ -11,7 +11,7 @@ OPERATIONS = Path("operations.graphql").read_text()
 
 
 async def run(name: str, token: str | None = None, **variables: object) -> Any:
-    """The data of an operation; with a session's token, on behalf of whoever it belongs to."""
+    """Returns the data of an operation. With a session token, the caller is the user of that session."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     transport = AIOHTTPTransport(f"{DOORCODE}/graphql", headers=headers)
     request = GraphQLRequest(OPERATIONS, operation_name=name, variable_values=variables)
@@ -20,7 +20,7 @@ async def run(name: str, token: str | None = None, **variables: object) -> Any:
 
 
 async def sign_in(code: str) -> Any:
-    """The grant: token, session, user."""
+    """Returns the grant: token, session, user. Raises PermissionError if the sign-in is refused."""
     answer = (await run("SignIn", code=code))["exchangeExternalAuthCode"]
     if answer["__typename"] == "SignInError":
         raise PermissionError(f"{answer['message']} ({answer['reference']})")

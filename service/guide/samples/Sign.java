@@ -28,7 +28,7 @@ public class Sign {
         return Base64.getUrlEncoder().withoutPadding().encodeToString(bytes);
     }
 
-    // Java brings no JSON writer; in a real backend use the one you have.
+    // Java has no JSON writer. In your backend, use the JSON library that you have.
     static String json(Map<String, String> object) {
         return object.entrySet().stream()
             .map(entry -> json(entry.getKey()) + ":" + json(entry.getValue()))

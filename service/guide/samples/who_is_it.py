@@ -8,7 +8,7 @@ KEYS = jwt.PyJWKClient(f"{DOORCODE}/.well-known/jwks.json")
 
 
 def who_is(access_token: str) -> dict[str, Any]:
-    """The claims of an access token; raises jwt.PyJWTError where it is not good."""
+    """Returns the claims of an access token. Raises jwt.PyJWTError if it is not valid."""
     return jwt.decode(
         access_token,
         KEYS.get_signing_key_from_jwt(access_token),

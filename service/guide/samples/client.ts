@@ -12,7 +12,7 @@ export const client = new Client({
   fetchOptions: (): RequestInit => ({ headers: token ? { Authorization: `Bearer ${token}` } : {} }),
 });
 
-/** Signs in, or throws the message for the person. */
+/** Signs in, or throws the message for the user. */
 export async function signIn(code: string) {
   const { data, error } = await client.mutation(SignInDocument, { code });
   if (!data) throw error;

@@ -1,0 +1,52 @@
+"""Each page of the panel links to the section of the guide that describes it; the sign-in pages do not link to the guide."""
+
+import re
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from anyio.from_thread import BlockingPortal
+
+from tests.admin.panel import PAGES, Panel
+from tests.serving import served
+from tests.web.site import Site
+
+LINK = re.compile(r'href="/guide/([^"]+)"')
+SHOWN = [path for path in PAGES if path not in ("/admin/users.csv", "/admin/authentication/secret")]
+
+
+@pytest.mark.parametrize("path", SHOWN)
+def test_page_links_to_a_section_that_exists(panel: Panel, path: str) -> None:
+    [admin_id] = re.findall(r"/admin/users/user\?id=([\w-]+)", panel.get("/admin/users", search="boss@").text)[:1]
+
+    [link] = LINK.findall(panel.get(path, id=admin_id).text)
+
+    chapter, _, anchor = link.partition("#")
+    assert anchor
+    assert f'id="{anchor}"' in panel.get(f"/guide/{chapter}").text
+
+
+def test_page_that_shows_a_secret_links_too(panel: Panel) -> None:
+    _, of_secret = panel.secret_made("/admin/authentication", action="rotate", gracePeriodSeconds="0")
+    _, of_key = panel.secret_made("/admin/api-keys", action="create", name="guide", scope="READ")
+
+    assert LINK.findall(panel.http.get(of_secret).text) == ["admin#rotate-the-secret-without-downtime"]
+    assert LINK.findall(panel.http.get(of_key).text) == ["admin#api-keys"]
+
+
+@pytest.mark.parametrize("path", ["/admin/login", "/login", "/"])
+def test_sign_in_page_does_not_link(site: Site, path: str) -> None:
+    assert "/guide" not in httpx2.get(f"{site.server.url}{path}").text
+
+
+@pytest.fixture(scope="module")
+def site_without_guide(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with served(tmp_path_factory.mktemp("site"), background, DOORCODE_GUIDE="off") as site:
+        yield site
+
+
+def test_panel_does_not_link_if_the_guide_is_off(site_without_guide: Site) -> None:
+    panel = Panel.signed_in(site_without_guide)
+
+    for path in SHOWN:
+        assert "/guide" not in panel.get(path).text
