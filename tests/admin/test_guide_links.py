@@ -46,7 +46,6 @@ def site_without_guide(background: BlockingPortal, tmp_path_factory: pytest.Temp
 
 
 def test_panel_does_not_link_if_the_guide_is_off(site_without_guide: Site) -> None:
-    panel = Panel.signed_in(site_without_guide)
-
-    for path in SHOWN:
-        assert "/guide" not in panel.get(path).text
+    with Panel.signed_in(site_without_guide).http as browser:
+        for path in SHOWN:
+            assert "/guide" not in browser.get(path).text
