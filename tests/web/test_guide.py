@@ -6,7 +6,8 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from service.web.guide.chapters import CHAPTERS, INDEX
+from service.settings import Settings
+from service.web.guide.chapters import CHAPTERS, INDEX, read_chapter
 from tests.web.conftest import APP, PUBLIC
 from tests.web.site import Site
 
@@ -75,6 +76,14 @@ def test_application_has_its_own_address_in_the_samples(app_site: Site) -> None:
     assert "server_name app.example.test;" in text
 
 
+def test_address_that_contains_an_example_is_filled_in_once() -> None:
+    settings = Settings(public_url="https://my-auth.example.com", app_url="https://my-app.example.com/")
+    text = read_chapter("web-page", settings).markdown
+
+    assert 'src="https://my-auth.example.com/widget.js"' in text
+    assert "my-my-" not in text
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_every_link_of_a_page_leads_to_a_page_and_a_section(sqlite_site: Site, path: str) -> None:
     links = {link for link in re.findall(r'href="([^"]+)"', get(sqlite_site, path).text) if "://" not in link}
@@ -106,7 +115,7 @@ def test_diagram_is_readable_without_a_script(sqlite_site: Site) -> None:
 def test_list_for_models_links_to_every_chapter_with_a_summary(secure_site: Site) -> None:
     lines = get(secure_site, "/llms.txt").text.split("\n")
 
-    assert lines[0] == "# Doorcode guide"
+    assert lines[0] == "# Doorcode"
     assert lines[2].startswith("> Doorcode is a self-hosted GraphQL identity service.")
     links = [re.fullmatch(r"- \[[^]]+\]\((\S+)\): .+\.", line) for line in lines if line.startswith("- ")]
     assert [link and link[1] for link in links] == [f"{PUBLIC}/guide/{name}.md" for name in CHAPTERS]

@@ -1,6 +1,7 @@
 """The chapters as Markdown: samples included, and example addresses replaced by those of this instance."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -68,43 +69,45 @@ def read_chapter(name: str, settings: Settings) -> Chapter:
 
     `name` is one of `CHAPTERS` or `INDEX`. Comments, which are notes for the tests, are removed.
     """
-    source = with_samples((_DIRECTORY / f"{name}.md").read_text(encoding="utf-8"), settings)
-    return Chapter(name, _COMMENT.sub("", source))
+    source = (_DIRECTORY / f"{name}.md").read_text(encoding="utf-8")
+    return Chapter(name, with_samples(_COMMENT.sub("", source), settings))
 
 
 def with_samples(source: str, settings: Settings) -> str:
     """Returns the source of a chapter with its samples included and addresses filled in; comments stay."""
+    addresses = _addresses(settings)
     # In a proxy's configuration 127.0.0.1:8000 is where the proxy finds Doorcode, so samples keep it.
-    text = _fill(source.replace(_LOCAL_URL, settings.public_url), settings)
-    return _INCLUDE.sub(lambda found: _fenced(found[1], settings), text)
+    text = _fill(source, {**addresses, _LOCAL_URL: settings.public_url})
+    return _INCLUDE.sub(lambda found: _fenced(found[1], addresses), text)
 
 
-def _fenced(name: str, settings: Settings) -> str:
-    return f"```{_LANGUAGES[Path(name).suffix]}\n{_fill(read_sample(name), settings)}```"
+def _fenced(name: str, addresses: Mapping[str, str]) -> str:
+    return f"```{_LANGUAGES[Path(name).suffix]}\n{_fill(read_sample(name), addresses)}```"
 
 
-def _fill(text: str, settings: Settings) -> str:
-    """Replaces the example addresses. Without an application URL or a cookie domain, their examples stay."""
-    for example, own in _replacements(settings):
-        text = text.replace(example, own)
-    return text
+def _fill(text: str, addresses: Mapping[str, str]) -> str:
+    """Replaces all examples in one pass: an address of this instance may itself contain an example."""
+    return re.sub("|".join(map(re.escape, addresses)), lambda found: addresses[found[0]], text)
 
 
-def _replacements(settings: Settings) -> list[tuple[str, str]]:
-    """The order matters: whole URLs come before the host names that they contain."""
+def _addresses(settings: Settings) -> dict[str, str]:
+    """Returns this instance's address for each example. If a setting is not set, its examples stay.
+
+    The order matters: of two examples that begin at the same place, the first is replaced.
+    """
     host = urlsplit(settings.public_url).hostname or ""
-    replacements = [
-        ("https://auth.example.com", settings.public_url),
-        ("https://chat.example.com", settings.public_url),  # where one host serves the application too
-        ("auth.example.com", host),
-        ("chat.example.com", host),
-    ]
+    addresses = {
+        "https://auth.example.com": settings.public_url,
+        "https://chat.example.com": settings.public_url,  # where one host serves the application too
+        "auth.example.com": host,
+        "chat.example.com": host,
+    }
     if settings.app_url:
-        replacements += [
-            ("APP_URL=https://app.example.com/", f"APP_URL={settings.app_url}"),
-            ("https://app.example.com", origin_of(settings.app_url)),
-            ("app.example.com", urlsplit(settings.app_url).hostname or ""),
-        ]
+        addresses |= {
+            "APP_URL=https://app.example.com/": f"APP_URL={settings.app_url}",
+            "https://app.example.com": origin_of(settings.app_url),
+            "app.example.com": urlsplit(settings.app_url).hostname or "",
+        }
     if settings.cookie_domain:
-        replacements.append(("COOKIE_DOMAIN=example.com", f"COOKIE_DOMAIN={settings.cookie_domain}"))
-    return replacements
+        addresses["COOKIE_DOMAIN=example.com"] = f"COOKIE_DOMAIN={settings.cookie_domain}"
+    return addresses

@@ -74,7 +74,7 @@ class _Guide:
         """The format of https://llmstxt.org: title, summary, links to Markdown."""
         index = self._chapter(INDEX)
         lines = [self._line_of(self._chapter(name)) for name in CHAPTERS]
-        text = f"# {index.title}\n\n> {index.summary}\n\n## Chapters\n\n{''.join(lines)}"
+        text = f"# Doorcode\n\n> {index.summary}\n\n## Chapters\n\n{''.join(lines)}"
         return Document(text.encode(), "text/plain", _TEXT)
 
     def _line_of(self, chapter: Chapter) -> str:
