@@ -40,7 +40,7 @@ class Frontend:
         return self.origin + path
 
     def show_widget(self, service: str, code: str | None, *, before: str = "", path: str = "/") -> str:
-        """Puts a page there that embeds the widget as the README says, with this code; its address."""
+        """Puts a page there that embeds the widget as the guide says, with this code; its address."""
         attribute = "" if code is None else f' data-external-auth-code="{html.escape(code)}"'
         return self.show(f'{_RECORDER}{before}<script defer{attribute} src="{service}/widget.js"></script>', path)
 

@@ -201,7 +201,7 @@ def test_second_script_of_a_page_hands_its_code_to_the_first(page: Page, shop: F
 
 
 def test_strict_content_security_policy_needs_the_origin_twice(page: Page, shop: Frontend, site: Site) -> None:
-    """As the README says: the script, and what it asks."""
+    """As the guide says: the script, and what it asks."""
     here = site.server.url
     policy = f"default-src 'none'; script-src {here}; connect-src {here}"
     code = site.code_for(new_user_id())

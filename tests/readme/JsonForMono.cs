@@ -1,4 +1,4 @@
-// Mono has no System.Text.Json: this is the one call of it that the README's program makes, by the JSON writer that Mono has.
+// Mono has no System.Text.Json: this is the one call of it that the guide's program makes, by the JSON writer that Mono has.
 namespace System.Text.Json
 {
     public static class JsonSerializer
