@@ -89,12 +89,15 @@ class MailServer:
             return self._data_answers.pop(0)
         assert isinstance(envelope.content, bytes)
         self._busy += 1
-        await asyncio.sleep(self._patience)
-        with self._changed:
-            self._busy -= 1
-            self.recipients.append(list(envelope.rcpt_tos))
-            self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
-            self._changed.notify_all()
+        try:
+            await asyncio.sleep(self._patience)  # aiosmtpd cancels it if the client goes away
+            with self._changed:
+                self.recipients.append(list(envelope.rcpt_tos))
+                self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
+        finally:
+            with self._changed:
+                self._busy -= 1
+                self._changed.notify_all()
         return "250 OK"
 
     def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _how: str, data: Any) -> AuthResult:

@@ -150,10 +150,19 @@ async def test_connection_that_is_lost_in_a_transaction_is_given_back(postgres_u
     settings = load_settings({"DOORCODE_DATABASE_URL": postgres_url, "DOORCODE_DATA_DIR": str(tmp_path / "data")})
 
     async def lose_connection() -> None:
-        async with asyncio.timeout(PLENTY), transaction():
-            await write(BUMP)
-            await _kill_others(postgres_url)
-            await write(BUMP)
+        lost = asyncio.Event()
+        async with asyncio.timeout(PLENTY):
+            try:
+                async with transaction():
+                    connection: Any = get_connection(ALIAS)
+                    connection._connection.add_termination_listener(lambda _: lost.set())
+                    await write(BUMP)
+                    await _end_backend(postgres_url, connection._connection.get_server_pid())
+                    await write(BUMP)
+            finally:
+                # asyncpg learns of the loss when it reads the end of the stream, which may be after the query has failed.
+                # Until then the pool would hand the dead connection to the next transaction.
+                await lost.wait()
 
     async with open_instance(settings):
         for _ in range(POOL_SIZE + 1):
@@ -242,12 +251,10 @@ async def _idle_in_transaction() -> int:
     return int(found[0]["idle"])
 
 
-async def _kill_others(url: str) -> None:
-    connection = await asyncpg.connect(url)
+async def _end_backend(url: str, pid: int) -> None:
+    """Ends the server process of a connection. Returns when it has ended."""
+    other = await asyncpg.connect(url)
     try:
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND application_name = 'doorcode'"
-        )
+        assert await other.fetchval("SELECT pg_terminate_backend($1, $2)", pid, int(PLENTY * 1000))
     finally:
-        await connection.close()
+        await other.close()
