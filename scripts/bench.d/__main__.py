@@ -21,7 +21,7 @@ from typing import TypeAlias
 
 from check import shortcomings
 from databases import Databases, PostgresDatabases, SqliteDatabases
-from processes import Load, Server, free_port, load, load_client, write_requests
+from processes import Load, Server, free_port, load, write_requests
 from services import OPERATIONS, Doorcode, Operation, Service, Yardstick
 from workload import Workload
 
@@ -76,7 +76,6 @@ class Bench:
         self._workload = workload
         self._directory = directory
         self._seconds = seconds
-        self._client = load_client(directory)
         self._services: tuple[Service, ...] = (Yardstick(workload.secret), Doorcode())
         self._positions: dict[Path, int] = {}
 
@@ -129,7 +128,7 @@ class Bench:
     def _load(self, running: Running, operation: Operation, seconds: float) -> Load:
         requests = self._requests(running.service, operation)
         first = self._positions.get(requests, 0)
-        done = load(self._client, running.server, seconds, first, operation.expected, requests)
+        done = load(running.server, seconds, first, operation.expected, requests)
         self._positions[requests] = done.next
         return done
 

@@ -1,4 +1,7 @@
-"""What `load.c` is, for machines without a C compiler: same arguments, same line of JSON. See there."""
+"""The load client: keeps connections busy with ready-made requests, and prints as JSON how they were answered.
+
+It has a process and a core of its own. The figure that the benchmark compares is the server's CPU, not the client's.
+"""
 
 import asyncio
 import json

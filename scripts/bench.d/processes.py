@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import shutil
 import struct
 import subprocess
 import sys
@@ -100,17 +99,9 @@ class Load:
     first_error: str
 
 
-def load_client(directory: Path) -> list[str]:
-    """The command of the load client: in C where there is a compiler, which leaves more of the machine to the server."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        return [sys.executable, str(_HERE / "load_client.py")]
-    subprocess.run([compiler, "-O2", "-o", directory / "load", _HERE / "load.c"], check=True)
-    return [str(directory / "load")]
-
-
-def load(client: list[str], server: Server, seconds: float, first: int, expected: str, requests: Path) -> Load:
-    """Keep every connection busy for so long."""
+def load(server: Server, seconds: float, first: int, expected: str, requests: Path) -> Load:
+    """Keeps every connection busy for this many seconds, by the load client in a process of its own."""
+    client = [sys.executable, str(_HERE / "load_client.py")]
     arguments = (server.port, CONNECTIONS, seconds, first, expected, requests)
     with on_cores(OTHER_CORES):
         done = subprocess.run([*client, *map(str, arguments)], stdout=subprocess.PIPE, check=True)
@@ -124,4 +115,4 @@ def write_requests(requests: Iterable[bytes], path: Path) -> None:
             file.write(struct.pack("<I", len(request)) + request)
 
 
-__all__ = ["Load", "Server", "free_port", "load", "load_client", "write_requests"]
+__all__ = ["Load", "Server", "free_port", "load", "write_requests"]
