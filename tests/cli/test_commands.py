@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ COMMANDS = [
     ["seats"],
     ["signing-key", "rotate"],
 ]
+
+
+def test_version_is_that_of_the_package(doorcode: Command) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert doorcode("--version").stdout == f"{project['version']}\n"
 
 
 def enabled(doorcode: Command) -> str:
