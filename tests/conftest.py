@@ -12,6 +12,7 @@ import httpx2
 import hypothesis
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+from playwright.sync_api import Playwright
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 
 from service.app import create_app
@@ -20,7 +21,10 @@ from service.settings import Settings, load_settings
 from tests.clients import Api
 from tests.databases import PostgresDatabase, PostgresServer, create_postgres, drop_postgres, migrated
 from tests.driving import ADDRESS
+from tests.programs import Programs
 from tests.servers import Server
+
+pytest_plugins = ["tests.plugin"]
 
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -39,29 +43,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Tells an xdist worker where the server is."""
     node.workerinput["postgres"] = str(node.config.stash[_postgres_server].directory)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """In CI a test that is skipped has failed, unless it is marked as one that may be."""
-    report = yield
-    allowed = item.get_closest_marker("may_skip")
-    if not (allowed and allowed.kwargs.get("reason")):
-        _fail_if_skipped(report)
-    return report
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report() -> Generator[None, Any, Any]:
-    """The same for a whole file."""
-    report = yield
-    _fail_if_skipped(report)
-    return report
-
-
-def _fail_if_skipped(report: Any) -> None:
-    if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
-        report.outcome, report.longrepr = "failed", f"skipped, which CI does not allow: {report.longrepr[2]}"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -188,7 +169,7 @@ async def api(instance: Instance) -> AsyncIterator[Api]:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def server(tmp_path: Path, programs: Programs) -> Iterator[Callable[..., Server]]:
     """Starts real servers: `server(environ, *arguments)` returns one that is ready, and it has to end well in the end."""
     with ExitStack() as running:
 
@@ -202,7 +183,19 @@ def server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+def _chromium(programs: Programs) -> str:
+    programs.require("libatomic.so.1")
+    return programs.path("chromium")
+
+
+@pytest.fixture(scope="session")
+def playwright(_chromium: str, playwright: Playwright) -> Playwright:
+    """Playwright's driver, started only if this machine can run the browser tests."""
+    return playwright
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any], _chromium: str) -> dict[str, Any]:
     """Browser tests take the system's Chromium; its sandbox does not work for root."""
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    return {"executable_path": shutil.which("chromium"), "args": arguments, **browser_type_launch_args}
+    return {"executable_path": _chromium, "args": arguments, **browser_type_launch_args}

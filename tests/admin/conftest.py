@@ -8,11 +8,12 @@ from anyio.from_thread import BlockingPortal
 
 from tests.admin.panel import Panel
 from tests.databases import PostgresServer, create_postgres, drop_postgres, migrated
+from tests.programs import Programs
 from tests.web.site import Site
 
 
 @pytest.fixture(scope="session")
-def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Iterator[Site]:
     """On SQLite, JWT sign-in enabled."""
     directory = tmp_path_factory.mktemp("site")
     site = Site.open(directory, f"sqlite://{directory}/site.sqlite3", background, {})
@@ -22,7 +23,11 @@ def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def postgres_site(
-    postgres: PostgresServer, background: BlockingPortal, worker_id: str, tmp_path_factory: pytest.TempPathFactory
+    postgres: PostgresServer,
+    background: BlockingPortal,
+    worker_id: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    programs: Programs,
 ) -> Iterator[Site]:
     """The same on PostgreSQL."""
     directory, url = tmp_path_factory.mktemp("site"), postgres.url(f"admin_{worker_id}")

@@ -8,6 +8,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from tests.admin.panel import PAGES, Panel
+from tests.programs import Programs
 from tests.serving import served
 from tests.web.site import Site
 
@@ -40,7 +41,9 @@ def test_sign_in_page_does_not_link(site: Site, path: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def site_without_guide(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site_without_guide(
+    background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, programs: Programs
+) -> Iterator[Site]:
     with served(tmp_path_factory.mktemp("site"), background, DOORCODE_GUIDE="off") as site:
         yield site
 

@@ -17,6 +17,7 @@ from service.email_login.configuration import update_configuration
 from service.email_login.links import ADMIN_INVITATION_PATH, make_invitation_token
 from service.email_login.models import SignUpMode
 from tests.admin.panel import ADMIN, COOKIE, FROM_HERE, Panel, session_token
+from tests.programs import Programs
 from tests.servers import Server
 from tests.web.site import Site, new_user_id, parameters, set_cookies
 
@@ -146,7 +147,9 @@ def test_another_code_can_be_asked_for_without_typing_the_address_again(site: Si
         assert re.search(r'data-wait="(5\d|60)"', page.text)
 
 
-def test_panel_says_where_no_mail_is_sent(sqlite_url: str, tmp_path: Path, background: BlockingPortal) -> None:
+def test_panel_says_where_no_mail_is_sent(
+    sqlite_url: str, tmp_path: Path, background: BlockingPortal, programs: Programs
+) -> None:
     """As the start does: on a public URL that is not loopback, with no mail server."""
     elsewhere = {"DOORCODE_PUBLIC_URL": "https://id.example.com"}
     site = Site.open(tmp_path, sqlite_url, background, elsewhere)

@@ -9,6 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+pytestmark = pytest.mark.usefixtures("programs")
+
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_both_services_do_the_work(database: str) -> None:

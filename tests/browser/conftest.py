@@ -6,6 +6,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from tests.browser.frontend import Frontend
+from tests.programs import Programs
 from tests.serving import served
 from tests.web.site import Site
 
@@ -18,7 +19,9 @@ def shop() -> Iterator[Frontend]:
 
 
 @pytest.fixture(scope="module")
-def site(shop: Frontend, background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    shop: Frontend, background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, programs: Programs
+) -> Iterator[Site]:
     """A Doorcode on loopback that lets the shop's pages call it."""
     with served(tmp_path_factory.mktemp("site"), background, DOORCODE_ALLOWED_ORIGINS=shop.origin) as site:
         yield site

@@ -8,6 +8,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect
 
+from tests.programs import Programs
 from tests.proxies.running import Application, Proxy, nginx
 from tests.servers import free_port
 from tests.serving import served
@@ -52,18 +53,24 @@ def application() -> Iterator[Application]:
         yield application
 
 
-def behind_nginx(site: Site, application: Application, directory: Path, *names: str) -> Any:
-    return nginx(*names, port=free_port(), doorcode=site.server.port, application=application.port, directory=directory)
+def behind_nginx(program: str, site: Site, application: Application, directory: Path, *names: str) -> Any:
+    return nginx(
+        program, *names, port=free_port(), doorcode=site.server.port, application=application.port, directory=directory
+    )
 
 
 @pytest.fixture(scope="module")
-def subdomains(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def subdomains(
+    background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, programs: Programs
+) -> Iterator[Site]:
     with served(tmp_path_factory.mktemp("site"), background, **SUBDOMAINS) as site:
         yield site
 
 
 @pytest.fixture(scope="module")
-def one_host(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def one_host(
+    background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, programs: Programs
+) -> Iterator[Site]:
     with served(tmp_path_factory.mktemp("site"), background, **ONE_HOST) as site:
         yield site
 
@@ -81,9 +88,12 @@ def browser_across_subdomains(
     browser_type: BrowserType,
     browser_type_launch_args: dict[str, Any],
     tmp_path_factory: pytest.TempPathFactory,
+    programs: Programs,
 ) -> Iterator[Browser]:
     names = ("tls.nginx.conf", "applications.nginx.conf")
-    with behind_nginx(subdomains, application, tmp_path_factory.mktemp("nginx"), *names) as proxy:
+    with behind_nginx(
+        programs.path("nginx"), subdomains, application, tmp_path_factory.mktemp("nginx"), *names
+    ) as proxy:
         yield from chromium_at(proxy, browser_type, browser_type_launch_args)
 
 
@@ -94,8 +104,11 @@ def browser_on_one_host(
     browser_type: BrowserType,
     browser_type_launch_args: dict[str, Any],
     tmp_path_factory: pytest.TempPathFactory,
+    programs: Programs,
 ) -> Iterator[Browser]:
-    with behind_nginx(one_host, application, tmp_path_factory.mktemp("nginx"), "one-host.nginx.conf") as proxy:
+    with behind_nginx(
+        programs.path("nginx"), one_host, application, tmp_path_factory.mktemp("nginx"), "one-host.nginx.conf"
+    ) as proxy:
         yield from chromium_at(proxy, browser_type, browser_type_launch_args)
 
 

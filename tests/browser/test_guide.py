@@ -8,12 +8,13 @@ from playwright.sync_api import Browser, expect
 
 from service.web.guide.chapters import CHAPTERS
 from tests.browser.looks import LOOKS, looking
+from tests.programs import Programs
 from tests.serving import served
 from tests.web.site import Site
 
 
 @pytest.fixture(scope="module")
-def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Iterator[Site]:
     with served(tmp_path_factory.mktemp("site"), background) as site:
         yield site
 

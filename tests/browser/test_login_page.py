@@ -17,6 +17,7 @@ from service.email_login.links import make_invitation_token
 from tests.browser.frontend import Frontend
 from tests.browser.looks import LOOKS, Watched, looking
 from tests.mail_server import MailServer, code_in
+from tests.programs import Programs
 from tests.serving import served
 from tests.web.site import Site
 
@@ -28,7 +29,9 @@ def mails() -> Iterator[MailServer]:
 
 
 @pytest.fixture(scope="module")
-def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, mails: MailServer) -> Iterator[Site]:
+def site(
+    background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, mails: MailServer, programs: Programs
+) -> Iterator[Site]:
     """Without an application."""
     smtp = f"smtp://127.0.0.1:{mails.port}"
     with served(tmp_path_factory.mktemp("site"), background, DOORCODE_SMTP_URL=smtp) as site:
@@ -37,7 +40,11 @@ def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, m
 
 @pytest.fixture(scope="module")
 def app_site(
-    background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, mails: MailServer, application: Frontend
+    background: BlockingPortal,
+    tmp_path_factory: pytest.TempPathFactory,
+    mails: MailServer,
+    application: Frontend,
+    programs: Programs,
 ) -> Iterator[Site]:
     settings = {
         "DOORCODE_SMTP_URL": f"smtp://127.0.0.1:{mails.port}",

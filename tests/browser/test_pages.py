@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expe
 from service.errors import SignInErrorCode
 from tests.browser.frontend import Frontend
 from tests.browser.looks import LOOKS, Watched, looking
+from tests.programs import Programs
 from tests.serving import served
 from tests.web.site import Site, new_user_id
 from tests.web.test_destination import ACCEPTED, REFUSED
@@ -18,7 +19,7 @@ LONG_DOMAIN = f"{'international-subsidiary-of.' * 4}example.com"
 
 
 @pytest.fixture(scope="module")
-def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Iterator[Site]:
     """Without an application."""
     with served(tmp_path_factory.mktemp("site"), background) as site:
         yield site
@@ -26,7 +27,10 @@ def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def app_site(
-    background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, application: Frontend
+    background: BlockingPortal,
+    tmp_path_factory: pytest.TempPathFactory,
+    application: Frontend,
+    programs: Programs,
 ) -> Iterator[Site]:
     """With an application on another site."""
     url = f"{application.origin}/start"
@@ -215,6 +219,7 @@ def test_signing_out_works_where_browsers_say_less(
     browser_type_launch_args: dict[str, Any],
     background: BlockingPortal,
     tmp_path_factory: pytest.TempPathFactory,
+    programs: Programs,
 ) -> None:
     """On plain http, which the operator can allow, there is no `Sec-Fetch-Site`: the form's `Origin` has to do."""
     insecure = {"DOORCODE_PUBLIC_URL": "http://doorcode.test", "DOORCODE_INSECURE_HTTP": "1"}

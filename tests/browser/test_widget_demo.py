@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.programs import Programs
 from tests.servers import ROOT, START_DEADLINE, free_port
 
 SIGNED_IN_AS_ANA = "Signed in as Ana (ana@example.com)."
@@ -53,7 +54,7 @@ class Demo:
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Demo]:
+def demo(tmp_path: Path, programs: Programs) -> Iterator[Demo]:
     demo = Demo(tmp_path)
     demo.wait_until_it_says_where()
     yield demo
@@ -112,7 +113,7 @@ def test_it_stops_everything_and_keeps_nothing(demo: Demo, number: signal.Signal
 
 
 @pytest.mark.parametrize("difference", [-1, 0])
-def test_taken_port_is_told_in_a_line(demo: Demo, tmp_path: Path, difference: int) -> None:
+def test_taken_port_is_told_in_a_line(demo: Demo, tmp_path: Path, difference: int, programs: Programs) -> None:
     port = demo.port + difference
     again = subprocess.run(
         [sys.executable, ROOT / "scripts" / "demo.d" / "demo.py", "--port", str(port)],

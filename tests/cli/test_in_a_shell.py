@@ -11,13 +11,14 @@ import jwt
 import pytest
 
 from tests.driving import code_of
+from tests.programs import Programs
 from tests.servers import ROOT
 
 Shell = Callable[[str], subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def shell(sqlite_url: str, tmp_path: Path) -> Shell:
+def shell(sqlite_url: str, tmp_path: Path, programs: Programs) -> Shell:
     """Runs a script that knows `doorcode`, which is this very service."""
     environ = {"DOORCODE_DATABASE_URL": sqlite_url, "DOORCODE_DATA_DIR": str(tmp_path / "data")}
     wrapper = tmp_path / "bin" / "doorcode"
@@ -91,7 +92,7 @@ def test_settings_stand_in_a_file_of_the_working_directory_too(shell: Shell, tmp
     assert ran.stderr.startswith("DOORCODE_SESSION_LIFETIME: ")
 
 
-def test_installed_command_is_the_same() -> None:
+def test_installed_command_is_the_same(programs: Programs) -> None:
     installed = Path(sys.executable).with_name("doorcode")
     assert installed.exists() or shutil.which("doorcode")
     for arguments in ([str(installed), "--help"], [sys.executable, "-m", "service", "--help"]):

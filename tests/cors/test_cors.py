@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from service.settings import load_settings
 from service.web import cors
 from service.web.cors import MAX_REMEMBERED, CrossOrigin
+from tests.programs import Programs
 from tests.serving import served
 from tests.web.site import Site
 
@@ -30,7 +31,7 @@ ASK = {"query": "{signInMethods}"}
 
 
 @pytest.fixture(scope="module")
-def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Iterator[Site]:
     with served(tmp_path_factory.mktemp("site"), background, **ENVIRON) as site:
         yield site
 

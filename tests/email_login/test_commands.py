@@ -8,12 +8,13 @@ import httpx2
 import pytest
 
 from tests.mail_server import MailServer
+from tests.programs import Programs
 from tests.servers import Server, run_command
 
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/admin/setup\?token=dcl_[A-Za-z0-9_-]{43}")
 
 
-def test_admin_invite_prints_a_link_alone(environ: dict[str, str], tmp_path: Path) -> None:
+def test_admin_invite_prints_a_link_alone(environ: dict[str, str], tmp_path: Path, programs: Programs) -> None:
     environ = {**environ, "DOORCODE_PUBLIC_URL": "https://id.example.com"}
     ran = run_command(environ, tmp_path, "admin", "invite", "Boss@Example.com")
     assert ran.returncode == 0, ran.stderr
@@ -25,7 +26,7 @@ def test_admin_invite_prints_a_link_alone(environ: dict[str, str], tmp_path: Pat
     assert "ADMIN" in listed
 
 
-def test_admin_invite_says_no(sqlite_url: str, tmp_path: Path) -> None:
+def test_admin_invite_says_no(sqlite_url: str, tmp_path: Path, programs: Programs) -> None:
     environ = {"DOORCODE_DATABASE_URL": sqlite_url, "DOORCODE_DATA_DIR": str(tmp_path / "data")}
     assert run_command(environ, tmp_path, "seats", "--limit", "0").returncode == 0
     for arguments, status in ((["boss@example.com"], 1), (["nobody"], 1), ([], 2)):

@@ -15,6 +15,7 @@ from anyio.from_thread import BlockingPortal
 from service.audit.log import SYSTEM
 from service.sessions.access_tokens import rotate_signing_key
 from tests.libraries.node import ADDRESS, HERE, SAMPLES, NodeDirectory, node_program
+from tests.programs import Programs
 from tests.serving import served
 from tests.web.site import Site, new_user_id
 
@@ -26,7 +27,7 @@ TOKEN = """
 
 
 @pytest.fixture(scope="module")
-def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Iterator[Site]:
     with served(tmp_path_factory.mktemp("site"), background) as site:
         yield site
 

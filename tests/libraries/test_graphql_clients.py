@@ -13,6 +13,7 @@ from gql.transport.exceptions import TransportQueryError
 from graphql import build_schema, parse, validate
 
 from tests.libraries.node import ADDRESS, HERE, SAMPLES, NodeDirectory
+from tests.programs import Programs
 from tests.servers import ROOT
 from tests.serving import served
 from tests.web.site import Site, new_user_id
@@ -21,7 +22,7 @@ SCHEMA = ROOT / "schema.graphql"
 
 
 @pytest.fixture(scope="module")
-def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Iterator[Site]:
     with served(tmp_path_factory.mktemp("site"), background) as site:
         yield site
 

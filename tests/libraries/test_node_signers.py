@@ -10,6 +10,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from tests.libraries.node import HERE, NodeDirectory
+from tests.programs import Programs
 from tests.web.site import Site
 
 EXCHANGE = """
@@ -36,14 +37,14 @@ SOMEONE = {
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> NodeDirectory:
+def node(tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> NodeDirectory:
     directory = NodeDirectory(tmp_path_factory.mktemp("node"))
     directory.add(HERE / "sign.mjs")
     return directory
 
 
 @pytest.fixture
-def site(database_url: str, background: BlockingPortal, tmp_path: Path) -> Iterator[Site]:
+def site(database_url: str, background: BlockingPortal, tmp_path: Path, programs: Programs) -> Iterator[Site]:
     site = Site.open(tmp_path, database_url, background, {})
     yield site
     site.server.close()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import ssl
@@ -118,7 +117,7 @@ def configuration(name: str, port: int, doorcode: int, application: int, directo
 
 
 @contextmanager
-def nginx(*names: str, port: int, doorcode: int, application: int, directory: Path) -> Iterator[Proxy]:
+def nginx(program: str, *names: str, port: int, doorcode: int, application: int, directory: Path) -> Iterator[Proxy]:
     """nginx with these configurations."""
     made = Certificate.make(directory)
     made.certificate.rename(directory / "example.com.pem")
@@ -140,19 +139,18 @@ def nginx(*names: str, port: int, doorcode: int, application: int, directory: Pa
             {sites}
         }}
     """)
-    program = shutil.which("nginx") or "/usr/sbin/nginx"
     command = [program, "-e", str(directory / "error.log"), "-c", str(directory / "nginx.conf")]
     with _running(command, port, directory, {}):
         yield Proxy(port, directory)
 
 
 @contextmanager
-def caddy(*, port: int, doorcode: int, application: int, directory: Path) -> Iterator[Proxy]:
+def caddy(program: str, *, port: int, doorcode: int, application: int, directory: Path) -> Iterator[Proxy]:
     """Caddy with its configuration, and certificates of its own making."""
     options = f"{{\nadmin off\nhttp_port {free_port()}\nhttps_port {port}\nlocal_certs\nskip_install_trust\n}}\n"
     (directory / "Caddyfile").write_text(options + configuration("Caddyfile", port, doorcode, application, directory))
     home = {"HOME": str(directory), "XDG_DATA_HOME": str(directory), "XDG_CONFIG_HOME": str(directory)}
-    command = ["caddy", "run", "--adapter", "caddyfile", "--config", str(directory / "Caddyfile")]
+    command = [program, "run", "--adapter", "caddyfile", "--config", str(directory / "Caddyfile")]
     with _running(command, port, directory, home):
         yield Proxy(port, directory)
 

@@ -13,6 +13,7 @@ from service.accounts.models import User
 from service.audit.log import SYSTEM
 from service.sessions.administration import end_user_sessions
 from service.sessions.models import Session
+from tests.programs import Programs
 from tests.proxies.running import Application, Proxy, caddy, nginx
 from tests.servers import free_port
 from tests.web.site import Site, new_user_id, set_cookies
@@ -27,7 +28,7 @@ NAMES = ["X-Auth-User-Id", "X-Auth-Email", "X-Auth-Origin", "X-Auth-Session-Id"]
 
 
 @pytest.fixture(scope="module")
-def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Iterator[Site]:
     directory = tmp_path_factory.mktemp("site")
     site = Site.open(directory, f"sqlite://{directory}/site.sqlite3", background, ENVIRON)
     yield site
@@ -35,7 +36,9 @@ def site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="module", params=["nginx", "caddy"])
-def proxy(request: pytest.FixtureRequest, site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+def proxy(
+    request: pytest.FixtureRequest, site: Site, tmp_path_factory: pytest.TempPathFactory, programs: Programs
+) -> Iterator[Proxy]:
     with Application() as application:
         where: dict[str, Any] = {
             "port": free_port(),
@@ -43,10 +46,9 @@ def proxy(request: pytest.FixtureRequest, site: Site, tmp_path_factory: pytest.T
             "application": application.port,
             "directory": tmp_path_factory.mktemp("proxy"),
         }
-        running = (
-            caddy(**where) if request.param == "caddy" else nginx("tls.nginx.conf", "forward-auth.nginx.conf", **where)
-        )
-        with running as proxy:
+        program = programs.path(request.param)
+        configurations = ("tls.nginx.conf", "forward-auth.nginx.conf")
+        with caddy(program, **where) if request.param == "caddy" else nginx(program, *configurations, **where) as proxy:
             yield proxy
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.programs import Programs
 from tests.servers import ROOT, Server
 
 PATIENCE = 600.0  # seconds; installing and compiling take a while on a busy machine
@@ -59,7 +60,7 @@ class Doorcode:
 
 
 @pytest.fixture(scope="package")
-def doorcode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doorcode]:
+def doorcode(tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Iterator[Doorcode]:
     """One for all; a test that changes the policy or the seats puts them back."""
     running = Doorcode(tmp_path_factory.mktemp("doorcode"))
     yield running
@@ -67,7 +68,7 @@ def doorcode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doorcode]:
 
 
 @pytest.fixture(scope="package")
-def node(tmp_path_factory: pytest.TempPathFactory) -> "NodeDirectory":
+def node(tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> "NodeDirectory":
     """A directory where Node.js finds the packages that the README's programs import."""
     return NodeDirectory(tmp_path_factory.mktemp("node"))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import Programs
 from tests.readme.conftest import PATIENCE
 from tests.readme.document import ADDRESS, DOCUMENTS, README, Block, shell
 from tests.servers import ROOT, free_port
@@ -45,17 +46,18 @@ trap '[ -z "${server-}" ] || { kill "$server"; wait "$server" || [ $? -eq 143 ];
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(tmp_path: Path, programs: Programs) -> Path:
     """A checkout with the scripts as they are, and an environment that takes what it needs from the one of these tests."""
+    programs.require("curl")
     path = tmp_path / "doorcode"
-    programs = path / ".venv" / "bin"
-    programs.mkdir(parents=True)
+    binaries = path / ".venv" / "bin"
+    binaries.mkdir(parents=True)
     shutil.copytree(ROOT / "scripts", path / "scripts", ignore=shutil.ignore_patterns("*.d", "__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", path)
     python = f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)}"
     for name, arguments in (("python", ""), ("doorcode", " -m service")):
-        (programs / name).write_text(f'{python}{arguments} "$@"\n')
-        (programs / name).chmod(0o755)
+        (binaries / name).write_text(f'{python}{arguments} "$@"\n')
+        (binaries / name).chmod(0o755)
     made_from = ". scripts/venv.sh && sources runtime >.venv/made-from"
     subprocess.run(["bash", "-c", made_from], cwd=path, check=True)
     return path

@@ -11,8 +11,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.programs import Programs
 from tests.readme.conftest import PATIENCE, Doorcode, NodeDirectory, node_program
-from tests.readme.document import Program, programs
+from tests.readme.document import Program
+from tests.readme.document import programs as documented_programs
 
 EXCHANGE = """
     mutation ($code: String!) {
@@ -31,10 +33,17 @@ def words_of(program: Program) -> list[str]:
     return program.command.rpartition("&& ")[2].split()
 
 
-SIGNING = [program for program in programs().values() if program.command]
+SIGNING = [program for program in documented_programs().values() if program.command]
 FOR_ALL = [program for program in SIGNING if words_of(program)[0] in ("node", "python")]
 FOR_SOME = [program for program in SIGNING if program not in FOR_ALL]
-COMPILERS = {"java": "javac"}  # a Java that cannot compile runs no source file
+MONO_LIBRARY = "/usr/lib/mono/4.5/System.Web.Extensions.dll"
+REQUIRED = {
+    "php": ["php"],
+    "ruby": ["ruby"],
+    "go": ["go"],
+    "java": ["javac"],  # a Java that cannot compile runs no source file
+    "dotnet": ["mcs", "mono", MONO_LIBRARY],  # Mono if there is no .NET: Debian has no .NET
+}
 JSON_FOR_MONO = Path(__file__).with_name("JsonForMono.cs")
 
 
@@ -63,20 +72,12 @@ def test_code_is_let_in(program: Program, doorcode: Doorcode, node: NodeDirector
     check_code_of(program, doorcode, node.path)
 
 
-@pytest.mark.may_skip("not every machine has every language")
 @pytest.mark.parametrize("program", FOR_SOME, ids=str)
-def test_code_is_let_in_where_the_language_is_at_hand(program: Program, doorcode: Doorcode, tmp_path: Path) -> None:
-    runtime = words_of(program)[0]
-    if not is_at_hand(runtime):
-        pytest.skip(f"{program.name} was not run: there is no {COMPILERS.get(runtime, runtime)} on the PATH")
+def test_code_is_let_in_where_the_language_is_installed(
+    program: Program, doorcode: Doorcode, tmp_path: Path, programs: Programs
+) -> None:
+    programs.require(*REQUIRED[words_of(program)[0]])
     check_code_of(program, doorcode, tmp_path)
-
-
-def is_at_hand(runtime: str) -> bool:
-    """C# runs by Mono where there is no .NET: Debian has no .NET, so CI has none."""
-    if runtime == "dotnet" and shutil.which("mcs"):
-        return True
-    return shutil.which(COMPILERS.get(runtime, runtime)) is not None
 
 
 def check_code_of(program: Program, doorcode: Doorcode, directory: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from tests.databases import PostgresServer, create_postgres, drop_postgres, migrated
+from tests.programs import Programs
 from tests.web.site import Site
 
 APP = "https://app.example.test"
@@ -16,7 +17,9 @@ METRICS_TOKEN = "a-token-for-prometheus"
 
 
 @pytest.fixture(scope="session")
-def open_site(background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Site]]:
+def open_site(
+    background: BlockingPortal, tmp_path_factory: pytest.TempPathFactory, programs: Programs
+) -> Iterator[Callable[..., Site]]:
     """Opens sites that are closed with the run: `open_site(database_url, DOORCODE_…=…)`; without a URL on SQLite."""
     with ExitStack() as running:
 
@@ -52,7 +55,7 @@ def postgres_site(
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def site(request: pytest.FixtureRequest) -> Site:
+def site(request: pytest.FixtureRequest, programs: Programs) -> Site:
     """Each of the two in turn."""
     chosen: Site = request.getfixturevalue(f"{request.param}_site")
     return chosen

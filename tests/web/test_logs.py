@@ -12,13 +12,14 @@ import httpx2
 import pytest
 from anyio.from_thread import BlockingPortal
 
+from tests.programs import Programs
 from tests.web.site import Site, new_user_id, set_cookies
 
 EXCHANGE = "mutation($code: String!) { exchangeExternalAuthCode(externalAuthCode: $code) { __typename } }"
 
 
 @pytest.fixture
-def own_site(database_url: str, background: BlockingPortal, tmp_path: Path) -> Iterator[Site]:
+def own_site(database_url: str, background: BlockingPortal, tmp_path: Path, programs: Programs) -> Iterator[Site]:
     """A server of the test's own, which it stops before it reads what was logged."""
     site = Site.open(tmp_path, database_url, background, {"DOORCODE_LOG_FORMAT": "json"})
     yield site

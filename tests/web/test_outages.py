@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from anyio.from_thread import BlockingPortal
 
+from tests.programs import Programs
 from tests.web.site import Site, new_user_id
 
 
@@ -81,7 +82,9 @@ def wire(postgres_url: str, background: BlockingPortal) -> Iterator[Wire]:
 
 
 @pytest.fixture
-def wired_site(wire: Wire, postgres_url: str, background: BlockingPortal, tmp_path: Path) -> Iterator[Site]:
+def wired_site(
+    wire: Wire, postgres_url: str, background: BlockingPortal, tmp_path: Path, programs: Programs
+) -> Iterator[Site]:
     """A server that reaches its database by the wire."""
     address = urlsplit(postgres_url)
     netloc = f"{address.netloc.rpartition(':')[0]}:{wire.port}"
