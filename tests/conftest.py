@@ -184,7 +184,7 @@ def server(tmp_path: Path, programs: Programs) -> Iterator[Callable[..., Server]
 
 @pytest.fixture(scope="session")
 def _chromium(programs: Programs) -> str:
-    programs.require("libatomic.so.1")
+    programs.require("chromium", "libatomic.so.1")
     return programs.path("chromium")
 
 
