@@ -18,11 +18,11 @@ from tortoise.backends.base.executor import EXECUTOR_CACHE
 from service.app import create_app
 from service.instance import Instance, open_instance
 from service.settings import Settings, load_settings
+from tests.actions import ADDRESS
 from tests.clients import Api
 from tests.databases import PostgresDatabase, PostgresServer, create_postgres, drop_postgres, migrated
-from tests.driving import ADDRESS
+from tests.processes import Server
 from tests.programs import Programs
-from tests.servers import Server
 
 pytest_plugins = ["tests.plugin"]
 

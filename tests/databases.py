@@ -16,7 +16,7 @@ import asyncpg
 
 from service.database import migrate
 from service.settings import load_settings
-from tests.servers import free_port
+from tests.processes import free_port
 
 # Nothing here has to outlive a crash. Connections are many, because every server under test has a pool of its own.
 _POSTGRES_CONFIGURATION = """

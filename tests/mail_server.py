@@ -13,7 +13,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.certificates import Certificate
-from tests.servers import free_port
+from tests.processes import free_port
 
 DEADLINE = 20.0  # seconds; a busy machine is no failure
 USER, PASSWORD = "doorcode", "p@ss:word/1"

@@ -14,9 +14,9 @@ from service.external_auth import secrets
 from service.instance import Instance, open_instance
 from service.sessions.access_tokens import issue_access_token
 from service.settings import Settings, SettingsError, load_settings
-from tests.driving import TESTER, answer_to, code_of, enable, member, open_for, rows
+from tests.actions import TESTER, answer_to, code_of, enable, member, open_for, rows
+from tests.processes import ROOT
 from tests.programs import Programs
-from tests.servers import ROOT
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 DOES_NOT_FIT = r"^DOORCODE_ENCRYPTION_KEYS: none of the keys fits what the database holds"

@@ -17,9 +17,9 @@ from service.database import Statement, fetch, is_migrated, migrate, open_databa
 from service.database.connection import ALIAS
 from service.instance import open_instance
 from service.settings import SettingsError, load_settings
-from tests.driving import TABLES, rows
+from tests.actions import TABLES, rows
+from tests.processes import ROOT
 from tests.programs import Programs
-from tests.servers import ROOT
 
 UNIQUE = {
     "api_keys": {("id",), ("token_hash",)},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from service.audit.actions import Action
 from service.errors import SignInErrorCode, SignInRefused
-from tests.servers import ROOT
+from tests.processes import ROOT
 
 # Samples are shown to integrators. The service does not import them.
 MODULES = sorted(path for path in (ROOT / "service").rglob("*.py") if "samples" not in path.parts)

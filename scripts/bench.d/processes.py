@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers import ROOT, free_port
+from tests.processes import ROOT, free_port
 
 CONNECTIONS = 32
 START_DEADLINE = 60.0  # seconds; a busy machine is no failure

@@ -13,7 +13,7 @@ from month import Month, live_a_month
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from service.settings import load_settings
-from tests.servers import ROOT, Server
+from tests.processes import ROOT, Server
 
 FOR_README = ROOT / "tests" / "readme" / "screenshots"
 IN_README = ("users", "authentication")

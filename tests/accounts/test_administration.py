@@ -10,7 +10,7 @@ from service.audit.models import AuditEvent
 from service.database import Statement, write
 from service.errors import BadUserInput, Conflict, Forbidden, NotFound, SignInErrorCode
 from service.instance import Instance
-from tests.driving import TESTER, admin, answer_to, code_of, count, enable, everything, member, sign_in, user
+from tests.actions import TESTER, admin, answer_to, code_of, count, enable, everything, member, sign_in, user
 from tests.seats import assert_counters_equal_table
 
 ADA = {"user": {"id": "ada", "email": "ada@example.com"}}

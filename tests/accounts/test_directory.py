@@ -17,7 +17,7 @@ from service.errors import BadUserInput
 from service.external_auth.secrets import current_secret
 from service.instance import Instance
 from service.paging import Listing, Page, Slice
-from tests.driving import TESTER, code_of, enable, member, sign_in
+from tests.actions import TESTER, code_of, enable, member, sign_in
 from tests.statements import noted_statements
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)

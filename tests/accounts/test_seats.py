@@ -11,7 +11,7 @@ from service.accounts.seats import MAX_LIMIT, SeatCount, count_seats, seat_histo
 from service.audit.models import AuditEvent
 from service.errors import BadUserInput, SeatLimitReached, SignInErrorCode
 from service.instance import Instance
-from tests.driving import TESTER, answer_to, code_of, count, enable, everything, member, sign_in
+from tests.actions import TESTER, answer_to, code_of, count, enable, everything, member, sign_in
 from tests.seats import assert_counters_equal_table
 
 NOON = datetime(2030, 1, 10, 12, tzinfo=UTC)

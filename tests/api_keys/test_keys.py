@@ -13,7 +13,7 @@ from service.audit.models import AuditEvent
 from service.errors import BadUserInput, NotFound
 from service.instance import Instance
 from service.sessions.lifecycle import find_session
-from tests.driving import TESTER, count, everything, member, open_for, rows
+from tests.actions import TESTER, count, everything, member, open_for, rows
 from tests.statements import noted_statements
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from service.audit.models import AuditEvent
 from service.database import transaction
 from service.errors import Conflict
 from service.instance import Instance
-from tests.driving import TESTER
+from tests.actions import TESTER
 
 NOON = datetime(2030, 1, 1, 12, 30, tzinfo=UTC)
 REFUSED = Action.SIGN_IN_REFUSED

@@ -7,8 +7,7 @@ from anyio.from_thread import BlockingPortal
 
 from tests.browser.frontend import Frontend
 from tests.programs import Programs
-from tests.serving import served
-from tests.web.site import Site
+from tests.site import Site, served
 
 
 @pytest.fixture(scope="module")

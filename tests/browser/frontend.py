@@ -5,7 +5,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
-from tests.servers import free_port
+from tests.processes import free_port
 
 # What the page has seen stands in `seen`, and what it has been asked for codes with in `codes`.
 _RECORDER = """

@@ -9,8 +9,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, expect
 
-from tests.admin.test_sign_in import code_mailed_to, setup_token
-from tests.servers import Server
+from tests.processes import Server
+from tests.web.admin.test_sign_in import code_mailed_to, setup_token
 
 PAGES = [
     "/admin/users",

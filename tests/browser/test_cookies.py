@@ -8,11 +8,10 @@ import pytest
 from anyio.from_thread import BlockingPortal
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect
 
+from tests.processes import free_port
 from tests.programs import Programs
-from tests.proxies.running import Application, Proxy, nginx
-from tests.servers import free_port
-from tests.serving import served
-from tests.web.site import Site, new_user_id
+from tests.proxies.proxy import Application, Proxy, nginx
+from tests.site import Site, new_user_id, served
 
 AUTH, APP = "https://auth.example.com", "https://app.example.com"
 NEARBY, ELSEWHERE = "https://evil.example.com", "https://shop.example.net"

@@ -7,10 +7,9 @@ from anyio.from_thread import BlockingPortal
 from playwright.sync_api import Browser, expect
 
 from service.web.guide.chapters import CHAPTERS
-from tests.browser.looks import LOOKS, looking
+from tests.browser.page_checks import LOOKS, looking
 from tests.programs import Programs
-from tests.serving import served
-from tests.web.site import Site
+from tests.site import Site, served
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,10 @@ from service.database import Statement, write
 from service.email_login.configuration import update_configuration
 from service.email_login.links import make_invitation_token
 from tests.browser.frontend import Frontend
-from tests.browser.looks import LOOKS, Watched, looking
+from tests.browser.page_checks import LOOKS, Watched, looking
 from tests.mail_server import MailServer, code_in
 from tests.programs import Programs
-from tests.serving import served
-from tests.web.site import Site
+from tests.site import Site, served
 
 
 @pytest.fixture(scope="module")

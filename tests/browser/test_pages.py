@@ -9,10 +9,9 @@ from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expe
 
 from service.errors import SignInErrorCode
 from tests.browser.frontend import Frontend
-from tests.browser.looks import LOOKS, Watched, looking
+from tests.browser.page_checks import LOOKS, Watched, looking
 from tests.programs import Programs
-from tests.serving import served
-from tests.web.site import Site, new_user_id
+from tests.site import Site, new_user_id, served
 from tests.web.test_destination import ACCEPTED, REFUSED
 
 LONG_DOMAIN = f"{'international-subsidiary-of.' * 4}example.com"

@@ -8,7 +8,7 @@ from service.accounts.administration import deactivate_user
 from service.audit.log import SYSTEM
 from tests.browser.frontend import Frontend
 from tests.browser.widget import events, hold, is_live, operations_sent, wait_for
-from tests.web.site import Site, new_user_id
+from tests.site import Site, new_user_id
 
 
 def test_code_in_the_attribute_signs_in(page: Page, shop: Frontend, site: Site) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.processes import ROOT, START_DEADLINE, free_port
 from tests.programs import Programs
-from tests.servers import ROOT, START_DEADLINE, free_port
 
 SIGNED_IN_AS_ANA = "Signed in as Ana (ana@example.com)."
 NOBODY = "Nobody is signed in."

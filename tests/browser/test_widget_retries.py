@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Route
 from service.errors import SignInErrorCode
 from tests.browser.frontend import Frontend
 from tests.browser.widget import events, eventually, hold, wait_for
-from tests.web.site import Site, new_user_id
+from tests.site import Site, new_user_id
 
 
 @pytest.fixture

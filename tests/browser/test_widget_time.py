@@ -9,7 +9,7 @@ from service.audit.log import SYSTEM
 from service.sessions.administration import end_user_sessions
 from tests.browser.frontend import Frontend
 from tests.browser.widget import events, eventually, operations_sent, wait_for
-from tests.web.site import Site, new_user_id
+from tests.site import Site, new_user_id
 
 
 @pytest.fixture

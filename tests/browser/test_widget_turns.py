@@ -4,7 +4,7 @@ from playwright.sync_api import Page
 
 from tests.browser.frontend import Frontend
 from tests.browser.widget import events, eventually, hold, is_live, wait_for
-from tests.web.site import Site, new_user_id
+from tests.site import Site, new_user_id
 
 
 def test_sign_out_ends_the_session_at_the_server(page: Page, shop: Frontend, site: Site) -> None:

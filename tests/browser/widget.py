@@ -5,7 +5,7 @@ from typing import Any
 
 from playwright.sync_api import Page, Request, Route
 
-from tests.web.site import Site
+from tests.site import Site
 
 
 def events(page: Page) -> list[str]:

@@ -14,9 +14,9 @@ import pytest
 from service.errors import SignInErrorCode
 from service.instance import open_instance
 from service.settings import load_settings
+from tests.actions import code_of, rows, sign_in
 from tests.cli.conftest import Command
-from tests.driving import code_of, rows, sign_in
-from tests.servers import ROOT
+from tests.processes import ROOT
 
 SECRET = re.compile(r"[A-Za-z0-9_-]{43}\n")
 CODE = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}\n")

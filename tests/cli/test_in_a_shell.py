@@ -10,9 +10,9 @@ from pathlib import Path
 import jwt
 import pytest
 
-from tests.driving import code_of
+from tests.actions import code_of
+from tests.processes import ROOT
 from tests.programs import Programs
-from tests.servers import ROOT
 
 Shell = Callable[[str], subprocess.CompletedProcess[str]]
 

@@ -16,10 +16,10 @@ from service.accounts import administration
 from service.accounts.seats import count_seats, set_seat_limit
 from service.external_auth.policy import EmailLinking
 from service.instance import Instance
-from tests.concurrency.beside import Beside
-from tests.driving import TESTER, answer_to, code_of, count, enable, member, set_policy, user
+from tests.actions import TESTER, answer_to, code_of, count, enable, member, set_policy, user
+from tests.concurrency.other_process import OtherProcess
+from tests.processes import Server
 from tests.seats import assert_counters_equal_table
-from tests.servers import Server
 
 EXCHANGE = "mutation($code:String!){exchangeExternalAuthCode(externalAuthCode:$code){... on SessionGrant{newUser}... on SignInError{code}}}"
 PATIENCE = 120.0  # seconds; a busy machine is no failure
@@ -49,7 +49,7 @@ async def exchange_at(url: str, codes: list[str]) -> list[str]:
     return answers
 
 
-async def through_all(served: Server, beside: Beside, codes: list[str], others: list[str]) -> Counter[str]:
+async def through_all(served: Server, beside: OtherProcess, codes: list[str], others: list[str]) -> Counter[str]:
     """Through the server and the process beside it at the same time."""
     beside.start(others)
     answers = await exchange_at(served.url, codes)
@@ -64,7 +64,7 @@ async def test_64_newcomers_for_the_last_seat_are_one_user(
         await member(f"{number}@example.com")
     await set_seat_limit(4, TESTER)
     codes = [code_of(secret, {"user": {"id": f"new-{number}"}}) for number in range(64)]
-    with Beside(environ, tmp_path) as beside:
+    with OtherProcess(environ, tmp_path) as beside:
         answers = await through_all(served, beside, codes[:40], codes[40:])
 
     assert answers == {"new": 1, "SEAT_LIMIT_REACHED": 63}
@@ -80,7 +80,7 @@ async def test_one_newcomer_32_times_at_once_is_one_user(
     secret = await enable(instance)
     await set_seat_limit(1, TESTER)
     code = code_of(secret, {"user": {"id": "crm-42", "email": "ada@example.com", "plan": "gold"}})
-    with Beside(environ, tmp_path) as beside:
+    with OtherProcess(environ, tmp_path) as beside:
         answers = await through_all(served, beside, [code] * 20, [code] * 12)
 
     assert answers == {"new": 1, "known": 31}
@@ -94,7 +94,7 @@ async def test_emails_links_single_use_and_profiles_stay_exact(
     served: Server, environ: dict[str, str], instance: Instance, tmp_path: Path
 ) -> None:
     secret = await enable(instance)
-    with Beside(environ, tmp_path) as beside:
+    with OtherProcess(environ, tmp_path) as beside:
         await _one_email_for_many_ids(served, beside, secret)
         await _many_ids_that_would_link_one_user(served, beside, secret)
         await _one_address_that_two_users_want(served, beside, secret, instance)
@@ -102,12 +102,12 @@ async def test_emails_links_single_use_and_profiles_stay_exact(
     await assert_counters_equal_table()
 
 
-async def _one_email_for_many_ids(served: Server, beside: Beside, secret: str) -> None:
+async def _one_email_for_many_ids(served: Server, beside: OtherProcess, secret: str) -> None:
     codes = [code_of(secret, {"user": {"id": f"e{number}", "email": "a@example.com"}}) for number in range(24)]
     assert await through_all(served, beside, codes[:16], codes[16:]) == {"new": 1, "EMAIL_TAKEN": 23}
 
 
-async def _many_ids_that_would_link_one_user(served: Server, beside: Beside, secret: str) -> None:
+async def _many_ids_that_would_link_one_user(served: Server, beside: OtherProcess, secret: str) -> None:
     await set_policy(email_linking=EmailLinking.LINK)
     grace = await member("grace@example.com")
     codes = [code_of(secret, {"user": {"id": f"l{number}", "email": "grace@example.com"}}) for number in range(24)]
@@ -115,7 +115,9 @@ async def _many_ids_that_would_link_one_user(served: Server, beside: Beside, sec
     assert str((await user(grace.id)).external_id).startswith("l")
 
 
-async def _one_address_that_two_users_want(served: Server, beside: Beside, secret: str, instance: Instance) -> None:
+async def _one_address_that_two_users_want(
+    served: Server, beside: OtherProcess, secret: str, instance: Instance
+) -> None:
     """Over and over: one of them gets it, and neither a 500."""
     for name in ("a", "b"):
         assert await answer_to(instance, code_of(secret, {"user": {"id": name}})) is None
@@ -128,7 +130,7 @@ async def _one_address_that_two_users_want(served: Server, beside: Beside, secre
     assert sorted([(await user("a")).email, (await user("b")).email], key=str) == [None, "wanted@example.com"]
 
 
-async def _code_for_one_use(served: Server, beside: Beside, secret: str) -> None:
+async def _code_for_one_use(served: Server, beside: OtherProcess, secret: str) -> None:
     await set_policy(single_use=True)
     before = await count("sessions")
     code = code_of(secret, {"user": {"id": "once"}, "exp": int(time.time()) + 3600, "jti": "1"})
@@ -154,7 +156,7 @@ async def test_administrators_and_newcomers_at_once_leave_the_counters_right(
             else:
                 await asyncio.gather(administration.reactivate_user(person.id, TESTER), return_exceptions=True)
 
-    with Beside(environ, tmp_path) as beside:
+    with OtherProcess(environ, tmp_path) as beside:
         answers, _ = await asyncio.gather(through_all(served, beside, codes[:24], codes[24:]), administer())
     assert set(answers) <= {"new", "SEAT_LIMIT_REACHED"}
     assert (await count_seats()).used <= 30

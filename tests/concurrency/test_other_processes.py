@@ -14,8 +14,8 @@ from service.external_auth import secrets
 from service.instance import Instance
 from service.sessions.administration import end_user_sessions
 from service.sessions.lifecycle import end_session
-from tests.driving import TESTER, admin, code_of, enable, member, open_for, set_policy
-from tests.servers import Server, run_command
+from tests.actions import TESTER, admin, code_of, enable, member, open_for, set_policy
+from tests.processes import Server, run_command
 
 EXCHANGE = "mutation($code:String!){exchangeExternalAuthCode(externalAuthCode:$code){... on SessionGrant{token}... on SignInError{code}}}"
 ENOUGH = 6  # requests, each on a new connection, so that they reach every worker

@@ -17,7 +17,7 @@ from service.database.connection import ALIAS, POOL_SIZE
 from service.errors import BadUserInput, Conflict
 from service.instance import Instance, open_instance
 from service.settings import load_settings
-from tests.driving import count, rows
+from tests.actions import count, rows
 
 USED = Statement("INSERT INTO used_codes (id, expires_at) VALUES ($1, '2030-01-01 00:00:00+00:00')")
 BUMP = Statement("UPDATE external_auth SET version = version + 1 WHERE id = 1")

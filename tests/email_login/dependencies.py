@@ -15,7 +15,7 @@ from service.errors import SignInErrorCode, SignInRefused
 from service.instance import Instance
 from service.sessions.lifecycle import Client
 from service.sessions.models import TokenTransport
-from tests.driving import CLIENT, TESTER
+from tests.actions import CLIENT, TESTER
 
 INVALID = SignInErrorCode.INVALID_EMAIL_CODE
 

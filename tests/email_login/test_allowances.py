@@ -19,7 +19,7 @@ from service.errors import SignInErrorCode, SignInRefused
 from service.instance import Instance, open_instance
 from service.sessions.lifecycle import Client
 from service.settings import Settings
-from tests.driving import ADDRESS, count, member, rows
+from tests.actions import ADDRESS, count, member, rows
 from tests.email_login.dependencies import answer_to, ask, refusal_to_ask
 
 TOO_MANY = SignInErrorCode.TOO_MANY_ATTEMPTS

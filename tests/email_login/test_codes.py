@@ -25,7 +25,7 @@ from service.instance import Instance, open_instance
 from service.sessions.lifecycle import find_session
 from service.sessions.models import SignInMethod, TokenTransport
 from service.settings import Settings
-from tests.driving import TESTER, admin, count, member, rows
+from tests.actions import TESTER, admin, count, member, rows
 from tests.email_login.dependencies import (
     INVALID,
     answer_to,

@@ -8,8 +8,8 @@ import httpx2
 import pytest
 
 from tests.mail_server import MailServer
+from tests.processes import Server, run_command
 from tests.programs import Programs
-from tests.servers import Server, run_command
 
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/admin/setup\?token=dcl_[A-Za-z0-9_-]{43}")
 

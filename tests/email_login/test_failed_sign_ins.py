@@ -5,8 +5,8 @@ import pytest
 from service.errors import SignInErrorCode
 from service.instance import Instance
 from service.sessions.lifecycle import Client
-from tests.driving import answer_to as answer_to_code
-from tests.driving import code_of, enable, member
+from tests.actions import answer_to as answer_to_code
+from tests.actions import code_of, enable, member
 from tests.email_login.dependencies import INVALID, answer_to, ask, wrong
 
 HERE, ELSEWHERE = Client("198.51.100.1"), Client("198.51.100.2")

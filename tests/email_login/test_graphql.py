@@ -14,8 +14,8 @@ from service.email_login.models import SignUpMode
 from service.external_auth import secrets
 from service.instance import Instance
 from service.sessions.models import SignInMethod, TokenTransport
+from tests.actions import TESTER, admin, count, enable, member, open_for, user
 from tests.clients import Api
-from tests.driving import TESTER, admin, count, enable, member, open_for, user
 from tests.email_login.dependencies import open_to_anyone, queued_mails, wrong
 
 ASK = """mutation ($email: String!) { requestEmailCode(email: $email) {

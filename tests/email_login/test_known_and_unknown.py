@@ -18,7 +18,7 @@ from service.email_login.mail_queue import QueuedMail
 from service.email_login.mail_worker import MailWorker
 from service.instance import Instance
 from service.settings import Settings
-from tests.driving import CLIENT, TESTER, admin, count, everything, member
+from tests.actions import CLIENT, TESTER, admin, count, everything, member
 from tests.email_login.dependencies import answer_to as answer_to_code
 from tests.email_login.dependencies import ask, open_to_anyone, refusal_to_ask, wrong
 from tests.statements import Statements, noted_statements

@@ -33,7 +33,7 @@ from service.errors import (
 )
 from service.instance import Instance
 from service.sessions.models import SignInMethod, TokenTransport
-from tests.driving import (
+from tests.actions import (
     CLIENT,
     TESTER,
     admin,

@@ -23,7 +23,7 @@ from service.email_login.mail_worker import AT_ONCE, MailWorker, send_mails
 from service.email_login.transports import Undeliverable
 from service.instance import Instance
 from service.settings import Settings
-from tests.driving import TESTER, admin, count, member, rows
+from tests.actions import TESTER, admin, count, member, rows
 from tests.email_login.dependencies import ask, forget_allowances, sign_in
 from tests.mail_server import DEADLINE, MailServer, code_in, link_in
 

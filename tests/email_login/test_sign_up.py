@@ -10,8 +10,8 @@ from service.email_login.configuration import read_configuration, update_configu
 from service.email_login.models import SignUpMode
 from service.errors import SignInErrorCode
 from service.instance import Instance
-from tests import driving
-from tests.driving import TESTER, code_of, count, enable, member, rows
+from tests import actions
+from tests.actions import TESTER, code_of, count, enable, member, rows
 from tests.email_login.dependencies import INVALID, answer_to, ask, audited, forget_allowances, open_to_anyone, sign_in
 
 FULL = SignInErrorCode.SEAT_LIMIT_REACHED
@@ -24,7 +24,7 @@ async def test_email_login_is_on_for_the_invited_by_default(instance: Instance) 
 
 async def test_user_that_a_code_made_may_sign_in_by_email_too(instance: Instance) -> None:
     secret = await enable(instance)
-    await driving.sign_in(instance, code_of(secret, {"user": {"id": "crm-42", "email": "ada@example.com"}}))
+    await actions.sign_in(instance, code_of(secret, {"user": {"id": "crm-42", "email": "ada@example.com"}}))
     request, code = await ask(instance)
     assert (await sign_in(instance, request.id, code)).session.user.id == "crm-42"
 

@@ -11,7 +11,7 @@ from service.external_auth.exchange import SignInResult
 from service.instance import Instance
 from service.sessions.lifecycle import end_session, find_session
 from service.sessions.models import SignInMethod, TokenTransport
-from tests.driving import TESTER, answer_to, code_of, count, enable, member, open_for, rows, set_policy, sign_in, user
+from tests.actions import TESTER, answer_to, code_of, count, enable, member, open_for, rows, set_policy, sign_in, user
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 HALF_LIFE = timedelta(days=3.5)

@@ -9,7 +9,7 @@ from service.accounts import administration
 from service.external_auth.secrets import current_secret
 from service.instance import Instance
 from service.sessions.models import TokenTransport
-from tests.driving import TESTER, admin, answer_to, code_of, count, enable, everything, set_policy, sign_in, user
+from tests.actions import TESTER, admin, answer_to, code_of, count, enable, everything, set_policy, sign_in, user
 from tests.statements import noted_statements
 
 ADA = {"user": {"id": "ada", "email": "ada@example.com", "plan": "gold"}}

@@ -15,7 +15,7 @@ from service.external_auth.policy import EmailLinking
 from service.instance import Instance
 from service.sessions.lifecycle import find_session
 from service.sessions.models import SignInMethod, TokenTransport
-from tests.driving import (
+from tests.actions import (
     ADDRESS,
     TESTER,
     admin,

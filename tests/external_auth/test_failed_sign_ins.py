@@ -10,7 +10,7 @@ from service.instance import Instance, open_instance
 from service.rate_limit import FailedSignIns
 from service.sessions.lifecycle import Client
 from service.settings import Settings, load_settings
-from tests.driving import TESTER, answer_to, code_of, enable, refusal_of
+from tests.actions import TESTER, answer_to, code_of, enable, refusal_of
 
 ADA = {"user": {"id": "ada"}}
 STRANGER = "x" * 43

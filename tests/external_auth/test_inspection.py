@@ -21,7 +21,7 @@ from service.external_auth.policy import EmailLinking
 from service.external_auth.secrets import JwtSecretStatus, status_of
 from service.instance import Instance
 from service.sessions.lifecycle import Client
-from tests.driving import TESTER, admin, code_of, enable, everything, member, set_policy, sign_in
+from tests.actions import TESTER, admin, code_of, enable, everything, member, set_policy, sign_in
 from tests.hostile.codes import HOSTILE, SEEDS
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)

@@ -17,7 +17,7 @@ from service.external_auth.models import ExternalAuth
 from service.external_auth.policy import EmailLinking
 from service.instance import Instance
 from service.sessions.lifecycle import find_session
-from tests.driving import TESTER, answer_to, code_of, count, enable, everything, member, rows, set_policy, sign_in
+from tests.actions import TESTER, answer_to, code_of, count, enable, everything, member, rows, set_policy, sign_in
 
 ADA = {"user": {"id": "ada"}}
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)

@@ -15,7 +15,7 @@ from service.errors import SignInErrorCode
 from service.external_auth import secrets
 from service.instance import Instance
 from service.sessions.lifecycle import Client
-from tests.driving import (
+from tests.actions import (
     ADDRESS,
     TESTER,
     answer_to,

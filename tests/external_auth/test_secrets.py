@@ -17,7 +17,7 @@ from service.external_auth.secrets import MAX_GRACE_PERIOD, NewSecret, status_of
 from service.instance import Instance
 from service.sessions.lifecycle import find_session
 from service.sessions.models import SignInMethod, TokenTransport
-from tests.driving import TESTER, answer_to, code_of, count, enable, everything, member, open_for, rows, sign_in
+from tests.actions import TESTER, answer_to, code_of, count, enable, everything, member, open_for, rows, sign_in
 from tests.statements import noted_statements
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)

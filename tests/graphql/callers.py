@@ -11,7 +11,7 @@ from service.database import Statement, write
 from service.instance import Instance
 from service.sessions.lifecycle import end_session
 from service.sessions.models import SignInMethod, TokenTransport
-from tests.driving import TESTER, admin, member, open_for
+from tests.actions import TESTER, admin, member, open_for
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 

@@ -17,8 +17,8 @@ from graphql import (
 from service.external_auth.models import ExternalAuth
 from service.graphql.schema import schema
 from service.instance import Instance
+from tests.actions import admin, enable, everything, member, open_for, user
 from tests.clients import Api
-from tests.driving import admin, enable, everything, member, open_for, user
 from tests.graphql.callers import admin_token
 
 ODD_TEXTS = [

@@ -14,8 +14,8 @@ from service.external_auth import secrets
 from service.graphql.schema import schema
 from service.instance import Instance
 from service.sessions.models import SignInMethod, TokenTransport
+from tests.actions import TESTER, admin, code_of, enable, everything, member, open_for
 from tests.clients import Api
-from tests.driving import TESTER, admin, code_of, enable, everything, member, open_for
 from tests.graphql.callers import EVERYBODY, IN_PERSON, NOBODY, WITHOUT_RIGHTS, all_callers, bearer
 
 UNAUTHENTICATED, FORBIDDEN = "UNAUTHENTICATED", "FORBIDDEN"

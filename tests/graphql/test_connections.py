@@ -7,8 +7,8 @@ from service.audit.log import record, record_hourly
 from service.database import Statement, transaction, write
 from service.instance import Instance
 from service.sessions.lifecycle import end_session
+from tests.actions import TESTER, admin, code_of, enable, member, open_for, sign_in
 from tests.clients import Api
-from tests.driving import TESTER, admin, code_of, enable, member, open_for, sign_in
 from tests.graphql.callers import admin_token
 from tests.statements import noted_statements
 

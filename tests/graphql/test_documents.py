@@ -10,7 +10,7 @@ from graphql import DocumentNode, GraphQLSchema, validate
 from service.graphql.server import documents as module
 from service.graphql.server.documents import Document, DocumentRefused, Documents
 from service.graphql.server.errors import FormattedError
-from tests.graphql.toy import SCHEMA
+from tests.graphql.sample_schema import SCHEMA
 
 SLOW = 0.25  # seconds of CPU: several times what the worst document takes here, and less than it takes unguarded
 

@@ -25,7 +25,7 @@ from service.graphql.server import http
 from service.graphql.server.documents import Documents
 from service.graphql.server.http import GraphQLEndpoint
 from service.graphql.server.requests import GraphQLRequest
-from tests.graphql.toy import MUTATED, SLOW, Query, Toy, ToyContext, codes, messages
+from tests.graphql.sample_schema import MUTATED, SLOW, Query, Toy, ToyContext, codes, messages
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 EXCHANGE = "mutation($code:String!){exchange(code:$code){... on Grant{token user{id}} ... on SignInError{code}}}"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from service.graphql.server.documents import DocumentRefused, Documents
 from service.graphql.server.limits import _Size, _Sizes, fragments_of
 from service.graphql.server.requests import GraphQLRequest
-from tests.graphql.toy import SCHEMA, Toy, codes, messages
+from tests.graphql.sample_schema import SCHEMA, Toy, codes, messages
 
 AMPLE = 0.4  # seconds of CPU; what this guards against takes minutes, or for ever
 

@@ -16,7 +16,7 @@ from graphql import (
 )
 
 from service.graphql.schema import schema
-from tests.servers import ROOT
+from tests.processes import ROOT
 
 SDL = ROOT / "schema.graphql"
 RELEASED = Path(__file__).with_name("released.graphql")

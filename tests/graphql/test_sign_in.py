@@ -9,8 +9,8 @@ import time_machine
 from service.accounts.seats import set_seat_limit
 from service.external_auth import secrets
 from service.instance import Instance
+from tests.actions import ADDRESS, TESTER, admin, code_of, count, enable, open_for, rows
 from tests.clients import Api
-from tests.driving import ADDRESS, TESTER, admin, code_of, count, enable, open_for, rows
 from tests.hostile.codes import HOSTILE
 from tests.hostile.forging import forge
 from tests.statements import noted_statements

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.graphql.toy import MUTATED, Toy, codes
+from tests.graphql.sample_schema import MUTATED, Toy, codes
 
 SLOW = 0.5  # seconds of CPU, the client's and a busy machine's share included
 

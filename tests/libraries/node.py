@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.servers import ROOT
+from tests.processes import ROOT
 
 HERE = Path(__file__).parent
 SAMPLES = ROOT / "service" / "guide" / "samples"

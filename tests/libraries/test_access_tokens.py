@@ -16,8 +16,7 @@ from service.audit.log import SYSTEM
 from service.sessions.access_tokens import rotate_signing_key
 from tests.libraries.node import ADDRESS, HERE, SAMPLES, NodeDirectory, node_program
 from tests.programs import Programs
-from tests.serving import served
-from tests.web.site import Site, new_user_id
+from tests.site import Site, new_user_id, served
 
 TOKEN = """
     mutation ($code: String!) {

@@ -13,10 +13,9 @@ from gql.transport.exceptions import TransportQueryError
 from graphql import build_schema, parse, validate
 
 from tests.libraries.node import ADDRESS, HERE, SAMPLES, NodeDirectory
+from tests.processes import ROOT
 from tests.programs import Programs
-from tests.servers import ROOT
-from tests.serving import served
-from tests.web.site import Site, new_user_id
+from tests.site import Site, new_user_id, served
 
 SCHEMA = ROOT / "schema.graphql"
 

@@ -11,7 +11,7 @@ from anyio.from_thread import BlockingPortal
 
 from tests.libraries.node import HERE, NodeDirectory
 from tests.programs import Programs
-from tests.web.site import Site
+from tests.site import Site
 
 EXCHANGE = """
     mutation ($code: String!) {

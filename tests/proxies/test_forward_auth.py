@@ -13,10 +13,10 @@ from service.accounts.models import User
 from service.audit.log import SYSTEM
 from service.sessions.administration import end_user_sessions
 from service.sessions.models import Session
+from tests.processes import free_port
 from tests.programs import Programs
-from tests.proxies.running import Application, Proxy, caddy, nginx
-from tests.servers import free_port
-from tests.web.site import Site, new_user_id, set_cookies
+from tests.proxies.proxy import Application, Proxy, caddy, nginx
+from tests.site import Site, new_user_id, set_cookies
 
 ENVIRON = {
     "DOORCODE_PUBLIC_URL": "https://auth.example.com",

@@ -11,8 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.processes import ROOT, Server
 from tests.programs import Programs
-from tests.servers import ROOT, Server
 
 PATIENCE = 600.0  # seconds; installing and compiling take a while on a busy machine
 

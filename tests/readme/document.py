@@ -9,7 +9,7 @@ from typing import Self
 
 from service.settings import Settings
 from service.web.guide.chapters import CHAPTERS, INDEX, with_samples
-from tests.servers import ROOT
+from tests.processes import ROOT
 
 README = "README.md"
 GUIDE = ROOT / "service" / "guide"

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import ROOT, free_port
 from tests.programs import Programs
 from tests.readme.conftest import PATIENCE
 from tests.readme.document import ADDRESS, DOCUMENTS, README, Block, shell
-from tests.servers import ROOT, free_port
 
 POSTGRES = "postgres://doorcode:secret@127.0.0.1:5432/doorcode"
 

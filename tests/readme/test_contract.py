@@ -2,8 +2,8 @@
 
 import re
 
+from tests.processes import ROOT
 from tests.readme.document import DOCUMENTS
-from tests.servers import ROOT
 
 SECTIONS = set(re.findall(r"^##+ (\d+[a-z]?)\. ", DOCUMENTS["contract.md"], re.MULTILINE))
 REFERENCE = re.compile(r"contract §(\d+[a-z]?)(?: and §(\d+[a-z]?))?")

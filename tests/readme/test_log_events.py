@@ -3,8 +3,8 @@
 import ast
 from collections.abc import Iterator
 
+from tests.processes import ROOT
 from tests.readme.document import table
-from tests.servers import ROOT
 
 MODULES = sorted(path for path in (ROOT / "service").rglob("*.py") if "samples" not in path.parts)
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}

@@ -16,8 +16,8 @@ from service.graphql.server import limits, requests
 from service.paging import DEFAULT_PAGE, MAX_PAGE_SIZE
 from service.settings import PREFIX, Settings
 from service.web.guide.markdown import anchor_of
+from tests.processes import ROOT
 from tests.readme.document import DOCUMENTS, GUIDE, NOT_RUN, README, Block, blocks, operations, table
-from tests.servers import ROOT
 
 # If a default is worked out, the tables say how.
 WORKED_OUT = {

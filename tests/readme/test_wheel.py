@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from flit_core import buildapi  # type: ignore[import-untyped]
 
+from tests.processes import ROOT
 from tests.readme.document import GUIDE
-from tests.servers import ROOT
 
 
 def test_wheel_has_every_file_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

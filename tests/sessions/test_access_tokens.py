@@ -20,7 +20,7 @@ from service.sessions.access_tokens import (
 from service.sessions.lifecycle import LiveSession, find_session
 from service.sessions.models import SignInMethod, TokenTransport
 from service.settings import load_settings
-from tests.driving import ADDRESS, TESTER, admin, code_of, enable, everything, member, open_for, rows, sign_in
+from tests.actions import ADDRESS, TESTER, admin, code_of, enable, everything, member, open_for, rows, sign_in
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 ES256_CLAIMS = {"iss", "aud", "sub", "sid", "iat", "exp", "jti", "email", "origin", "role"}

@@ -15,7 +15,7 @@ from service.instance import Instance
 from service.sessions.administration import end_one_session, end_user_sessions
 from service.sessions.lifecycle import Client, count_live_sessions, end_session, find_session, purge_expired_sessions
 from service.sessions.models import SignInMethod, TokenTransport
-from tests.driving import (
+from tests.actions import (
     TESTER,
     admin,
     attempt,

@@ -9,7 +9,7 @@ from anyio.from_thread import BlockingPortal
 
 from tests.databases import PostgresServer, create_postgres, drop_postgres, migrated
 from tests.programs import Programs
-from tests.web.site import Site
+from tests.site import Site
 
 APP = "https://app.example.test"
 PUBLIC = "https://id.example.test"

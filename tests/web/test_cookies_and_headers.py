@@ -9,8 +9,8 @@ from service.clock import now
 from service.sessions.models import TokenTransport
 from service.settings import Settings
 from service.web.security import clear_session_cookie, page_headers, set_session_cookie
+from tests.site import Site, new_user_id, set_cookies
 from tests.web.conftest import APP
-from tests.web.site import Site, new_user_id, set_cookies
 
 HTTP = Settings()
 HTTPS = Settings(public_url="https://id.example.test")

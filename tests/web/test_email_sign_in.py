@@ -20,8 +20,8 @@ from service.email_login.models import SignUpMode
 from service.instance import Instance
 from service.sessions.lifecycle import LiveSession, find_session
 from tests.mail_server import MailServer, code_in
+from tests.site import Site, new_user_id, parameters, set_cookies
 from tests.web.conftest import APP, PUBLIC
-from tests.web.site import Site, new_user_id, parameters, set_cookies
 
 HERE = {"Sec-Fetch-Site": "same-origin"}
 NOT_HERE: list[dict[str, str]] = [

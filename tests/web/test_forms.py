@@ -8,7 +8,7 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from service.web.forms import MAX_BODY, given_once
-from tests.web.site import Site, new_user_id, parameters
+from tests.site import Site, new_user_id, parameters
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=b"

@@ -12,8 +12,8 @@ from service.clock import now
 from service.instance import Instance
 from service.sessions.lifecycle import Client, OpenedSession, Opening, find_session, open_session
 from service.sessions.models import SignInMethod, TokenTransport
+from tests.site import Site, new_user_id, set_cookies
 from tests.web.conftest import APP, PUBLIC
-from tests.web.site import Site, new_user_id, set_cookies
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 

@@ -8,8 +8,8 @@ import pytest
 
 from service.settings import Settings
 from service.web.guide.chapters import CHAPTERS, INDEX, read_chapter
+from tests.site import Site
 from tests.web.conftest import APP, PUBLIC
-from tests.web.site import Site
 
 PAGES = ["/guide", *(f"/guide/{name}" for name in CHAPTERS)]
 TEXTS = [*(f"/guide/{name}.md" for name in (INDEX, *CHAPTERS)), "/llms.txt"]

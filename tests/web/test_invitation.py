@@ -12,7 +12,7 @@ from service.accounts.models import User, UserRole
 from service.audit.log import SYSTEM
 from service.email_login.links import make_invitation_token, make_setup_token
 from tests.mail_server import MailServer, link_in
-from tests.web.site import Site, set_cookies
+from tests.site import Site, set_cookies
 from tests.web.test_email_sign_in import HERE, NOT_HERE, new_email, new_member, session_of, sign_in, switched_off
 
 

@@ -12,8 +12,8 @@ from service.external_auth.models import UsedCode
 from service.sessions.lifecycle import Client, find_session
 from service.sessions.models import Session, TokenTransport
 from service.web.prefetch import is_speculative
+from tests.site import Site, new_user_id, parameters, set_cookies
 from tests.web.conftest import APP
-from tests.web.site import Site, new_user_id, parameters, set_cookies
 
 SESSION_LIFETIME = 604_800
 

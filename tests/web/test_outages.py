@@ -13,7 +13,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from tests.programs import Programs
-from tests.web.site import Site, new_user_id
+from tests.site import Site, new_user_id
 
 
 class Wire:

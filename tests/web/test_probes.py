@@ -16,8 +16,8 @@ from service.sessions.access_tokens import issue_access_token, rotate_signing_ke
 from service.sessions.lifecycle import LiveSession, find_session
 from service.settings import Settings, load_settings
 from service.web import probes
+from tests.site import Site, new_user_id, set_cookies
 from tests.web.conftest import METRICS_TOKEN
-from tests.web.site import Site, new_user_id, set_cookies
 
 
 def sample(text: str, name: str) -> float:

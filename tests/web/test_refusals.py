@@ -16,7 +16,7 @@ from service.audit.log import SYSTEM
 from service.errors import SignInErrorCode, new_reference
 from service.external_auth import codes, secrets
 from service.web import refusals
-from tests.web.site import Site, new_user_id, parameters
+from tests.site import Site, new_user_id, parameters
 
 
 @dataclass

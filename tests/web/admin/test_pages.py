@@ -18,9 +18,9 @@ from service.audit.log import SYSTEM
 from service.external_auth.secrets import current_secret, list_secrets
 from service.instance import Instance
 from service.sessions.models import SignInMethod, TokenTransport
-from tests.admin.panel import ADMIN, COOKIE, FORMS, FROM_HERE, PAGES, Panel, links, session_token, value_of, words
-from tests.driving import everything
-from tests.web.site import Site, new_user_id, parameters, set_cookies
+from tests.actions import everything
+from tests.site import Site, new_user_id, parameters, set_cookies
+from tests.web.admin.panel import ADMIN, COOKIE, FORMS, FROM_HERE, PAGES, Panel, links, session_token, value_of, words
 
 AUTHENTICATION, DEBUGGER = "/admin/authentication", "/admin/authentication/debugger"
 USERS, USER = "/admin/users", "/admin/users/user"

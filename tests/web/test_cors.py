@@ -15,8 +15,7 @@ from service.settings import load_settings
 from service.web import cors
 from service.web.cors import MAX_REMEMBERED, CrossOrigin
 from tests.programs import Programs
-from tests.serving import served
-from tests.web.site import Site
+from tests.site import Site, served
 
 PUBLIC = "https://auth.example.com"
 APP = "https://app.example.com"

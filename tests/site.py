@@ -1,4 +1,4 @@
-"""A served Doorcode with its front door open, and what a test needs to come to it: codes, a client, an administrator."""
+"""A served Doorcode with JWT sign-in enabled, and the same database opened in the test's process: codes, clients, policy."""
 
 import time
 import uuid
@@ -21,7 +21,7 @@ from service.external_auth.policy import Policy
 from service.external_auth.policy_changes import Given, PolicyChange, update_policy
 from service.instance import Instance, open_instance
 from service.settings import Settings, load_settings
-from tests.servers import Server
+from tests.processes import Server
 
 Result = TypeVar("Result")
 
@@ -80,6 +80,16 @@ class Site:
     def _set_policy(self, values: Mapping[str, object]) -> None:
         change = PolicyChange(**{name: Given(value) for name, value in values.items()})
         self.call(lambda _: update_policy(change, SYSTEM))
+
+
+@contextmanager
+def served(directory: Path, background: BlockingPortal, **environ: str) -> Iterator[Site]:
+    """A Doorcode on SQLite until the end of the block."""
+    site = Site.open(directory, f"sqlite://{directory}/site.sqlite3", background, environ)
+    try:
+        yield site
+    finally:
+        site.server.close()
 
 
 def new_user_id() -> str:

@@ -1,6 +1,6 @@
 """Another process on the same database: it exchanges many codes at once, when it is told to.
 
-`python -m tests.concurrency.beside` opens the service as a command does and says "ready". Of each line that it is sent
+`python -m tests.concurrency.other_process` opens the service as a command does and says "ready". Of each line that it is sent
 (JSON) it exchanges all the codes at the same time, and prints what each was answered.
 """
 
@@ -21,16 +21,16 @@ from service.logs import configure_logs
 from service.sessions.lifecycle import Client
 from service.sessions.models import TokenTransport
 from service.settings import load_settings
-from tests.servers import ROOT
+from tests.processes import ROOT
 
 
-class Beside:
+class OtherProcess:
     """Such a process, as a test has it."""
 
     def __init__(self, environ: Mapping[str, str], directory: Path) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DOORCODE_")}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.concurrency.beside"],
+            [sys.executable, "-m", "tests.concurrency.other_process"],
             cwd=directory,
             env={**inherited, "PYTHONPATH": str(ROOT), **environ},
             stdin=subprocess.PIPE,

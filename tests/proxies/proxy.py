@@ -19,7 +19,7 @@ import httpx2
 
 from tests.certificates import Certificate
 from tests.libraries.node import SAMPLES
-from tests.servers import free_port
+from tests.processes import free_port
 
 PLACES = (SAMPLES, Path(__file__).parent)
 START_DEADLINE = 30.0  # seconds

@@ -15,8 +15,8 @@ from service.clock import now
 from service.database import transaction
 from service.sessions.lifecycle import Opening, open_session
 from service.sessions.models import SignInMethod, TokenTransport
-from tests.driving import CLIENT
-from tests.web.site import Site, parameters
+from tests.actions import CLIENT
+from tests.site import Site, parameters
 
 COOKIE = "doorcode-admin"
 ADMIN = "boss@example.com"

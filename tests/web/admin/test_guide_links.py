@@ -7,10 +7,9 @@ import httpx2
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from tests.admin.panel import PAGES, Panel
 from tests.programs import Programs
-from tests.serving import served
-from tests.web.site import Site
+from tests.site import Site, served
+from tests.web.admin.panel import PAGES, Panel
 
 LINK = re.compile(r'href="/guide/([^"]+)"')
 SHOWN = [path for path in PAGES if path not in ("/admin/users.csv", "/admin/authentication/secret")]

@@ -12,8 +12,8 @@ from service.external_auth import secrets
 from service.instance import Instance
 from service.sessions.administration import end_user_sessions
 from service.sessions.models import TokenTransport
+from tests.actions import TESTER, code_of, enable, member, open_for, sign_in, user
 from tests.clients import Api
-from tests.driving import TESTER, code_of, enable, member, open_for, sign_in, user
 
 HEADERS = ["x-auth-user-id", "x-auth-email", "x-auth-origin", "x-auth-session-id"]
 

@@ -6,10 +6,10 @@ from contextlib import ExitStack, closing
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from tests.admin.panel import Panel
 from tests.databases import PostgresServer, create_postgres, drop_postgres, migrated
 from tests.programs import Programs
-from tests.web.site import Site
+from tests.site import Site
+from tests.web.admin.panel import Panel
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from service.web.widget import serve_widget
-from tests.servers import ROOT
+from tests.processes import ROOT
 
 SOURCE = ROOT / "service" / "web" / "widget.js"
 MOST = 3000  # bytes, compressed

@@ -9,7 +9,7 @@ from graphql import OperationDefinitionNode, build_schema, parse, validate
 
 from service.web.admin import operations
 from service.web.admin.operations import DOCUMENTS
-from tests.servers import ROOT
+from tests.processes import ROOT
 
 PAGES = Path(operations.__file__).parent.parent
 SCHEMA = build_schema((ROOT / "schema.graphql").read_text())

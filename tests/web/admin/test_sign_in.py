@@ -16,10 +16,10 @@ from service.audit.log import SYSTEM
 from service.email_login.configuration import update_configuration
 from service.email_login.links import ADMIN_INVITATION_PATH, make_invitation_token
 from service.email_login.models import SignUpMode
-from tests.admin.panel import ADMIN, COOKIE, FROM_HERE, Panel, session_token
+from tests.processes import Server
 from tests.programs import Programs
-from tests.servers import Server
-from tests.web.site import Site, new_user_id, parameters, set_cookies
+from tests.site import Site, new_user_id, parameters, set_cookies
+from tests.web.admin.panel import ADMIN, COOKIE, FROM_HERE, Panel, session_token
 
 DEADLINE = 20.0  # seconds; a busy machine is no failure
 
