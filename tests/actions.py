@@ -12,6 +12,7 @@ from service.accounts.administration import invite_user
 from service.accounts.lookup import find_by_id
 from service.accounts.models import User, UserRole
 from service.audit.log import Actor
+from service.audit.models import AuditEvent
 from service.authority import by_session_token
 from service.clock import now
 from service.database import Row, Statement, fetch, fetch_one
@@ -127,6 +128,12 @@ async def open_for(
 ) -> OpenedSession:
     """A session of this user, as a sign-in by this method opens it."""
     return await open_session(person, Opening(method, token_transport, CLIENT), now() + timedelta(seconds=lifetime))
+
+
+async def audited(*names: str) -> list[tuple[str, str | None]]:
+    """The audit log's events of these actions, oldest first, with their users."""
+    events = await AuditEvent.filter(action__in=names).order_by("created_at", "id")
+    return [(event.action, event.user_id) for event in events]
 
 
 async def rows(table: str, where: str = "") -> list[Row]:

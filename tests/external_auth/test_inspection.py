@@ -45,7 +45,8 @@ async def both(instance: Instance, code: str) -> tuple[Inspection, SignInRefused
 
 async def agree(instance: Instance, code: str) -> Inspection:
     """The two say the same: accepted or not, and if not, with the same code and the same words."""
-    found, refused = await both(instance, code)
+    with time_machine.travel(datetime.now(UTC), tick=False):  # the messages count seconds
+        found, refused = await both(instance, code)
     told = found.refusal and (found.refusal.code, found.refusal.message)
     assert told == (refused and (refused.code, refused.message))
     assert found.accepted is (refused is None)

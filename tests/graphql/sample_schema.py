@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 from strawberry.schema.config import StrawberryConfig
 
-from service.errors import Forbidden, RequestRefused, TooManyAttempts
+from service.errors import Forbidden, RequestRefused, TooManyAttempts, Unauthenticated
 from service.graphql.scalars import JSON, SCALAR_MAP
 from service.graphql.server.documents import Documents
 from service.graphql.server.http import GraphQLEndpoint
@@ -286,3 +286,12 @@ def messages(answer: dict[str, Any]) -> list[str]:
 def codes(answer: dict[str, Any]) -> list[str]:
     """`extensions.code` of the errors in an answer."""
     return [error["extensions"]["code"] for error in answer.get("errors", [])]
+
+
+async def refuse_context(_request: Request) -> ToyContext:
+    raise Unauthenticated("Sign in first.")
+
+
+def post_scope(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    every = [(b"content-type", b"application/json"), *headers]
+    return {"type": "http", "method": "POST", "path": "/graphql", "headers": every, "query_string": b""}

@@ -1,40 +1,25 @@
 """The endpoint of `/graphql`, over HTTP."""
 
-import asyncio
 import gzip
 import json
-import logging
-import socket
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
 import pytest
 import strawberry
-import uvicorn
-from graphql import GraphQLError
-from starlette.requests import Request
 from strawberry.extensions import MaskErrors
 
-from service.errors import Unauthenticated
-from service.graphql.server import http
 from service.graphql.server.documents import Documents
 from service.graphql.server.http import GraphQLEndpoint
 from service.graphql.server.requests import GraphQLRequest
-from tests.graphql.sample_schema import MUTATED, SLOW, Query, Toy, ToyContext, codes, messages
+from tests.graphql.sample_schema import MUTATED, Query, Toy, ToyContext, codes, messages, post_scope, refuse_context
+
+pytestmark = pytest.mark.usefixtures("nothing_ran_before")
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 EXCHANGE = "mutation($code:String!){exchange(code:$code){... on Grant{token user{id}} ... on SignInError{code}}}"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_ran_before() -> None:
-    MUTATED.clear()
-    SLOW.started, SLOW.release = asyncio.Event(), asyncio.Event()
 
 
 # ---------------------------------------------------------------- answers
@@ -90,11 +75,7 @@ def test_a_schema_with_extensions_is_refused() -> None:
     schema = strawberry.Schema(Query, extensions=[MaskErrors])
     documents = Documents(schema, introspection=True)
     with pytest.raises(ValueError, match="extensions"):
-        GraphQLEndpoint(schema, documents, context_for=_nobody, on_internal_error=_unexpected)
-
-
-async def _nobody(_request: Request) -> ToyContext:
-    raise Unauthenticated("Sign in first.")
+        GraphQLEndpoint(schema, documents, context_for=refuse_context, on_internal_error=_unexpected)
 
 
 def _unexpected(error: BaseException, _reference: str) -> None:
@@ -185,7 +166,7 @@ async def test_a_body_without_a_length_is_counted_while_it_is_read() -> None:
 
 @pytest.mark.parametrize("declared", [b"65537", b"999999999999", b"9" * 5_000, b"000065537"])
 async def test_a_body_declared_too_large_is_not_read(declared: bytes) -> None:
-    status, _ = await _raw(_post((b"content-length", declared)), _nothing_to_receive)
+    status, _ = await _raw(post_scope((b"content-length", declared)), _nothing_to_receive)
     assert status == 413
 
 
@@ -194,13 +175,8 @@ async def test_a_length_that_is_no_number_is_ignored(declared: bytes) -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b'{"query":"{methods}"}'}
 
-    status, body = await _raw(_post((b"content-length", declared)), receive)
+    status, body = await _raw(post_scope((b"content-length", declared)), receive)
     assert (status, json.loads(body)) == (200, {"data": {"methods": ["EMAIL"]}})
-
-
-def _post(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
-    every = [(b"content-type", b"application/json"), *headers]
-    return {"type": "http", "method": "POST", "path": "/graphql", "headers": every, "query_string": b""}
 
 
 async def _raw(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]]) -> tuple[int, bytes]:
@@ -351,215 +327,6 @@ async def test_only_the_newer_media_type_tells_refusals_by_status(body: dict[str
         assert ("errors" in response.json()) is (status == 400 or "broken" in body["query"])
 
 
-# ---------------------------------------------------------------- errors
-
-
-async def test_a_refusal_tells_its_code_and_reference_but_not_its_cause() -> None:
-    endpoint = Toy()
-    answer = await endpoint.ask("{forbidden}")
-    (refused,) = endpoint.refusals
-    assert answer == {
-        "data": {"forbidden": None},
-        "errors": [
-            {
-                "message": "Only an administrator may.",
-                "locations": [{"line": 1, "column": 2}],
-                "path": ["forbidden"],
-                "extensions": {"code": "FORBIDDEN", "reference": refused.reference},
-            }
-        ],
-    }
-    assert endpoint.internal_errors == []
-
-
-async def test_too_many_attempts_says_when_to_come_back() -> None:
-    response = await Toy().send({"query": "{heldUp}"})
-    (error,) = response.json()["errors"]
-    assert error["extensions"]["code"] == "TOO_MANY_ATTEMPTS"
-    assert error["extensions"]["retryAfterSeconds"] == 7
-    assert response.headers["retry-after"] == "7"
-
-
-@pytest.mark.parametrize("query", ["{broken}", "{viewer{broken}}", "{wrongType}", "{naive}"])
-async def test_a_bug_shows_nothing_of_the_inside(query: str) -> None:
-    endpoint = Toy()
-    answer = await endpoint.ask(query)
-    ((error, reference),) = endpoint.internal_errors
-    assert codes(answer) == ["INTERNAL_SERVER_ERROR"]
-    assert answer["errors"][0]["extensions"]["reference"] == reference
-    assert messages(answer) == [
-        "Something went wrong on our side. If it happens again, tell your administrator the reference."
-    ]
-    assert not isinstance(error, GraphQLError)
-    assert str(error) not in json.dumps(answer)
-
-
-@pytest.mark.parametrize(
-    ("query", "variables"),
-    [
-        ("query($n:Int!){atLeast(number:$n)}", {"n": "two"}),
-        ("query($n:Int!){atLeast(number:$n)}", {"n": None}),
-        ("query($n:Int!){atLeast(number:$n)}", {"n": 2**40}),
-        ("query($n:Int!){atLeast(number:$n)}", {}),
-        ("query($n:Int){atLeast(number:$n)}", {"n": None}),
-        ("query($f:Filter){users(filter:$f){totalCount}}", {"f": {"nothing": 1}}),
-        ("query($f:Filter){users(filter:$f){totalCount}}", {"f": {"search": None}}),
-        ("{users(filter:{search:null}){totalCount}}", {}),
-        ("query($o:Order!){users(orderBy:$o){totalCount}}", {"o": "WORST"}),
-        ("query($t:String!){echo(text:$t)}", {"t": {"a": 1}}),
-    ],
-)
-async def test_a_wrong_value_is_the_clients(query: str, variables: dict[str, Any]) -> None:
-    endpoint = Toy()
-    assert codes(await endpoint.ask(query, variables)) == ["BAD_USER_INPUT"]
-    assert endpoint.internal_errors == []
-
-
-@pytest.mark.parametrize("introspection", [True, False])
-async def test_a_value_is_suggested_only_where_introspection_is_on(introspection: bool) -> None:
-    query = "query($o:Order!){users(orderBy:$o){totalCount}}"
-    (message,) = messages(await Toy(introspection=introspection).ask(query, {"o": "NEWES"}))
-    assert ("Did you mean" in message) is introspection
-
-
-async def test_advice_on_writing_a_schema_is_not_for_clients() -> None:
-    assert "Maybe" not in str(await Toy().ask("{users(filter:{search:null}){totalCount}}"))
-
-
-async def test_a_context_that_refuses_answers_as_a_field_would() -> None:
-    endpoint = Toy(context_for=_nobody)
-    answer = await endpoint.ask("{methods}")
-    assert "data" not in answer
-    assert codes(answer) == ["UNAUTHENTICATED"]
-    assert len(endpoint.refusals) == 1
-
-
-async def test_a_context_that_fails_is_500_in_json() -> None:
-    async def fails(_request: Request) -> ToyContext:
-        raise ConnectionError("postgres://user:password@host")
-
-    endpoint = Toy(context_for=fails)
-    response = await endpoint.send({"query": "{methods}"})
-    assert response.status_code == 500
-    assert codes(response.json()) == ["INTERNAL_SERVER_ERROR"]
-    assert response.json()["errors"][0]["extensions"]["reference"] == endpoint.internal_errors[0][1]
-    assert "password" not in response.text
-
-
-async def test_an_answer_that_cannot_be_written_is_500_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    endpoint = Toy()
-
-    def fails(_payload: object) -> bytes:
-        monkeypatch.undo()
-        raise RecursionError("too deep")
-
-    monkeypatch.setattr(http, "_encoded", fails)
-    response = await endpoint.send({"query": "{methods}"})
-    assert response.status_code == 500
-    assert codes(response.json()) == ["INTERNAL_SERVER_ERROR"]
-
-
-async def test_a_cancelled_task_that_a_resolver_waits_for_is_a_bug() -> None:
-    endpoint = Toy()
-    response = await endpoint.send({"query": "{waitsForACancelledTask}"})
-    assert response.status_code == 500
-    assert codes(response.json()) == ["INTERNAL_SERVER_ERROR"]
-    assert len(endpoint.internal_errors) == 1
-
-
-async def test_neither_document_nor_variables_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    endpoint = Toy()
-    for field in ("broken", "wrongType", "nothing", "forbidden", "naive"):
-        await endpoint.send(
-            {
-                "query": f'query($t:String){{{field} a:echo(text:"dcs_secret") b:echo(text:$t)}}',
-                "variables": {"t": "dcs_two"},
-            }
-        )
-    await endpoint.send({"query": '{echo(text:"dcs_secret")'})
-    logged = caplog.text + "".join(map(_printed, endpoint.internal_errors))
-    assert len(endpoint.internal_errors) == 3
-    assert "dcs_" not in logged
-    assert "GraphQL request" not in logged
-    assert not [record for record in caplog.records if record.name.startswith(("strawberry", "graphql"))]
-
-
-def _printed(logged: tuple[BaseException, str]) -> str:
-    logger = logging.getLogger("printed")
-    record = logger.makeRecord(
-        "printed", 40, "", 0, logged[1], (), (type(logged[0]), logged[0], logged[0].__traceback__)
-    )
-    return logging.Formatter().format(record)
-
-
-# ---------------------------------------------------------------- DateTime
-
-
-@pytest.mark.parametrize(
-    ("written", "answered"),
-    [
-        ("2030-01-31T12:00:00Z", "2030-01-31T12:00:00Z"),
-        ("2030-01-31T12:00:00z", "2030-01-31T12:00:00Z"),
-        ("2030-01-31t12:00:00.5+01:30", "2030-01-31T10:30:00.500000Z"),
-        ("2030-01-31T12:00:00.123456789Z", "2030-01-31T12:00:00.123456Z"),
-        ("2030-01-31T00:00:00-23:59", "2030-01-31T23:59:00Z"),
-        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
-        ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
-    ],
-)
-async def test_a_time_is_taken_with_any_offset_and_answered_in_utc(written: str, answered: str) -> None:
-    query = "query($at:DateTime){moment(at:$at)}"
-    assert await Toy().ask(query, {"at": written}) == {"data": {"moment": answered}}
-    assert await Toy().ask(f'{{moment(at:"{written}")}}') == {"data": {"moment": answered}}
-    assert datetime.fromisoformat(answered).tzinfo is not None
-
-
-async def test_a_time_of_another_zone_is_answered_in_utc() -> None:
-    assert await Toy().ask("{elsewhere}") == {"data": {"elsewhere": "2029-12-31T22:00:00Z"}}
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        "2030-01-31T12:00:00",
-        "2030-01-31",
-        "2030-01-31 12:00:00Z",
-        "20300131T120000Z",
-        "2030-W05-4T12:00:00Z",
-        "2030-02-30T12:00:00Z",
-        "2030-01-31T24:00:00Z",
-        "2030-01-31T12:00:60Z",
-        "2030-01-31T12:00Z",
-        "2030-01-31T12:00:00+24:00",
-        "2030-01-31T12:00:00+01",
-        "0000-01-01T00:00:00Z",
-        "0001-01-01T00:00:00+00:01",
-        "9999-12-31T23:59:59-00:01",
-        "10000-01-01T00:00:00Z",
-        "２０３０-01-31T12:00:00Z",
-        "2030-01-31T12:00:00Z\n",
-        "2030-01-31T12:00:00." + "1" * 1_000 + "Z",
-        "",
-        "now",
-        0,
-        1.5,
-        True,
-        ["2030-01-31T12:00:00Z"],
-        {"at": 1},
-    ],
-)
-async def test_anything_else_is_no_time(written: object) -> None:
-    endpoint = Toy()
-    answer = await endpoint.ask("query($at:DateTime){moment(at:$at)}", {"at": written})
-    assert codes(answer) == ["BAD_USER_INPUT"]
-    assert "2030-01-31T12:00:00Z or 2030-01-31T13:00:00+01:00" in messages(answer)[0]
-    literal = await endpoint.ask(f"{{moment(at:{json.dumps(written)})}}") if not isinstance(written, dict) else answer
-    assert codes(literal) == ["BAD_USER_INPUT"]
-    assert literal["errors"][0]["locations"]
-    assert endpoint.internal_errors == []
-
-
 # ---------------------------------------------------------------- GraphiQL
 
 
@@ -574,93 +341,3 @@ async def test_graphiql_is_served_where_it_is_on_and_nowhere_else() -> None:
             plain = await client.get("/graphql")
             assert plain.status_code == 400
             assert (await client.post("/graphql", headers={"accept": "text/html"})).status_code == 406
-
-
-# ---------------------------------------------------------------- clients that go away
-
-
-async def test_a_client_that_leaves_while_sending_is_no_error() -> None:
-    endpoint = Toy()
-    messages_in = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
-
-    async def receive() -> Any:
-        return next(messages_in)
-
-    async def send(_message: Any) -> None:
-        raise AssertionError("there is nobody to answer")
-
-    await endpoint.endpoint(_post(), receive, send)
-    assert endpoint.internal_errors == []
-
-
-async def test_a_client_that_leaves_before_the_answer_is_no_error() -> None:
-    endpoint = Toy()
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b'{"query":"{methods}"}'}
-
-    async def send(_message: Any) -> None:
-        raise OSError("connection lost")
-
-    await endpoint.endpoint(_post(), receive, send)
-    assert endpoint.internal_errors == []
-
-
-async def test_a_cancelled_request_stays_cancelled() -> None:
-    endpoint = Toy()
-    request = asyncio.create_task(endpoint.send({"query": "{slow}"}))
-    await SLOW.started.wait()
-    request.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await request
-    assert endpoint.internal_errors == []
-
-
-# ---------------------------------------------------------------- a real server
-
-
-@contextmanager
-def served(endpoint: Toy) -> Iterator[int]:
-    """Serves it on a loopback port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(endpoint.app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
-
-
-def test_a_real_server_answers_and_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING)
-    endpoint = Toy()
-    with served(endpoint) as port, httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        assert client.post("/graphql", json={"query": "{methods}"}).json() == {"data": {"methods": ["EMAIL"]}}
-        assert client.get("/graphql", params={"query": "{methods}"}).status_code == 200
-        assert client.post("/graphql", content=b"null", headers={"content-type": "application/json"}).status_code == 400
-        large = {"content-type": "application/json"}
-        assert client.post("/graphql", content=iter([b" " * 40_000] * 2), headers=large).status_code == 413
-        assert client.head("/graphql").status_code == 405
-        assert codes(client.post("/graphql", json={"query": "{broken}"}).json()) == ["INTERNAL_SERVER_ERROR"]
-    assert caplog.records == []
-
-
-def test_clients_that_hang_up_leave_no_trace(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING)
-    endpoint = Toy()
-    head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-    with served(endpoint) as port:
-        for sent in (
-            head + b"Content-Length: 100\r\n\r\n{",
-            head + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{",
-            head + b'Content-Length: 21\r\n\r\n{"query":"{methods}"}',
-        ):
-            for _ in range(20):
-                with socket.create_connection(("127.0.0.1", port)) as connection:
-                    connection.sendall(sent)
-        assert httpx2.post(f"http://127.0.0.1:{port}/graphql", json={"query": "{methods}"}).status_code == 200
-    assert caplog.records == []
-    assert endpoint.internal_errors == []

@@ -8,15 +8,17 @@ from datetime import timedelta
 from typing import Self
 
 import httpx2
+import jwt
 
 from service.accounts.admins import make_admin
 from service.audit.log import SYSTEM
 from service.clock import now
 from service.database import transaction
+from service.external_auth.secrets import current_secret
 from service.sessions.lifecycle import Opening, open_session
 from service.sessions.models import SignInMethod, TokenTransport
 from tests.actions import CLIENT
-from tests.site import Site, parameters
+from tests.site import Site, parameters, set_cookies
 
 COOKIE = "doorcode-admin"
 ADMIN = "boss@example.com"
@@ -35,6 +37,9 @@ PAGES = [
 ]
 FORMS = ["/admin/users", "/admin/users/user", "/admin/authentication", "/admin/authentication/debugger", "/admin/seats"]
 FORMS += ["/admin/api-keys"]
+AUTHENTICATION, DEBUGGER = "/admin/authentication", "/admin/authentication/debugger"
+USERS, USER = "/admin/users", "/admin/users/user"
+POLICY = {"action": "policy", "clockSkewSeconds": "60"}
 
 
 @dataclass(frozen=True)
@@ -112,3 +117,19 @@ def words(response: httpx2.Response) -> str:
 def links(response: httpx2.Response, rel: str) -> list[dict[str, str]]:
     """The parameters of the links with this relation."""
     return [parameters(html.unescape(href)) for href in re.findall(rf'rel="{rel}" href="([^"]*)"', response.text)]
+
+
+def sign_in_by_code(site: Site, user_id: str, **user: object) -> None:
+    """Makes a user as a link does."""
+    current = site.call(lambda instance: current_secret(instance.cipher))
+    assert current
+    code = jwt.encode({"user": {"id": user_id, **user}}, current.text, "HS256")
+    with site.client() as client:
+        assert "doorcode" in set_cookies(client.get("/", params={"externalAuthCode": code}))
+
+
+def accepts(site: Site, secret: str) -> bool:
+    """Whether a code signed with this secret signs somebody in."""
+    code = jwt.encode({"user": {"id": "crm-signer"}}, secret, "HS256")
+    with site.client() as client:
+        return "doorcode" in set_cookies(client.get("/", params={"externalAuthCode": code}))

@@ -1,0 +1,219 @@
+"""The panel's pages about codes: secrets, the policy, email sign-in, the debugger and the snippets."""
+
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+import jwt
+import pytest
+
+from service.external_auth.secrets import list_secrets
+from tests.actions import everything
+from tests.site import new_user_id
+from tests.web.admin.panel import AUTHENTICATION, DEBUGGER, FROM_HERE, POLICY, Panel, accepts, words
+
+
+def test_secret_survives_reload_and_is_not_rotated_again(panel: Panel) -> None:
+    secret, address = panel.secret_made(AUTHENTICATION, action="rotate", gracePeriodSeconds="0")
+    number = len(panel.site.call(lambda _: list_secrets()))
+    assert [panel.secret_at(address) for _ in range(3)] == [secret] * 3
+    assert len(panel.site.call(lambda _: list_secrets())) == number
+    assert accepts(panel.site, secret)
+    assert secret not in address
+
+
+def test_secret_is_shown_to_nobody_else(sit_down: Callable[..., Panel]) -> None:
+    secret, address = sit_down().secret_made(AUTHENTICATION, action="rotate", gracePeriodSeconds="0")
+    for other in (sit_down("other@example.com"), sit_down()):
+        response = other.http.get(address)
+        assert response.status_code == 404
+        assert "not shown any more" in response.text
+        assert secret not in response.text
+
+
+@pytest.mark.parametrize("address", [f"{AUTHENTICATION}/secret", f"{AUTHENTICATION}/secret?id=x%00%27"])
+def test_address_of_no_secret_is_told(address: str, panel: Panel) -> None:
+    assert panel.http.get(address).status_code == 404
+
+
+@pytest.mark.parametrize(("grace", "is_accepted"), [("0", False), ("3600", True), ("86400", True), ("604800", True)])
+def test_old_secret_stops_when_it_was_chosen_to(grace: str, is_accepted: bool, panel: Panel) -> None:
+    old, _ = panel.secret_made(AUTHENTICATION, action="rotate", gracePeriodSeconds="0")
+    new, _ = panel.secret_made(AUTHENTICATION, action="rotate", gracePeriodSeconds=grace)
+    assert accepts(panel.site, new)
+    assert accepts(panel.site, old) is is_accepted
+    page = panel.page(AUTHENTICATION)
+    assert "not used yet" not in page.split(new[:4], 1)[1].split("</tr>", 1)[0]
+    panel.done(AUTHENTICATION, action="revoke", id=secret_ids(panel)[1], endSessions="1")
+
+
+@pytest.mark.parametrize("grace", ["", "-1", "5", "x"])
+def test_grace_that_is_no_choice_rotates_nothing(grace: str, panel: Panel) -> None:
+    before = secret_ids(panel)
+    assert panel.post(AUTHENTICATION, action="rotate", gracePeriodSeconds=grace).status_code == 422
+    assert secret_ids(panel) == before
+
+
+def test_revoking_says_what_it_will_do_and_replaces_in_one_step(panel: Panel) -> None:
+    old, _ = panel.secret_made(AUTHENTICATION, action="rotate", gracePeriodSeconds="0")
+    [secret_id, *_] = secret_ids(panel)
+    question = panel.page(AUTHENTICATION, revoke=secret_id)
+    assert "It is the current secret: until your backend has a new one" in question
+
+    fields = {"action": "revoke", "id": secret_id, "replace": "1", "endSessions": "1"}
+    new, address = panel.secret_made(AUTHENTICATION, **fields)
+    assert accepts(panel.site, new)
+    assert not accepts(panel.site, old)
+
+    # The button pressed twice: the secret that was shown stays good.
+    assert panel.done(AUTHENTICATION, **fields) == f"{AUTHENTICATION}?done=secret-revoked"
+    assert panel.secret_at(address) == new
+    assert accepts(panel.site, new)
+
+
+def test_without_a_current_secret_the_page_says_so(panel: Panel) -> None:
+    panel.secret_made(AUTHENTICATION, action="rotate", gracePeriodSeconds="0")
+    panel.done(AUTHENTICATION, action="revoke", id=secret_ids(panel)[0])
+    assert "There is no current secret" in panel.page(AUTHENTICATION)
+    panel.secret_made(AUTHENTICATION, action="rotate", gracePeriodSeconds="0")
+    assert "There is no current secret" not in panel.page(AUTHENTICATION)
+
+
+def test_revoking_what_is_no_secret_is_told_on_the_page(panel: Panel) -> None:
+    response = panel.post(AUTHENTICATION, action="revoke", id="nothing", replace="1")
+    assert response.status_code == 404
+    assert "There is no JWT secret with this id." in response.text
+    assert "Email login (default)" in response.text
+
+
+def test_switch_of_the_method(panel: Panel) -> None:
+    try:
+        assert panel.done(AUTHENTICATION, action="disable") == f"{AUTHENTICATION}?done=jwt-disabled"
+        assert "Enable JWT sign-in" in panel.page(AUTHENTICATION)
+    finally:
+        assert panel.done(AUTHENTICATION, action="enable") == f"{AUTHENTICATION}?done=jwt-enabled"
+    assert "with the secrets it had" in panel.page(AUTHENTICATION, done="jwt-enabled")
+
+
+def secret_ids(panel: Panel) -> list[str]:
+    """Newest first."""
+    return [secret.id for secret in panel.site.call(lambda _: list_secrets())]
+
+
+# ---------------------------------------------------------------- policy and email login
+
+
+def test_policy_makes_the_round_trip(panel: Panel) -> None:
+    given = {
+        "requireExpiry": "1",
+        "singleUse": "1",
+        "sessionEndsWithCode": "1",
+        "emailLinking": "1",
+        "maxLifetimeSeconds": "600",
+        "clockSkewSeconds": "5",
+        "issuer": 'https://"crm".example.com/<b>',
+        "audience": "doorcode",
+    }
+    try:
+        panel.done(AUTHENTICATION, action="policy", **given)
+        page = panel.get(AUTHENTICATION).text.replace(" ", "")
+        for name, value in given.items():
+            shown = value.replace('"', "&#34;").replace("<", "&lt;").replace(">", "&gt;")
+            expected = f'name="{name}"value="{shown}"' + ("checked" if value == "1" else "")
+            assert expected in page, name
+        assert "arelet" not in page
+    finally:
+        panel.done(AUTHENTICATION, **POLICY)
+    page = panel.page(AUTHENTICATION)
+    assert "Codes without <code>exp</code> are let in." in page
+    policy = page.split('id="policy"', 1)[1]
+    assert "checked" not in policy
+    assert "600" not in policy
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("clockSkewSeconds", ""),
+        ("clockSkewSeconds", "301"),
+        ("clockSkewSeconds", "-1"),
+        ("clockSkewSeconds", "1.5"),
+        ("clockSkewSeconds", "²"),
+        ("maxLifetimeSeconds", "soon"),
+        ("maxLifetimeSeconds", "0"),
+        ("maxLifetimeSeconds", "9" * 30),
+    ],
+)
+def test_bad_number_is_told_on_the_page_and_changes_nothing(name: str, value: str, panel: Panel) -> None:
+    before = panel.page(AUTHENTICATION)
+    response = panel.post(AUTHENTICATION, **{**POLICY, "requireExpiry": "1", "issuer": "crm", name: value})
+    assert response.status_code == 422
+    assert 'role="alert"' in response.text
+    form = response.text.split('id="policy"', 1)[1]
+    for typed in (
+        f'name="{name}" value="{value}"',
+        'name="issuer" value="crm"',
+        'name="requireExpiry" value="1" checked',
+    ):
+        assert typed in form
+    assert "Codes without <code>exp</code> are let in." in form, "what holds is what is saved"
+    assert panel.page(AUTHENTICATION) == before
+
+
+def test_email_login_makes_the_round_trip(panel: Panel) -> None:
+    panel.done(AUTHENTICATION, action="email-login", enabled="1", open="1")
+    assert 'name="open" value="1" checked' in panel.page(AUTHENTICATION)
+    panel.done(AUTHENTICATION, action="email-login", enabled="1")
+    assert 'name="open" value="1">' in panel.page(AUTHENTICATION)
+
+
+# ---------------------------------------------------------------- the debugger
+
+
+def test_debugger_stores_nothing_and_puts_the_code_into_no_address(panel: Panel) -> None:
+    secret, _ = panel.secret_made(AUTHENTICATION, action="rotate", gracePeriodSeconds="0")
+    user = {"id": new_user_id(), "name": "Zoë O'Hara <b>"}
+    good, bad = (
+        jwt.encode({"user": user}, key, "HS256") for key in (secret, "another secret, as long as it has to be")
+    )
+    panel.get(DEBUGGER)
+    before = panel.site.call(lambda _: everything())
+
+    accepted, refused = panel.post(DEBUGGER, code=f" {good}\n"), panel.post(DEBUGGER, code=bad)
+
+    assert [accepted.status_code, refused.status_code] == [200, 200]
+    assert "It would create a user and sign it in" in accepted.text
+    assert "Zoë O'Hara <b>" in words(accepted)
+    assert "<b>" not in accepted.text.split('id="findings"', 1)[1].split("<pre", 2)[2]
+    assert "It would be refused: INVALID_SIGNATURE" in refused.text
+    assert panel.site.call(lambda _: everything()) == before
+    log = panel.site.server.stderr_text() + panel.site.server.stdout_text()
+    assert good not in log
+    assert bad not in log
+    assert "?" not in str(accepted.url)
+
+
+def test_debugger_wants_a_code(panel: Panel) -> None:
+    response = panel.post(DEBUGGER, code="  ")
+    assert response.status_code == 422
+    assert "Paste a code first." in response.text
+
+
+@pytest.mark.parametrize("code", ["x", "a.b.c", "…", "x" * 19_000, "\ud83d\ude00", "eyJhbGciOiJub25lIn0.e30."])
+def test_debugger_looks_into_anything(code: str, panel: Panel) -> None:
+    response = panel.http.post(
+        DEBUGGER,
+        content=urlencode({"code": code}, errors="replace"),
+        headers={**FROM_HERE, "Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert response.status_code == 200
+    assert "It would be refused" in response.text
+
+
+# ---------------------------------------------------------------- snippets
+
+
+def test_snippets_have_this_services_own_address(panel: Panel) -> None:
+    page = panel.page(f"{AUTHENTICATION}/snippets")
+    assert f'<script defer data-external-auth-code="XXXXXX" src="{panel.site.server.url}/widget.js">' in page
+    assert f"{panel.site.server.url}/?externalAuthCode=XXXXXX" in page
+    assert f"curl {panel.site.server.url}/graphql" in page
