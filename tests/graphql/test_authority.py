@@ -32,12 +32,20 @@ class World:
     people: list[User]
 
 
+Variables = Callable[[World], dict[str, str]]
+
+
+def _nothing(_: World) -> dict[str, str]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Field:
     """A root field, asked so that it succeeds where it may be asked, and what each kind of caller is told."""
 
     name: str
-    ask: Callable[[World], str]
+    document: str
+    variables: Variables
     nobody: str | None
     without_rights: str | None
     read_key: str | None
@@ -53,72 +61,88 @@ class Field:
         return {"READ key": self.read_key, "ADMIN key": self.admin_key}.get(caller, self.in_person)
 
 
-def _public(name: str, ask: Callable[[World], str]) -> Field:
-    return Field(name, ask, None, None, None, None)
+def _public(name: str, document: str, variables: Variables = _nothing) -> Field:
+    return Field(name, document, variables, None, None, None, None)
 
 
-def _reading(name: str, ask: Callable[[World], str]) -> Field:
-    return Field(name, ask, UNAUTHENTICATED, FORBIDDEN, None, None)
+def _reading(name: str, document: str, variables: Variables = _nothing) -> Field:
+    return Field(name, document, variables, UNAUTHENTICATED, FORBIDDEN, None, None)
 
 
-def _administering(name: str, ask: Callable[[World], str]) -> Field:
-    return Field(name, ask, UNAUTHENTICATED, FORBIDDEN, FORBIDDEN, None)
+def _administering(name: str, document: str, variables: Variables = _nothing) -> Field:
+    return Field(name, document, variables, UNAUTHENTICATED, FORBIDDEN, FORBIDDEN, None)
 
 
-def _personal(name: str, ask: Callable[[World], str]) -> Field:
-    return Field(name, ask, UNAUTHENTICATED, FORBIDDEN, FORBIDDEN, FORBIDDEN)
+def _personal(name: str, document: str, variables: Variables = _nothing) -> Field:
+    return Field(name, document, variables, UNAUTHENTICATED, FORBIDDEN, FORBIDDEN, FORBIDDEN)
 
 
-def _q(text: str) -> str:
-    return '"' + text + '"'
+def _code(world: World) -> dict[str, str]:
+    return {"code": world.code}
+
+
+def _person(number: int) -> Variables:
+    return lambda world: {"id": world.people[number].id}
 
 
 FIELDS = [
-    _public("signInMethods", lambda _: "{signInMethods}"),
-    _public("viewer", lambda _: "{viewer{id}}"),
-    _public("currentSession", lambda _: "{currentSession{id}}"),
+    _public("signInMethods", "{ signInMethods }"),
+    _public("viewer", "{ viewer { id } }"),
+    _public("currentSession", "{ currentSession { id } }"),
     _public(
         "exchangeExternalAuthCode",
-        lambda w: f"mutation{{exchangeExternalAuthCode(externalAuthCode:{_q(w.code)}){{__typename}}}}",
+        "mutation ($code: String!) { exchangeExternalAuthCode(externalAuthCode: $code) { __typename } }",
+        _code,
     ),
-    _public("requestEmailCode", lambda _: 'mutation{requestEmailCode(email:"x@example.com"){__typename}}'),
-    _public("exchangeEmailCode", lambda _: 'mutation{exchangeEmailCode(requestId:"x",code:"1"){__typename}}'),
-    _reading("users", lambda _: "{users{nodes{id email metadata}totalCount}}"),
-    _reading("user", lambda w: f"{{user(id:{_q(w.people[0].id)}){{id sessions{{totalCount nodes{{id}}}}}}}}"),
-    _reading("seatUsage", lambda _: "{seatUsage{used limit byOrigin{used}history(days:2){used}}}"),
-    _reading("authentication", lambda _: "{authentication{emailLogin{enabled}jwt{enabled secrets{id}policy{issuer}}}}"),
+    _public("requestEmailCode", 'mutation { requestEmailCode(email: "x@example.com") { __typename } }'),
+    _public("exchangeEmailCode", 'mutation { exchangeEmailCode(requestId: "x", code: "1") { __typename } }'),
+    _reading("users", "{ users { nodes { id email metadata } totalCount } }"),
+    _reading("user", "query ($id: ID!) { user(id: $id) { id sessions { totalCount nodes { id } } } }", _person(0)),
+    _reading("seatUsage", "{ seatUsage { used limit byOrigin { used } history(days: 2) { used } } }"),
+    _reading(
+        "authentication",
+        "{ authentication { emailLogin { enabled } jwt { enabled secrets { id } policy { issuer } } } }",
+    ),
     _reading(
         "inspectExternalAuthCode",
-        lambda w: f"{{inspectExternalAuthCode(externalAuthCode:{_q(w.code)}){{accepted user{{id}}}}}}",
+        "query ($code: String!) { inspectExternalAuthCode(externalAuthCode: $code) { accepted user { id } } }",
+        _code,
     ),
-    _reading("apiKeys", lambda _: "{apiKeys{id}}"),
-    _reading("auditLog", lambda _: "{auditLog(first:5){nodes{id detail}totalCount}}"),
+    _reading("apiKeys", "{ apiKeys { id } }"),
+    _reading("auditLog", "{ auditLog(first: 5) { nodes { id detail } totalCount } }"),
     Field(
         "issueAccessToken",
-        lambda _: "mutation{issueAccessToken{token}}",
+        "mutation { issueAccessToken { token } }",
+        _nothing,
         UNAUTHENTICATED,
         None,
         UNAUTHENTICATED,
         UNAUTHENTICATED,
     ),
-    _administering("enableJwtAuth", lambda _: "mutation{enableJwtAuth{secret}}"),
-    _administering("rotateJwtSecret", lambda _: "mutation{rotateJwtSecret(gracePeriodSeconds:0){secret}}"),
-    _administering("revokeJwtSecret", lambda w: f"mutation{{revokeJwtSecret(id:{_q(w.secret_id)}){{enabled}}}}"),
-    _administering("updateJwtPolicy", lambda _: "mutation{updateJwtPolicy(policy:{issuer:null}){enabled}}"),
-    _administering("disableJwtAuth", lambda _: "mutation{disableJwtAuth(endSessions:false){enabled}}"),
-    _administering("updateEmailLogin", lambda _: "mutation{updateEmailLogin(enabled:true){enabled}}"),
-    _administering("setSeatLimit", lambda _: "mutation{setSeatLimit(limit:null){used}}"),
-    _administering("inviteUser", lambda _: 'mutation{inviteUser(email:"new@example.com"){id}}'),
-    _personal("inviteUser", lambda _: 'mutation{inviteUser(email:"newer@example.com",role:ADMIN){id}}'),
-    _administering("sendInvitation", lambda w: f"mutation{{sendInvitation(id:{_q(w.people[1].id)}){{id}}}}"),
-    _administering("updateUser", lambda w: f'mutation{{updateUser(id:{_q(w.people[1].id)},externalId:"crm-9"){{id}}}}'),
-    _administering("deactivateUser", lambda w: f"mutation{{deactivateUser(id:{_q(w.people[1].id)}){{id}}}}"),
-    _administering("reactivateUser", lambda w: f"mutation{{reactivateUser(id:{_q(w.people[1].id)}){{id}}}}"),
-    _administering("endUserSessions", lambda w: f"mutation{{endUserSessions(id:{_q(w.people[0].id)})}}"),
-    _administering("deleteUser", lambda w: f"mutation{{deleteUser(id:{_q(w.people[2].id)}){{id}}}}"),
-    _personal("setUserRole", lambda w: f"mutation{{setUserRole(id:{_q(w.people[0].id)},role:MEMBER){{id}}}}"),
-    _personal("createApiKey", lambda _: 'mutation{createApiKey(name:"x"){token}}'),
-    _personal("revokeApiKey", lambda w: f"mutation{{revokeApiKey(id:{_q(w.key_id)}){{id}}}}"),
+    _administering("enableJwtAuth", "mutation { enableJwtAuth { secret } }"),
+    _administering("rotateJwtSecret", "mutation { rotateJwtSecret(gracePeriodSeconds: 0) { secret } }"),
+    _administering(
+        "revokeJwtSecret",
+        "mutation ($id: ID!) { revokeJwtSecret(id: $id) { enabled } }",
+        lambda world: {"id": world.secret_id},
+    ),
+    _administering("updateJwtPolicy", "mutation { updateJwtPolicy(policy: { issuer: null }) { enabled } }"),
+    _administering("disableJwtAuth", "mutation { disableJwtAuth(endSessions: false) { enabled } }"),
+    _administering("updateEmailLogin", "mutation { updateEmailLogin(enabled: true) { enabled } }"),
+    _administering("setSeatLimit", "mutation { setSeatLimit(limit: null) { used } }"),
+    _administering("inviteUser", 'mutation { inviteUser(email: "new@example.com") { id } }'),
+    _personal("inviteUser", 'mutation { inviteUser(email: "newer@example.com", role: ADMIN) { id } }'),
+    _administering("sendInvitation", "mutation ($id: ID!) { sendInvitation(id: $id) { id } }", _person(1)),
+    _administering("updateUser", 'mutation ($id: ID!) { updateUser(id: $id, externalId: "crm-9") { id } }', _person(1)),
+    _administering("deactivateUser", "mutation ($id: ID!) { deactivateUser(id: $id) { id } }", _person(1)),
+    _administering("reactivateUser", "mutation ($id: ID!) { reactivateUser(id: $id) { id } }", _person(1)),
+    _administering("endUserSessions", "mutation ($id: ID!) { endUserSessions(id: $id) }", _person(0)),
+    _administering("deleteUser", "mutation ($id: ID!) { deleteUser(id: $id) { id } }", _person(2)),
+    _personal("setUserRole", "mutation ($id: ID!) { setUserRole(id: $id, role: MEMBER) { id } }", _person(0)),
+    _personal("createApiKey", 'mutation { createApiKey(name: "x") { token } }'),
+    _personal(
+        "revokeApiKey", "mutation ($id: ID!) { revokeApiKey(id: $id) { id } }", lambda world: {"id": world.key_id}
+    ),
 ]
 ELSEWHERE = {"endSession"}  # what it answers depends on whose the session is: below
 
@@ -143,7 +167,7 @@ async def test_caller_is_answered_what_it_may_ask_and_changes_nothing_by_what_it
     for field in FIELDS:
         expected = field.told(caller)
         before = await everything() if expected else {}
-        payload = await api.payload(field.ask(world), headers=headers)
+        payload = await api.payload(field.document, field.variables(world), headers=headers)
         codes = [error["extensions"]["code"] for error in payload.get("errors", [])]
         assert codes == ([expected] if expected else []), (field.name, payload)
         if expected:
@@ -288,14 +312,14 @@ async def test_no_api_key_makes_admins_by_any_way(api: Api, instance: Instance) 
     callers = await all_callers(instance)
     key = callers.headers["ADMIN key"]
     grace = callers.member
-    for document in (
-        'mutation{inviteUser(email:"evil@example.com",role:ADMIN){id}}',
-        f'mutation{{setUserRole(id:"{grace.id}",role:ADMIN){{id}}}}',
-        'mutation{createApiKey(name:"evil",scope:ADMIN){token}}',
+    for document, variables in (
+        ('mutation { inviteUser(email: "evil@example.com", role: ADMIN) { id } }', {}),
+        ("mutation ($id: ID!) { setUserRole(id: $id, role: ADMIN) { id } }", {"id": grace.id}),
+        ('mutation { createApiKey(name: "evil", scope: ADMIN) { token } }', {}),
     ):
         await api.payload("{viewer{id}}", headers=key)
         before = await everything()
-        assert await api.error_code(document, headers=key) == FORBIDDEN
+        assert await api.error_code(document, variables, headers=key) == FORBIDDEN
         assert await everything() == before
     assert await api.ask('mutation{inviteUser(email:"member@example.com"){role}}', headers=key) == {
         "inviteUser": {"role": "MEMBER"}
