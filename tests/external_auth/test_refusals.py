@@ -8,6 +8,7 @@ import pytest
 import time_machine
 
 from service.accounts import administration
+from service.accounts.administration import deactivate_user
 from service.accounts.seats import set_seat_limit
 from service.audit.listing import detail_of
 from service.audit.models import AuditEvent
@@ -60,6 +61,15 @@ async def test_refusals_of_one_person_reason_and_hour_are_one_event_with_the_fir
     assert detail_of(events[0])["code"] == "UNKNOWN_USER"
     assert detail_of(events[0])["count"] == 2
     assert events[0].actor == f"code:{events[0].secret_id}"
+
+
+async def test_refusal_of_a_deactivated_user_names_it_whichever_way_the_code_does(instance: Instance) -> None:
+    secret = await enable(instance)
+    ada = await member("ada@example.com")
+    await deactivate_user(ada.id, TESTER)
+    for claims in ({"id": ada.id}, {"email": ada.email}):
+        assert (await refusal_of(instance, code_of(secret, claims))).user_id == ada.id
+    assert (await refusal_of(instance, code_of(secret, {"id": "unknown"}))).user_id is None
 
 
 async def test_other_persons_and_other_reasons_are_events_of_their_own(instance: Instance) -> None:

@@ -390,3 +390,12 @@ async def test_email_sessions_outlive_every_change_of_the_method(instance: Insta
     await secrets.revoke(await current_id(), TESTER)
     await secrets.disable(TESTER, end_sessions=True)
     assert await find_session(token)
+
+
+async def test_current_secret_is_the_newest_one_with_its_text(instance: Instance) -> None:
+    assert await secrets.current_secret(instance.cipher) is None
+    await enable(instance)
+    made = await secrets.rotate(instance.cipher, TESTER)
+    current = await secrets.current_secret(instance.cipher)
+    assert current
+    assert (current.text, current.row.id) == (made.text, made.row.id)
