@@ -11,6 +11,8 @@ from typing import Final
 
 import email_validator
 
+from service.accounts.implausible_ids import find_signing_bug, has_invisible_characters
+
 SERVICE_ID_PREFIX: Final = "usr_"
 MAX_ID_CHARACTERS: Final = 255
 MAX_EMAIL_CHARACTERS: Final = 254  # RFC 3696, erratum 1690: in bytes of UTF-8, so in characters too
@@ -21,9 +23,6 @@ _NOT_WELL_FORMED = "is not a well-formed email address"
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode's Cc, all of it
 _LONE_SURROGATES = re.compile(r"[\ud800-\udfff]")  # Unicode's Cs; no database and no UTF-8 text can hold one
-
-# What a signing program writes where its own user has no id: a bug over there that would make strangers share a user.
-_WORDS_FOR_NOTHING = frozenset({"undefined", "null", "none", "nil", "nan", "[object object]"})
 
 _SMALLEST_INTEGER_ID = -(10 ** (MAX_ID_CHARACTERS - 1))  # exclusive: the minus sign is a character too
 _LARGEST_INTEGER_ID = 10**MAX_ID_CHARACTERS  # exclusive
@@ -67,8 +66,8 @@ def parse_user_id(value: object) -> str:
         raise ValueError(_TOO_LONG_AN_ID)
     if problem := find_unsafe_characters(user_id):
         raise ValueError(problem)
-    if user_id.lower() in _WORDS_FOR_NOTHING:
-        raise ValueError("is a word for no value (such as undefined or null): the signing program had no id to put in")
+    if problem := find_signing_bug(user_id):
+        raise ValueError(problem)
     return user_id
 
 
@@ -111,6 +110,9 @@ def _normalise_trimmed_email(text: str) -> str:
     if len(text) > MAX_EMAIL_CHARACTERS:
         raise ValueError(_TOO_LONG_AN_EMAIL)
     local_part, domain = _split_well_formed(text)
+    # The library refuses or maps them in a domain; in a local part they would make two addresses that look alike.
+    if has_invisible_characters(local_part):
+        raise ValueError("has invisible characters")
     if "." not in domain:
         raise ValueError("has a domain without a period")
     return f"{local_part}@{domain}"

@@ -28,6 +28,8 @@ class SignIn:
     new_metadata: str | None = None
     email_taken: bool = False
     """The code's email belongs to another user: it is left as it was, and the audit log says so."""
+    email_malformed: bool = False
+    """The code's email is not well-formed: the stored one stays, and the audit log says so."""
     profile_protected: bool = False
     """The user is an admin, whose profile no code changes; the audit log says that it tried."""
 
@@ -82,14 +84,15 @@ async def decide_for(user: User, claim: UserClaim) -> SignIn | Refuse:
     if user.status is UserStatus.DEACTIVATED:
         return Refuse(SignInErrorCode.USER_DEACTIVATED, user=user)
     new_email = claim.email if claim.email and claim.email != user.email else None
+    malformed = claim.email_problem is not None
     new_metadata = None
     if claim.metadata is not None and not is_same_metadata(user.metadata, claim.metadata):
         new_metadata = dump_metadata(claim.metadata)
     if user.role is UserRole.ADMIN:
-        return SignIn(user, profile_protected=bool(new_email or new_metadata))
+        return SignIn(user, profile_protected=bool(new_email or new_metadata), email_malformed=malformed)
     if new_email and await find_by_email(new_email):
         return SignIn(user, new_metadata=new_metadata, email_taken=True)
-    return SignIn(user, new_email=new_email, new_metadata=new_metadata)
+    return SignIn(user, new_email=new_email, new_metadata=new_metadata, email_malformed=malformed)
 
 
 async def provision(subject: Subject, *, link_by_email: bool, by: Actor) -> tuple[User, bool]:
@@ -142,6 +145,8 @@ async def _newcomer(claim: UserClaim, link_by_email: bool) -> Link | Create | Re
             SignInErrorCode.INVALID_CLAIMS,
             f"user.id begins with {SERVICE_ID_PREFIX}, which only this service's own ids do",
         )
+    if claim.email_problem is not None:
+        return Refuse(SignInErrorCode.INVALID_CLAIMS, claim.email_problem)
     holder = await find_by_email(claim.email) if claim.email else None
     if holder is None:
         return Create(claim)
@@ -173,7 +178,23 @@ async def record_ignored_profile(plan: SignIn, by: Actor) -> None:
     """What the code tried in vain, for the audit log: once an hour, in or out of a transaction."""
     user = plan.user
     if plan.email_taken:
-        await record_hourly(Action.USER_EMAIL_KEPT, by, person=user.id, reason="email taken", user_id=user.id)
+        await record_hourly(
+            Action.USER_EMAIL_KEPT,
+            by,
+            person=user.id,
+            reason="email taken",
+            user_id=user.id,
+            detail={"reason": "email taken"},
+        )
+    if plan.email_malformed:
+        await record_hourly(
+            Action.USER_EMAIL_KEPT,
+            by,
+            person=user.id,
+            reason="email malformed",
+            user_id=user.id,
+            detail={"reason": "email malformed"},
+        )
     if plan.profile_protected:
         await record_hourly(
             Action.ADMIN_PROFILE_KEPT, by, person=user.id, reason="profile of an admin", user_id=user.id

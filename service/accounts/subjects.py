@@ -13,6 +13,8 @@ class UserClaim:
     email: str | None
     metadata: JsonObject | None
     """None where the object carries nothing but id and email."""
+    email_problem: str | None = None
+    """Why the email of the code cannot be taken. It keeps a new user out, and is ignored for a known one."""
 
 
 @dataclass(frozen=True, slots=True)

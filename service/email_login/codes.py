@@ -6,6 +6,7 @@ an address has otherwise asked for does not matter: requests know nothing of eac
 
 import re
 import secrets
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -106,5 +107,11 @@ def _hashed(request_id: str, digits: str) -> str:
 
 def _read_digits(typed: str) -> str:
     """The digits, however they were grouped where they were copied; nothing where they are no code."""
-    digits = _BETWEEN_DIGITS.sub("", typed)
+    digits = "".join(_as_ascii_digit(character) for character in _BETWEEN_DIGITS.sub("", typed))
     return digits if _CODE.fullmatch(digits) else ""
+
+
+def _as_ascii_digit(character: str) -> str:
+    """The digit of another script (full-width, Arabic, Devanagari …) as an ASCII digit; else the character itself."""
+    value = unicodedata.decimal(character, None)
+    return character if value is None else str(value)

@@ -22,7 +22,9 @@ from service.external_auth.policy import Policy
 
 MAX_METADATA_LEVELS: Final = 8
 MAX_JTI_CHARACTERS: Final = 255
+MAX_EXPIRY_AHEAD: Final = 100 * 365.25 * 86_400  # seconds: 100 years (contract §1)
 MILLISECONDS_FROM: Final = 1e11  # seconds of the year 5138, milliseconds of 1973: nobody means the former
+MICROSECONDS_FROM: Final = 1e14  # milliseconds of the year 5138, microseconds of 1973
 _LONG: Final = 10**9  # seconds; longer spans are given as "more than"
 
 
@@ -40,7 +42,7 @@ def read_subject(payload: JsonObject) -> Subject:
         return _read_user(user)
     if (user_id := payload.get("id")) is not None:
         return IdClaim(_read_id("id", user_id))
-    if (email := payload.get("email")) is not None:
+    if (email := _given_email(payload)) is not None:
         return EmailClaim(_read_email("email", email))
     raise _invalid("the code names nobody: one of user, id and email is required")
 
@@ -50,11 +52,12 @@ def _read_user(user: JsonValue) -> UserClaim:
         raise _invalid(f"user is {name_type(user)}, and must be an object")
     if (user_id := user.get("id")) is None:
         raise _invalid("user.id is missing")
-    email = user.get("email")
+    email, email_problem = _read_users_email(user)
     metadata = {name: value for name, value in user.items() if name not in ("id", "email")}
     return UserClaim(
         id=_read_id("user.id", user_id),
-        email=None if email is None else _read_email("user.email", email),
+        email=email,
+        email_problem=email_problem,
         metadata=_checked_metadata(metadata) if metadata else None,
     )
 
@@ -64,6 +67,23 @@ def _read_id(name: str, value: JsonValue) -> str:
         return parse_user_id(value)
     except ValueError as problem:
         raise _invalid(f"{name} {problem}") from None
+
+
+def _given_email(place: JsonObject) -> JsonValue:
+    """The member `email`; None if it is absent, null, empty or blank, which all mean that there is no email."""
+    email = place.get("email")
+    return None if isinstance(email, str) and not email.strip() else email
+
+
+def _read_users_email(user: JsonObject) -> tuple[str | None, str | None]:
+    """The email, or the reason why it cannot be taken. A known user is signed in without it, so nothing is raised."""
+    email = _given_email(user)
+    if email is None:
+        return None, None
+    try:
+        return normalise_email(email), None
+    except ValueError as problem:
+        return None, f"user.email {problem}"
 
 
 def _read_email(name: str, value: JsonValue) -> str:
@@ -133,6 +153,10 @@ def _read_seconds(payload: JsonObject, name: str) -> float | None:
 
 def check_times(times: Times, now: float, clock_skew_seconds: int) -> None:
     """Both ends of a code's life, each with its grace; the very end of it is past (RFC 7519 §4.1.4: "on or after")."""
+    if times.exp is not None and times.exp > now + MAX_EXPIRY_AHEAD:
+        raise _invalid(
+            "exp is more than 100 years ahead: it is in milliseconds or microseconds, and must be in seconds"
+        )
     if times.exp is not None and now >= times.exp + clock_skew_seconds:
         raise SignInRefused(SignInErrorCode.CODE_EXPIRED, reason=f"exp was {_span(now - times.exp)} ago")
     for name, start in (("nbf", times.nbf), ("iat", times.iat)):

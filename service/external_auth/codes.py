@@ -162,7 +162,8 @@ def _describe_signature_fault(segment: str, *, kid_is_known: bool) -> str:
     if not decoded:
         return f"the signature {jws.describe_base64url_fault(segment)}"
     if len(decoded) != _SIGNATURE_BYTES:
-        return f"the signature must be {_SIGNATURE_BYTES} bytes long: was the code cut off?"
+        cut_off = ": was the code cut off?" if len(decoded) < _SIGNATURE_BYTES else f", and has {len(decoded)}"
+        return f"the signature must be {_SIGNATURE_BYTES} bytes long{cut_off}"
     if kid_is_known:
         return "the signature was not made with the secret that kid names"
     return "the signature was not made with any secret in use here"
@@ -173,7 +174,7 @@ def _bad_signature(reason: str) -> SignInRefused:
 
 
 def _check_payload(unverified: UnverifiedCode) -> None:
-    unverified.payload = jws.parse_object("payload", unverified.payload_bytes)
+    unverified.payload = jws.parse_object("payload", unverified.payload_bytes, too_deep=SignInErrorCode.INVALID_CLAIMS)
 
 
 def _check_times(unverified: UnverifiedCode) -> None:

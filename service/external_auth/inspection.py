@@ -239,6 +239,10 @@ def _describe_decision(decision: Decision) -> str:
             return f"Unknown id, known email: signs in the user {user.id!r} and gives it this external id."
         case SignIn(user=user, email_taken=True):
             return f"Known: the user {user.id!r}. Another user has the email in the code, so the email stays as it is."
+        case SignIn(user=user, email_malformed=True):
+            return (
+                f"Known: the user {user.id!r}. The email in the code is not well-formed, so the email stays as it is."
+            )
         case SignIn(user=user, profile_protected=True):
             return f"Known: the user {user.id!r}, an admin, whose email and metadata no code changes."
         case SignIn(user=user, changes_user=True):

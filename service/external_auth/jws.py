@@ -76,8 +76,6 @@ def check_header(header: JsonObject) -> None:
     """The parameters that decide how a code is read. Which `alg` is accepted is a matter of the signature."""
     if not isinstance(header.get("alg"), str):
         raise _malformed("the header must have an alg that is a string")
-    if "kid" in header and not isinstance(header["kid"], str):
-        raise _malformed("the kid in the header must be a string")
     if "crit" in header:  # RFC 7515 §4.1.11
         raise _malformed("the header has crit, and no critical extension is understood here")
     if header.get("b64", True) is not True:  # RFC 7797 §3
@@ -90,14 +88,17 @@ def check_signature_alphabet(segment: str) -> None:
         raise _malformed(f"the signature {describe_base64url_fault(segment)}")
 
 
-def parse_object(part: str, raw: bytes) -> JsonObject:
-    """The JSON object that a segment holds: UTF-8, no member twice at any level, no NaN, no more than 100 levels."""
+def parse_object(part: str, raw: bytes, too_deep: SignInErrorCode = SignInErrorCode.MALFORMED_CODE) -> JsonObject:
+    """The JSON object that a segment holds: UTF-8, no member twice at any level, no NaN, no more than 100 levels.
+
+    Raises `SignInRefused`: with the code `too_deep` for more levels, else with MALFORMED_CODE.
+    """
     try:
         value = _parse(raw)
     except UnicodeDecodeError:
         raise _malformed(f"the {part} is not UTF-8") from None
     except RecursionError:
-        raise _malformed(f"the {part} is nested more than {MAX_JSON_LEVELS} levels deep") from None
+        raise SignInRefused(too_deep, reason=f"the {part} is nested more than {MAX_JSON_LEVELS} levels deep") from None
     except _NotStrictJson as problem:
         raise _malformed(f"the {part} {problem}") from None
     except json.JSONDecodeError:

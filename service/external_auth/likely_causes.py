@@ -2,15 +2,23 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from service.accounts.implausible_ids import has_invisible_characters
+from service.accounts.metadata import JsonObject
 from service.clock import to_the_second
-from service.external_auth.claims import MILLISECONDS_FROM
+from service.external_auth.claims import MICROSECONDS_FROM, MILLISECONDS_FROM
 from service.external_auth.codes import ALGORITHM, SigningSecret, UnverifiedCode, find_signer, has_whole_signature
+from service.external_auth.jws import decode_base64url
 from service.external_auth.models import JwtSecret
 from service.external_auth.secrets import JwtSecretStatus, status_of
 
+_HEX_SIGNATURE = re.compile(r"[0-9a-fA-F]{64}")  # 32 bytes, or the 64 characters of any SHA-256 in hex
+_ALGORITHMS_BY_LENGTH = {20: "1", 48: "384", 64: "512"}  # bytes that the HMAC makes (RFC 7518 §3.2; SHA-1: RFC 2104)
+_HALF_HOUR = 1_800  # seconds; time zones differ from UTC by whole multiples of it, nearly all of them
+_MAX_ZONE_OFFSET = 14 * 3_600  # seconds: UTC+14:00
 _QUOTATION_MARKS = tuple("\"'`")
 _NAMES_OF_OTHERS = ("sub", "userId", "user_id", "uid", "external_id", "externalId", "name")
 
@@ -22,8 +30,17 @@ def find_any_signer(unverified: UnverifiedCode) -> SigningSecret | None:
 
 def explain_form(text: str) -> str | None:
     """What was probably pasted with the code, or instead of it."""
-    if "externalAuthCode=" in text:
-        return "Likely cause: this is the whole link. The code is what stands behind externalAuthCode= in it."
+    if "externalAuthCode" in text or "://" in text:
+        return "Likely cause: this is the whole link (URL). The code is the value of externalAuthCode in it."
+    if "&" in text or "?" in text or "#" in text:
+        return "Likely cause: a part of the link (URL) was copied with the code. Take away everything from the &, ? or # on."
+    if "%" in text:
+        return "Likely cause: the code is percent-encoded (URL-encoded), such as %2E for a period. Decode it once."
+    if has_invisible_characters(text):
+        return (
+            "Likely cause: an invisible character got into it, such as a byte order mark, a zero-width space or a soft"
+            " hyphen. Read the file without the byte order mark, or copy the code again."
+        )
     if text.startswith("Bearer "):
         return "Likely cause: this is the whole header. The code is what stands behind Bearer in it."
     if any(character.isspace() for character in text):
@@ -44,6 +61,8 @@ def explain_signature(unverified: UnverifiedCode, rows: dict[str, JwtSecret], at
     signer = find_any_signer(unverified)
     if signer is not None:
         return _explain_known_signer(rows[signer.id], unverified, at)
+    if wrong := _explain_signature_length(unverified.segments[2]):
+        return wrong
     if not has_whole_signature(unverified):
         return "Likely cause: it was cut off when it was copied, or a URL was. Compare its length with what the signing program made."
     for secret, mistake in _mistaken_keys(unverified):
@@ -53,6 +72,18 @@ def explain_signature(unverified: UnverifiedCode, rows: dict[str, JwtSecret], at
         "Likely cause: it was signed with a secret that this service never had. Is it the secret of another environment, or was it"
         " cut off when it was copied? Compare its first 4 characters with those of the secrets here."
     )
+
+
+def _explain_signature_length(segment: str) -> str | None:
+    """The mistakes that make a signature of another length. None if the length tells nothing but that the code is cut off."""
+    if _HEX_SIGNATURE.fullmatch(segment):
+        return (
+            "Likely cause: the signature is written as hex digits. Encode its raw bytes in base64url (PHP: hash_hmac with"
+            " true as the last argument; Node.js: digest() without hex)."
+        )
+    if (algorithm := _ALGORITHMS_BY_LENGTH.get(len(decode_base64url(segment) or b""))) is not None:
+        return f"Likely cause: the signature was made with HMAC-SHA-{algorithm}, and the header says {ALGORITHM}. Sign with HMAC-SHA-256."
+    return None
 
 
 def describe_secret(row: JwtSecret) -> str:
@@ -108,26 +139,58 @@ def _mistaken_keys(unverified: UnverifiedCode) -> Iterator[tuple[SigningSecret, 
 
 
 def explain_times(unverified: UnverifiedCode) -> str | None:
-    """Clocks and units. None where nothing is suspicious."""
-    for name in ("exp", "nbf", "iat"):
-        value = unverified.payload.get(name)
-        if isinstance(value, str):
-            return f"Likely cause: {name} is written as text. Write a number of seconds since 1970, without quotation marks."
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > MILLISECONDS_FROM:
-            return f"{name} looks like milliseconds (JavaScript's Date.now()). Divide it by 1000."
+    """What is wrong with the clock or the unit of a time. None if nothing is suspicious."""
+    if (wrong := _explain_units(unverified.payload)) is not None:
+        return wrong
     if not hasattr(unverified, "times"):
         return None
     times, now = unverified.times, unverified.now
     ahead = max((start - now for start in (times.nbf, times.iat) if start is not None), default=0.0)
     if ahead > unverified.policy.clock_skew_seconds:
-        return f"Likely cause: the signing machine's clock is ahead by {ahead:.0f} s. Set it by NTP."
+        return _explain_clock_ahead(ahead)
     if times.exp is not None and times.exp < now:
-        if times.iat is not None and times.exp < times.iat:
-            return "Likely cause: exp lies before iat. Was a duration written into exp rather than a moment?"
-        if times.exp < 10**9:
-            return "Likely cause: exp is a duration. It must be a moment: now plus the duration, in seconds since 1970."
-        return "Likely cause: the code was kept and used later, or the signing machine's clock is behind. Sign a new one for every page load."
+        return _explain_expired(times.exp, times.iat)
     return None
+
+
+def _explain_units(payload: JsonObject) -> str | None:
+    for name in ("exp", "nbf", "iat"):
+        value = payload.get(name)
+        if isinstance(value, str):
+            return f"Likely cause: {name} is written as text. Write a number of seconds since 1970, without quotation marks."
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            continue
+        if value > MICROSECONDS_FROM:
+            return f"{name} looks like microseconds or a finer unit. Divide it, so that it is in seconds."
+        if value > MILLISECONDS_FROM:
+            return f"{name} looks like milliseconds (JavaScript's Date.now()). Divide it by 1000."
+    return None
+
+
+def _explain_clock_ahead(seconds: float) -> str:
+    if _is_time_zone(seconds):
+        return (
+            "Likely cause: local time was taken for UTC, because the difference is that of a time zone. Use the seconds"
+            " since 1970 in UTC, as time(), Date.now() / 1000 or Instant.now() give them."
+        )
+    return f"Likely cause: the signing machine's clock is ahead by {seconds:.0f} s. Set it by NTP."
+
+
+def _explain_expired(exp: float, iat: float | None) -> str:
+    if iat is not None and exp < iat:
+        return "Likely cause: exp lies before iat. Was a duration written into exp rather than a moment?"
+    if exp < 10**9:
+        return "Likely cause: exp is a duration. It must be a moment: now plus the duration, in seconds since 1970."
+    return (
+        "Likely cause: the code was kept and used later, or the signing machine's clock is behind. Sign a new one for"
+        " every page load."
+    )
+
+
+def _is_time_zone(seconds: float) -> bool:
+    """Whether a difference is within two minutes of a multiple of half an hour, up to 14 hours."""
+    from_multiple = abs(seconds - round(seconds / _HALF_HOUR) * _HALF_HOUR)
+    return from_multiple <= 120 and _HALF_HOUR - 120 <= seconds <= _MAX_ZONE_OFFSET + 120
 
 
 def explain_claims(unverified: UnverifiedCode) -> str | None:
@@ -137,9 +200,25 @@ def explain_claims(unverified: UnverifiedCode) -> str | None:
     if isinstance(user, str):
         return 'Likely cause: user was turned into text (JSON within JSON). Make it an object: "user": {"id": …}.'
     place = user if isinstance(user, dict) else payload
+    if misspelt := _find_other_case(place, user is None):
+        return f"Likely cause: the member is called {misspelt}. Names are case-sensitive: write it in lower case."
     if place.get("id") is None:
         found = [name for name in _NAMES_OF_OTHERS if place.get(name) is not None]
         where = "user.id" if isinstance(user, dict) else "user.id, id or email"
         if found:
             return f"Likely cause: the person stands in {found[0]}, which is not read here. Put the id into {where}."
     return None
+
+
+def _find_other_case(place: JsonObject, is_payload: bool) -> str | None:
+    """The first member whose name is right but for its case (`ID`, `Email`), where the right one is absent."""
+    wanted = ("user", "id", "email") if is_payload else ("id", "email")
+    return next(
+        (
+            repr(name)
+            for name in place
+            for right in wanted
+            if name != right and name.lower() == right and right not in place
+        ),
+        None,
+    )

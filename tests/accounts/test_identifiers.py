@@ -27,8 +27,7 @@ ANY_TEXT = st.text(st.characters())  # lone surrogates and NUL too
         "e\u0301",
         "A",
         "0",
-        "\u200b",
-        "\u202eadmin",
+        "a\u200bb",
         "x" * 255,
         "\U0001f600" * 255,
         "undefined1",
@@ -88,7 +87,7 @@ def test_id_of_more_digits_than_python_writes_is_too_long() -> None:
             parse_user_id(number)
 
 
-@pytest.mark.parametrize("word", ["undefined", "null", "none", "nil", "nan", "[object Object]"])
+@pytest.mark.parametrize("word", ["undefined", "null", "none", "nil", "nan", "<nil>", "(null)"])
 def test_words_for_nothing_are_refused_in_any_case(word: str) -> None:
     for spelling in (word, word.upper(), word.title(), word.lower()):
         with pytest.raises(ValueError, match="is a word for no value"):

@@ -98,6 +98,14 @@ async def test_code_may_be_pasted_as_it_was_copied(instance: Instance, write: st
     assert await answer_to(instance, request.id, typed) is None
 
 
+@pytest.mark.parametrize("zero", ["\uff10", "\u0660", "\u06f0", "\u0966", "\U0001d7ce"])
+async def test_code_may_be_typed_in_the_digits_of_another_script(instance: Instance, zero: str) -> None:
+    await member("ada@example.com")
+    request, code = await ask(instance)
+    typed = "".join(chr(ord(zero) + int(digit)) for digit in code)
+    assert await answer_to(instance, request.id, typed) is None
+
+
 @pytest.mark.parametrize(
     "typed",
     ["", " ", "12345", "1234567", "abcdef", "12345x", "١٢٣٤٥٦", "\x00", "\ud800", "0" * 60_000, "+12345", "1e5"],

@@ -8,7 +8,7 @@ import jwt
 import pytest
 import time_machine
 
-from service.accounts.metadata import JsonObject
+from service.accounts.metadata import JsonObject, JsonValue
 from service.accounts.subjects import EmailClaim, IdClaim, UserClaim
 from service.errors import SignInErrorCode, SignInRefused
 from service.external_auth.codes import SigningSecret, VerifiedClaims, verify
@@ -81,10 +81,9 @@ def test_user_wins_over_id_and_id_over_email(claims: JsonObject, subject: object
         ({"user": {"id": 1.5}}, "user.id is a float, and must be a string or an integer"),
         ({"id": ""}, "id is empty"),
         ({"id": True}, "id is a boolean, and must be a string or an integer"),
-        ({"email": ""}, "email is empty"),
+        ({"email": ""}, "the code names nobody: one of user, id and email is required"),
         ({"email": "ada"}, "email is not a well-formed email address"),
         ({"email": ["a@b.c"]}, "email is an array, and must be a string"),
-        ({"user": {"id": "a", "email": "ada@localhost"}}, "user.email has a domain without a period"),
         ({"user": {"id": "a", "x": "\ud800"}}, "the metadata in user has a lone surrogate, which is half a character"),
         ({"user": {"id": "a", "m": [[[[[[[[1]]]]]]]]}}, "the metadata in user is nested more than 8 levels deep"),
     ],
@@ -93,6 +92,20 @@ def test_claims_that_cannot_be_are_refused_with_the_reason(claims: JsonObject, r
     code, found = refusal_of(code_of(claims))
     assert code == SignInErrorCode.INVALID_CLAIMS
     assert found.startswith(reason)
+
+
+@pytest.mark.parametrize("empty", [None, "", " ", "\t\u00a0"])
+def test_empty_email_counts_as_absent(empty: str | None) -> None:
+    assert claims_of(code_of({"user": {"id": "a", "email": empty}})).subject == UserClaim("a", None, None)
+
+
+@pytest.mark.parametrize(
+    ("email", "reason"),
+    [("ada@localhost", "has a domain without a period"), (42, "is an integer, and must be a string")],
+)
+def test_malformed_email_is_kept_as_a_reason_beside_the_user(email: JsonValue, reason: str) -> None:
+    subject = claims_of(code_of({"user": {"id": "a", "email": email}})).subject
+    assert subject == UserClaim("a", None, None, email_problem=f"user.email {reason}")
 
 
 def test_metadata_may_have_eight_levels() -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from service.accounts import administration
 from service.accounts.models import UserOrigin, UserRole, UserStatus
+from service.audit.listing import detail_of
+from service.audit.models import AuditEvent
 from service.database import Statement, write
 from service.errors import BadUserInput, SignInErrorCode
 from service.external_auth import secrets
@@ -111,7 +113,7 @@ async def test_integer_id_is_the_user_with_these_digits(instance: Instance) -> N
 
 
 @pytest.mark.parametrize(
-    "other", ["CRM-42", "crm-42 ", " crm-42", "crm\u201142", "crm-4\u0662", "crm-42\u200b", "\uff43rm-42"]
+    "other", ["CRM-42", "crm-42 ", " crm-42", "crm\u201142", "crm-4\u0662", "crm\u200b-42", "\uff43rm-42"]
 )
 async def test_ids_are_compared_exactly(instance: Instance, other: str) -> None:
     secret = await enable(instance)
@@ -212,6 +214,33 @@ async def test_new_id_of_the_service_s_own_form_is_invalid_and_a_known_one_is_no
 
 
 # ---------------------------------------------------------------- emails
+
+
+@pytest.mark.parametrize("email", ["no email at all", "ada\u3164@example.com", 42, ["ada@example.com"], True])
+async def test_malformed_email_keeps_no_known_user_out_and_is_told_in_the_audit_log(
+    instance: Instance, email: object
+) -> None:
+    secret = await enable(instance)
+    code = code_of(secret, {"user": {"id": "crm-42", "email": email, "plan": "gold"}})
+    assert await answer_to(instance, code) == SignInErrorCode.INVALID_CLAIMS
+    assert await count("users") == 0
+
+    await sign_in(instance, code_of(secret, CRM_42))
+    for _ in range(2):
+        assert (await sign_in(instance, code)).session.user.id == "crm-42"
+    assert (await user("crm-42")).email == "ada@example.com"
+    (event,) = await AuditEvent.filter(action="user.email_kept")
+    assert (event.user_id, event.count, detail_of(event)["reason"]) == ("crm-42", 2, "email malformed")
+
+
+@pytest.mark.parametrize("email", ["", "  "])
+async def test_empty_email_changes_nothing(instance: Instance, email: str) -> None:
+    secret = await enable(instance)
+    await sign_in(instance, code_of(secret, CRM_42))
+    assert not (await sign_in(instance, code_of(secret, {"user": {"id": "crm-42", "email": email}}))).new_user
+    assert (await user("crm-42")).email == "ada@example.com"
+    assert (await sign_in(instance, code_of(secret, {"user": {"id": "crm-43", "email": email}}))).new_user
+    assert await answer_to(instance, code_of(secret, {"email": email})) == SignInErrorCode.INVALID_CLAIMS
 
 
 async def test_emails_of_one_person_are_one_email_however_they_are_written(instance: Instance) -> None:

@@ -1,6 +1,7 @@
 """Why was my code refused? The inspection says what an exchange would do, names the likely cause, and does nothing."""
 
 import base64
+import hmac
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -336,11 +337,26 @@ async def test_cut_off_code_is_told(instance: Instance) -> None:
         ({"iat": NOON_SECONDS * 1000}, "milliseconds"),
         ({"exp": str(NOON_SECONDS + 300)}, "text"),
         ({"iat": NOON_SECONDS + 95}, "ahead by 95 s"),
-        ({"nbf": NOON_SECONDS + 3600}, "ahead by 3600 s"),
+        ({"nbf": NOON_SECONDS + 4500}, "ahead by 4500 s"),
+        ({"iat": NOON_SECONDS + 7200}, "time zone"),
+        ({"nbf": NOON_SECONDS + 19_801}, "time zone"),
+        ({"exp": NOON_SECONDS * 1_000_000}, "microseconds"),
         ({"exp": 604_800}, "duration"),
         ({"exp": NOON_SECONDS - 3600, "iat": NOON_SECONDS - 7200}, "Sign a new one"),
     ],
-    ids=["exp ms", "nbf ms", "iat ms", "exp text", "clock ahead", "nbf ahead", "duration", "kept"],
+    ids=[
+        "exp ms",
+        "nbf ms",
+        "iat ms",
+        "exp text",
+        "clock ahead",
+        "nbf ahead",
+        "UTC+2",
+        "UTC+5:30",
+        "exp µs",
+        "duration",
+        "kept",
+    ],
 )
 async def test_wrong_times_are_explained(instance: Instance, claims: dict[str, object], words: str) -> None:
     secret = await enable(instance)
@@ -348,8 +364,7 @@ async def test_wrong_times_are_explained(instance: Instance, claims: dict[str, o
         found = await agree(instance, code_of(secret, {"user": {"id": "ada"}, **claims}))
     times = next(check for check in found.checks if check.name == "times")
     assert words in times.detail
-    # An `exp` in milliseconds is far in the future, so the code is accepted: it is told all the same.
-    assert times.passed is (claims.get("exp") == NOON_SECONDS * 1000)
+    assert not times.passed
 
 
 @pytest.mark.parametrize(
@@ -384,9 +399,7 @@ async def test_whoever_has_the_email_is_named(instance: Instance) -> None:
 
 async def test_time_that_no_calendar_has_is_no_trouble(instance: Instance) -> None:
     secret = await enable(instance)
-    for exp in (1e300, 10**30, 253_402_300_800, 1e15):
-        assert (await agree(instance, code_of(secret, {"user": {"id": "ada"}, "exp": exp}))).accepted
-    for exp in (-1e300, -(10**30), -62_135_596_801, 0):
+    for exp in (1e300, 10**30, 253_402_300_800, 1e15, -1e300, -(10**30), -62_135_596_801, 0):
         assert not (await agree(instance, code_of(secret, {"user": {"id": "ada"}, "exp": exp}))).accepted
 
 
@@ -403,6 +416,13 @@ async def test_grace_after_the_end_is_told(instance: Instance) -> None:
     ("pasted", "cause"),
     [
         ("https://auth.example.com/?externalAuthCode={code}&returnTo=/x", "this is the whole link"),
+        ("https://links.example/?url=https%3A%2F%2Fa.example%2F%3FexternalAuthCode%3D{code}&data=05", "the whole link"),
+        ("{code}&returnTo=/x", "a part of the link (URL)"),
+        ("{code}#top", "a part of the link (URL)"),
+        ("\ufeff{code}", "an invisible character"),
+        ("{first}\u00ad{rest}", "an invisible character"),
+        ("{first}\u200b{rest}", "an invisible character"),
+        ("{first}%2E{rest}", "percent-encoded"),
         ("Bearer {code}", "this is the whole header"),
         ("{first}\n{rest}", "a space or a line end got into it"),
         ('"{code}"', "the quotation marks around it were copied too"),
@@ -412,3 +432,40 @@ async def test_what_was_pasted_with_the_code_is_named(instance: Instance, pasted
     code = code_of(await enable(instance), {"user": {"id": "ada"}})
     found = await agree(instance, pasted.format(code=code, first=code[:30], rest=code[30:]))
     assert cause in failed(found)["form"]
+
+
+@pytest.mark.parametrize(
+    ("digest", "in_hex", "cause"),
+    [
+        ("sha256", True, "hex digits"),
+        ("sha512", False, "HMAC-SHA-512"),
+        ("sha384", False, "HMAC-SHA-384"),
+        ("sha1", False, "HMAC-SHA-1"),
+    ],
+)
+async def test_signature_of_another_length_is_explained(
+    instance: Instance, digest: str, in_hex: bool, cause: str
+) -> None:
+    secret = await enable(instance)
+    head, _, _ = code_of(secret, {"user": {"id": "ada"}}).rpartition(".")
+    made = hmac.new(secret.encode(), head.encode(), digest)
+    signature = made.hexdigest() if in_hex else base64.urlsafe_b64encode(made.digest()).rstrip(b"=").decode()
+    found = failed(await agree(instance, f"{head}.{signature}"))["signature"]
+    assert cause in found
+    assert "cut off" not in found or digest == "sha1"
+
+
+@pytest.mark.parametrize("claims", [{"user": {"ID": "1"}}, {"User": {"id": "1"}}, {"Id": "1"}, {"EMAIL": "a@b.c"}])
+async def test_name_in_the_wrong_case_is_explained(instance: Instance, claims: dict[str, object]) -> None:
+    found = failed(await agree(instance, code_of(await enable(instance), claims)))["claims"]
+    assert "case-sensitive" in found
+
+
+async def test_malformed_email_of_a_known_user_is_told(instance: Instance) -> None:
+    secret = await enable(instance)
+    code = code_of(secret, {"user": {"id": "ada", "email": "no address"}})
+    assert "user.email is not a well-formed" in failed(await agree(instance, code))["user"]
+    await sign_in(instance, code_of(secret, {"user": {"id": "ada"}}))
+    found = await agree(instance, code)
+    assert found.accepted
+    assert "not well-formed" in next(check.detail for check in found.checks if check.name == "user")

@@ -7,6 +7,7 @@ import zlib
 import jwt
 
 from tests.hostile.forging import (
+    BAD_CLAIMS,
     BAD_SIGNATURE,
     HEADER,
     MALFORMED,
@@ -178,10 +179,10 @@ PAYLOAD_JSON = [
     with_payload("payload with NaN nobody reads", b'{"user":{"id":"x"},"x":NaN}', MALFORMED),
     with_payload("payload with -Infinity nobody reads", b'{"user":{"id":"x"},"x":-Infinity}', MALFORMED),
     with_payload("payload with 5000 digits nobody reads", b'{"user":{"id":"x"},"x":' + b"9" * 5000 + b"}", None),
-    with_payload("payload nested to 101 levels", _nested(100), MALFORMED),
-    with_payload("payload nested to 3000 levels", _nested(2999), MALFORMED),
-    with_payload("payload of open brackets alone", b"[" * 6000, MALFORMED),
-    with_payload("payload of open objects alone", b'{"a":' * 1200, MALFORMED),
+    with_payload("payload nested to 101 levels", _nested(100), BAD_CLAIMS),
+    with_payload("payload nested to 3000 levels", _nested(2999), BAD_CLAIMS),
+    with_payload("payload of open brackets alone", b"[" * 6000, BAD_CLAIMS),
+    with_payload("payload of open objects alone", b'{"a":' * 1200, BAD_CLAIMS),
     with_payload("payload is a code itself", jwt.encode({"id": "x"}, "k" * 32).encode(), MALFORMED),
     with_payload("payload nested to 100 levels where nobody looks", _nested(99), None),
     with_payload("payload with white space around", b' \n{"user": {"id": "white space around"}}\r\n\t', None),

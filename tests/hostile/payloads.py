@@ -43,13 +43,19 @@ TIMES = [
         _raw_time("exp", number, EXPIRED)
         for number in ("0", "-0", "-1", "-1e308", "1", "0.5", "1e-400", "-" + "9" * 300)
     ),
-    *(_raw_time("exp", number, None) for number in ("1e300", "9" * 300, "4102444800.5")),
+    _raw_time("exp", "4102444800.5", None),
+    *(_raw_time("exp", number, BAD_CLAIMS) for number in ("1e300", "9" * 300, "9" * 12)),
     *(_raw_time("nbf", number, None) for number in ("0", "-1", "-1e308", "0.5")),
     *(_raw_time("iat", number, NOT_YET) for number in ("1e300", "9" * 300)),
     with_times("exp a minute past, to the second", lambda now: {"exp": now - 60}, EXPIRED),
     with_times("exp long past", lambda now: {"exp": int(now) - 3600}, EXPIRED),
     with_times("exp just past, within the grace", lambda now: {"exp": now - 30}, None),
-    with_times("exp in milliseconds", lambda now: {"exp": int(now * 1000)}, None),
+    with_times("exp in milliseconds", lambda now: {"exp": int(now * 1000)}, BAD_CLAIMS),
+    with_times("exp in milliseconds, long past", lambda now: {"exp": int((now - 86_400) * 1000)}, BAD_CLAIMS),
+    with_times("exp in microseconds", lambda now: {"exp": int(now * 1_000_000)}, BAD_CLAIMS),
+    with_times("exp in nanoseconds", lambda now: {"exp": int(now * 1_000_000_000)}, BAD_CLAIMS),
+    with_times("exp in 101 years", lambda now: {"exp": int(now) + 101 * 31_557_600}, BAD_CLAIMS),
+    with_times("exp in 99 years", lambda now: {"exp": int(now) + 99 * 31_557_600}, None),
     with_times("nbf ahead", lambda now: {"nbf": now + 120}, NOT_YET),
     with_times("nbf ahead, within the grace", lambda now: {"nbf": now + 30}, None),
     with_times("nbf in milliseconds", lambda now: {"nbf": int(now * 1000)}, NOT_YET),
@@ -85,7 +91,22 @@ _NO_IDS: list[tuple[str, object]] = [
     ("a low surrogate", "\udc00a"),
     ("surrogates the wrong way round", "\udc00\ud800"),
     *((repr(word), word) for word in ("undefined", "null", "none", "nil", "nan", "[object Object]")),
-    *((repr(word), word) for word in ("UNDEFINED", "Null", "None", "NaN", "[OBJECT OBJECT]")),
+    *((repr(word), word) for word in ("UNDEFINED", "Null", "None", "NaN", "[OBJECT OBJECT]", " null", "NIL ")),
+    *((repr(word), word) for word in ("<nil>", "(null)", "<null>", "(nil)", "<NA>", "#N/A", "%!s(<nil>)", "\\N")),
+    *((repr(word), word) for word in ("[object Promise]", "[object Undefined]", "#<User:0x000055d0>", "#<Promise>")),
+    *((repr(word), word) for word in ("<__main__.User object at 0x7f00>", "System.Object", "System.Guid[]")),
+    *((repr(word), word) for word in ("%s", ":id", "${user.id}", "crm-${id}", "{{user.id}}", "#{user.id}")),
+    *((repr(word), word) for word in ("<%= user.id %>", "%(id)s", "a-%(user_id)s")),
+    ("right to left", "\u202eadmin"),
+    ("a zero-width space", "\u200b"),
+    ("a word joiner", "\u2060"),
+    ("a Hangul filler", "\u3164"),
+    ("an empty Braille cell", "\u2800"),
+    ("variation selectors", "\ufe0f\ufe0f"),
+    ("a tag character", "\U000e0041"),
+    ("with a byte order mark before it", "\ufeff42"),
+    ("with a zero-width space behind it", "42\u200b"),
+    ("with a soft hyphen behind it", "42\u00ad"),
 ]
 
 _ODD_IDS: list[tuple[str, object]] = [
@@ -95,10 +116,11 @@ _ODD_IDS: list[tuple[str, object]] = [
     ("an integer of 255 digits", 10**254),
     ("255 characters", "y" * 255),
     ("255 characters beyond the first plane", "\U0001f600" * 255),
-    ("right to left", "\u202eadmin"),
     ("with spaces around", " crm-42 "),
     ("not in NFC", "e\u0301"),
-    ("a zero-width space", "\u200b"),
+    ("with a zero-width joiner inside", "\U0001f469\u200d\U0001f680"),
+    *((repr(word), word) for word in ("nil-42", "100%", "crm:42", "system.admin", "nullable", "Nan Goldin", "a:id")),
+    *((repr(word), word) for word in ("none@example.com", "$42", "{42}", "#42", "<42>", "%42s", "object", "System")),
     ("an SQL injection", "'; DROP TABLE users; --"),
     ("markup", "<script>alert(1)</script>"),
     ("a word like undefined", "undefined1"),
@@ -125,8 +147,6 @@ IDS = [
 ]
 
 _NO_EMAILS: list[tuple[str, object]] = [
-    ("empty", ""),
-    ("white space", "  "),
     ("a number", 1),
     ("true", True),
     ("an array", ["a@example.com"]),
@@ -148,6 +168,9 @@ _NO_EMAILS: list[tuple[str, object]] = [
     ("with a surrogate", "ada\ud800@example.com"),
     ("right to left", "\u202eada@example.com"),
     ("with a zero-width space", "ada\u200b@example.com"),
+    ("with a Hangul filler", "ada\u3164@example.com"),
+    ("with a soft hyphen", "a\u00adda@example.com"),
+    ("with a variation selector", "ada\ufe0f@example.com"),
     ("with a full-width @", "ada\uff20example.com"),
     ("with a broken A-label", "ada@xn--\u00fc.example"),
     ("with an invalid A-label", "ada@xn--a.example"),
@@ -156,9 +179,15 @@ _NO_EMAILS: list[tuple[str, object]] = [
     ("of 5000 characters", "a" * 5000),
 ]
 
+_EMPTY_EMAILS: list[tuple[str, object]] = [("empty", ""), ("white space", " \t "), ("a no-break space", "\u00a0")]
+
 EMAILS = [
-    *(with_payload(f"email is {name}", {"email": value}, BAD_CLAIMS) for name, value in _NO_EMAILS),
+    *(with_payload(f"email is {name}", {"email": value}, BAD_CLAIMS) for name, value in [*_NO_EMAILS, *_EMPTY_EMAILS]),
     *(with_payload(f"user.email is {name}", {"user": {"id": "e", "email": v}}, BAD_CLAIMS) for name, v in _NO_EMAILS),
+    *(
+        with_payload(f"user.email is {name}", {"user": {"id": f"email {name}", "email": value}}, None)
+        for name, value in _EMPTY_EMAILS
+    ),
     *(
         with_payload(f"user.email is {name}", {"user": {"id": f"email {name}", "email": value}}, None)
         for name, value in [
@@ -192,7 +221,7 @@ METADATA = [
     _metadata("of 10 levels of arrays", {"m": _levels(10)}, BAD_CLAIMS),
     _metadata("of 9 levels, the last one empty", {"m": [[[[[[[{}]]]]]]]}, BAD_CLAIMS),
     _metadata("of 60 levels", {"m": _levels(60)}, BAD_CLAIMS),
-    _metadata("of 500 levels", {"m": _levels(500)}, MALFORMED),
+    _metadata("of 500 levels", {"m": _levels(500)}, BAD_CLAIMS),
     _metadata("with a surrogate", {"m": "\ud800"}, BAD_CLAIMS),
     _metadata("with a surrogate deep inside", {"m": [{"a": ["\udfff"]}]}, BAD_CLAIMS),
     _metadata("with a surrogate in a name", {"\ud800": 1}, BAD_CLAIMS),

@@ -162,7 +162,7 @@ PARAMETERS = [
         for kid in ("", "unknown", "../../dev/null", "' OR 1=1 --", "x" * 4000, "\0", "\ud800", "file:///etc/hostname")
     ),
     *(
-        with_header(f"kid {kid!r}", {**HEADER, "kid": kid}, MALFORMED)
+        with_header(f"kid {kid!r}, which counts as absent", {**HEADER, "kid": kid}, None)
         for kid in (None, 1, 1.5, True, [], ["x"], {}, {"$ne": None})
     ),
     *(
