@@ -78,7 +78,8 @@ async def _reactivate(admin_page: AdminPage, user_id: str, _form: FormData) -> R
 
 
 async def _delete(admin_page: AdminPage, user_id: str, form: FormData) -> Response:
-    if text_of(form, "confirmation") != user_id.strip():
+    # A page shows several spaces as one, so the ID cannot be typed with more.
+    if text_of(form, "confirmation").split() != user_id.split():
         return await _show(
             admin_page, user_id, "Nothing was deleted: the id that you typed is not this user's.", 422, form
         )

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
@@ -18,7 +19,11 @@ USERS = "/admin/users"
 _PAGE = 50
 _FILTERS = {"origin": UserOrigin, "status": UserStatus, "role": UserRole}
 _COLUMNS = ("id", "externalId", "email", "origin", "role", "status", "createdAt", "lastSeenAt", "metadata")
-_BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet runs: a cell that begins with one of these, in full width too. Where the list separator is `;` or a
+# tab, a part of a cell becomes a cell of its own.
+_FORMULA = re.compile("(^|[;\t\r\n])(\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20])")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as the encoding of its own country
 
 
 async def show_users(admin_page: AdminPage) -> Response:
@@ -107,7 +112,7 @@ class _Links:
 
 
 async def _lines(admin_page: AdminPage, page: dict[str, Any]) -> AsyncIterator[str]:
-    yield _line(_COLUMNS)
+    yield _BYTE_ORDER_MARK + _line(_COLUMNS)
     while True:
         yield "".join(_line([_cell(user[column]) for column in _COLUMNS]) for user in page["nodes"])
         if not page["pageInfo"]["hasNextPage"]:
@@ -124,9 +129,9 @@ async def _read(admin_page: AdminPage, after: str | None) -> dict[str, Any]:
 
 
 def _cell(value: object) -> str:
-    """Text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, CSV injection)."""
+    """The text of a cell. An apostrophe precedes what a spreadsheet would run as a formula (OWASP, CSV injection)."""
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.startswith(_BEGINS_FORMULA) else text
+    return text if _NUMBER.fullmatch(text) else _FORMULA.sub(r"\1'\2", text)
 
 
 def _line(cells: "list[str] | tuple[str, ...]") -> str:

@@ -50,7 +50,7 @@ def test_search_and_filters_stand_in_every_address(panel: Panel) -> None:
     assert "120" in first.text
     assert f"users.csv?{urlencode(asked)}" in words(first)
     assert f'value="{name}"' in second.text
-    exported = list(csv.DictReader(io.StringIO(panel.get(f"{USERS}.csv", **asked).text)))
+    exported = rows_of(panel.get(f"{USERS}.csv", **asked).content)
     assert [row["email"] for row in exported] == [f"{name}-{n:03}@example.com" for n in range(120)]
 
 
@@ -74,14 +74,35 @@ def test_filters_that_are_none_are_left_out(panel: Panel) -> None:
     assert panel.get(USERS, origin="x", status="x", role="x", order="x").status_code == 200
 
 
-@pytest.mark.parametrize("first", ["=", "+", "-", "@"])
+def rows_of(content: bytes) -> list[dict[str, str]]:
+    """The rows of an exported file, which begins with a byte order mark."""
+    assert content.startswith(b"\xef\xbb\xbf")
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+
+
+@pytest.mark.parametrize("number", ["-5", "-42.5", "12"])
+def test_export_leaves_numbers_as_they_are(number: str, panel: Panel) -> None:
+    sign_in_by_code(panel.site, number)
+    assert number in {row["id"] for row in rows_of(panel.get(f"{USERS}.csv", search=number).content)}
+
+
+@pytest.mark.parametrize("separator", [";", "; ", ";\u00a0"])
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\uff1d"])
+def test_export_defuses_formulas_behind_a_list_separator(first: str, separator: str, panel: Panel) -> None:
+    name = new_user_id()
+    sign_in_by_code(panel.site, f"{name}{separator}{first}cmd")
+    [row] = rows_of(panel.get(f"{USERS}.csv", search=name).content)
+    assert row["id"] == f"{name};'{separator[1:]}{first}cmd"
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\uff1d", " ="])
 def test_export_defuses_formulas(first: str, panel: Panel) -> None:
     user_id = f'{first}cmd|" /C calc"!{new_user_id()}'
     sign_in_by_code(panel.site, user_id, name='Zoë, "Z"\n')
     response = panel.get(f"{USERS}.csv", search=user_id)
     assert response.headers["content-type"] == "text/csv; charset=utf-8"
     assert 'attachment; filename="users.csv"' in response.headers["content-disposition"]
-    [row] = csv.DictReader(io.StringIO(response.text))
+    [row] = rows_of(response.content)
     assert row["id"] == row["externalId"] == f"'{user_id}"
     assert row["email"] == ""
     assert row["metadata"] == '{"name": "Zoë, \\"Z\\"\\n"}'
@@ -92,12 +113,12 @@ def test_export_streams_more_than_a_page(panel: Panel) -> None:
     panel.site.call(lambda _: invite_many(f"{name}-{{:03}}@example.com", 205))
     with panel.http.stream("GET", f"{USERS}.csv", params={"search": name}) as response:
         assert response.headers["transfer-encoding"] == "chunked"
-        rows = list(csv.DictReader(io.StringIO(response.read().decode())))
+        rows = rows_of(response.read())
     assert len({row["email"] for row in rows}) == len(rows) == 205
 
 
 @pytest.mark.parametrize(
-    "user_id", ["a/b?c#d ü", " spaces around ", "100%&id=x", '"><b>bold</b>', "日本語", "../..", "+1 2"]
+    "user_id", ["a/b?c#d ü", " spaces around ", "100%&id=x", '"><b>bold</b>', "日本語", "../..", "+1 2", "a  b", "a\u00a0\u2003b"]
 )
 def test_user_with_an_odd_id_can_be_found_changed_and_deleted(user_id: str, panel: Panel) -> None:
     sign_in_by_code(panel.site, user_id)
