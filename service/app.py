@@ -1,13 +1,10 @@
-"""The application: what is wired to what, what opens with it, and what it does beside answering requests."""
+"""Wires the application together: routes, middleware, and what opens and closes with it."""
 
-import asyncio
 import gc
 import ipaddress
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
-import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -16,18 +13,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from service.email_login.allowances import purge_allowances
-from service.email_login.codes import purge_codes
-from service.email_login.links import purge_links
-from service.email_login.mail_queue import purge_mail_queue
 from service.email_login.mail_worker import send_mails
-from service.external_auth.exchange import purge_used_codes
 from service.graphql.endpoint import graphql_endpoint
+from service.housekeeping import purge_in_background
 from service.instance import open_instance
 from service.logs import configure_logs
-from service.sessions.access_tokens import purge_signing_keys
-from service.sessions.lifecycle import purge_expired_sessions
-from service.sessions.shown_once import purge_shown_secrets
 from service.settings import Settings, load_settings
 from service.web import email_sign_in, failures, invitation, probes, refusals
 from service.web.admin.routes import admin_routes
@@ -44,17 +34,11 @@ from service.web.prefetch import RejectSpeculativePosts
 from service.web.requests import instance_of
 from service.web.widget import serve_widget
 
-PURGE_EVERY = 60  # seconds
-PURGE_BATCH = 500  # rows: deleted in a few milliseconds, so that nobody waits for it
-PURGE_PAUSE = 0.02  # seconds between two batches, for everybody else
-
-_log = structlog.get_logger()
-
 
 def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
-    """The whole service as an ASGI application. With `dev`, `/graphql` shows GraphiQL to browsers.
+    """Return the whole service as an ASGI application. With `dev`, `/graphql` shows GraphiQL to browsers.
 
-    Its lifespan opens the instance, and raises `SettingsError` where something that the operator set is wrong.
+    Its lifespan opens the instance and raises `SettingsError` if a setting is wrong.
     """
     graphql = Route("/graphql", CrossOrigin(graphql_endpoint(instance_of, settings, dev=dev), settings))
     app = Starlette(
@@ -73,7 +57,7 @@ def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
 
 
 def create_app_from_environment() -> Starlette:
-    """The same in a worker process, which has nothing but the environment to go by."""
+    """Return the application for a worker process, which has only the environment to read."""
     settings = load_settings()
     configure_logs(settings)
     return create_app(settings)
@@ -101,7 +85,7 @@ def _other_routes() -> list[Route]:
 
 
 def _proxy_headers(settings: Settings) -> list[Middleware]:
-    """Only proxies that the operator names are believed about whom they speak for."""
+    """Believe `X-Forwarded-For` and `X-Forwarded-Proto` only from the proxies that the operator names."""
     if not settings.trusted_proxies:
         return []
     networks = [str(ipaddress.ip_network(network, strict=False)) for network in settings.trusted_proxies]
@@ -120,7 +104,7 @@ def _lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextM
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with (
             open_instance(settings) as instance,
-            _background(_purge_for_ever(settings)),
+            purge_in_background(settings),
             send_mails(instance.email_login.mail_queue, settings),
         ):
             app.state.instance = instance
@@ -132,51 +116,13 @@ def _lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextM
 
 @contextmanager
 def _frozen_gc() -> Iterator[None]:
-    """What is made by now lives as long as the service: looking through it for garbage again and again takes 5 % of its CPU."""
+    """Objects created during start-up live until shutdown.
+
+    `gc.freeze` keeps the cyclic collector from rescanning them, which costs about 5 % CPU.
+    """
     gc.collect()
     gc.freeze()
     try:
         yield
     finally:
         gc.unfreeze()
-
-
-@asynccontextmanager
-async def _background(work: Awaitable[None]) -> AsyncIterator[None]:
-    """Work that goes on meanwhile, and stops at once in the end."""
-    task = asyncio.ensure_future(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def _purge_for_ever(settings: Settings) -> None:
-    """What has expired is nobody's any more; it is deleted so that tables do not grow for ever."""
-    purges = (
-        partial(purge_expired_sessions, PURGE_BATCH),
-        partial(purge_used_codes, PURGE_BATCH),
-        partial(purge_shown_secrets, PURGE_BATCH),
-        partial(purge_codes, PURGE_BATCH),
-        partial(purge_allowances, PURGE_BATCH),
-        partial(purge_links, PURGE_BATCH),
-        partial(purge_mail_queue, PURGE_BATCH),
-        partial(purge_signing_keys, settings),
-    )
-    while True:
-        await asyncio.sleep(PURGE_EVERY)
-        for purge in purges:
-            await _purge(purge)
-
-
-async def _purge(purge: Callable[[], Awaitable[int]]) -> None:
-    """Batch after batch, each a transaction of its own. What goes wrong is tried again in a minute."""
-    try:
-        while True:
-            if await purge() < PURGE_BATCH:
-                return
-            await asyncio.sleep(PURGE_PAUSE)
-    except Exception as error:
-        _log.warning("purge_failed", error=type(error).__name__)

@@ -1,7 +1,6 @@
 """How many failed sign-ins one address has: wrong signatures and wrong email codes, counted together (contract §4)."""
 
 import asyncio
-import ipaddress
 import math
 import time
 
@@ -10,12 +9,12 @@ from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 
+from service.ip_addresses import network_of
 from service.settings import Settings
 
 _log = structlog.get_logger()
 
 PATIENCE = 0.5  # seconds for the storage: a Redis that hangs must not hold up every mistyped code
-IPV6_NETWORK = 64  # bits: what one household or host has; it may use any address in it
 
 
 class FailedSignIns:
@@ -46,13 +45,3 @@ class FailedSignIns:
             _log.warning("rate_limit_storage_unreachable", error=type(error).__name__)
             return None
         return max(1, math.ceil(window.reset_time - time.time()))
-
-
-def network_of(ip_address: str) -> str:
-    """What counts as one place on the Internet: an IPv4 address, or an IPv6 /64."""
-    address = ipaddress.ip_address(ip_address)
-    if address.version == 4:
-        return str(address)
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, IPV6_NETWORK), strict=False))

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from service.accounts.metadata import JsonObject
+from service.text import JsonObject
 
 CODES = 3  # distinct ones for each person; each is verified anew however often it comes
 NEWCOMERS = 0.05  # of the codes of `mixed`

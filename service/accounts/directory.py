@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from service.accounts.identifiers import find_unsafe_characters, normalise_email
+from service.accounts.identifiers import normalise_email
 from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.accounts.seats import count_seats
 from service.errors import BadUserInput
 from service.paging import Conditions, Listing, Order
+from service.text import find_unsafe_characters
 
 SHORTEST_INNER_SEARCH = 3  # characters; fewer are looked for at the start only
 MAX_SEARCH_LENGTH = 255

@@ -12,6 +12,7 @@ from typing import Final
 import email_validator
 
 from service.accounts.implausible_ids import find_signing_bug, has_invisible_characters
+from service.text import find_unsafe_characters, name_type
 
 SERVICE_ID_PREFIX: Final = "usr_"
 MAX_ID_CHARACTERS: Final = 255
@@ -20,9 +21,6 @@ MAX_EMAIL_CHARACTERS: Final = 254  # RFC 3696, erratum 1690: in bytes of UTF-8, 
 _TOO_LONG_AN_ID = f"is longer than {MAX_ID_CHARACTERS} characters"
 _TOO_LONG_AN_EMAIL = f"is longer than {MAX_EMAIL_CHARACTERS} characters"
 _NOT_WELL_FORMED = "is not a well-formed email address"
-
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode's Cc, all of it
-_LONE_SURROGATES = re.compile(r"[\ud800-\udfff]")  # Unicode's Cs; no database and no UTF-8 text can hold one
 
 _SMALLEST_INTEGER_ID = -(10 ** (MAX_ID_CHARACTERS - 1))  # exclusive: the minus sign is a character too
 _LARGEST_INTEGER_ID = 10**MAX_ID_CHARACTERS  # exclusive
@@ -129,33 +127,3 @@ def _split_well_formed(text: str) -> tuple[str, str]:
     except ValueError:
         raise ValueError(_NOT_WELL_FORMED) from None
     return parts.local_part, parts.ascii_domain.lower()
-
-
-def find_unsafe_characters(text: str) -> str | None:
-    """Says what no identifier may hold and this text does; None where it is clean."""
-    if _CONTROL_CHARACTERS.search(text):
-        return "has control characters"
-    if has_lone_surrogates(text):
-        return "has a lone surrogate, which is half a character"
-    return None
-
-
-def has_lone_surrogates(text: str) -> bool:
-    """Whether the text has half characters, which JSON can spell (`"\\ud800"`) and UTF-8 cannot."""
-    return _LONE_SURROGATES.search(text) is not None
-
-
-def name_type(value: object) -> str:
-    """What JSON calls the type of a decoded value, with its article: for reasons that must not show the value."""
-    return _TYPE_NAMES.get(type(value), "of another type")
-
-
-_TYPE_NAMES: dict[type, str] = {
-    type(None): "null",
-    bool: "a boolean",
-    int: "an integer",
-    float: "a float",
-    str: "a string",
-    list: "an array",
-    dict: "an object",
-}

@@ -1,10 +1,9 @@
 """A user's metadata: any JSON object, kept as text."""
 
 import json
-from typing import TypeAlias
 
-JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
-JsonObject: TypeAlias = dict[str, JsonValue]
+from service.text import JsonObject
+
 EMPTY = "{}"
 
 

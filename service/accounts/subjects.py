@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.accounts.metadata import JsonObject
+from service.text import JsonObject
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.accounts.identifiers import find_unsafe_characters
 from service.api_keys.models import ApiKey, ApiKeyScope
 from service.audit.actions import Action
 from service.audit.log import Actor, record
@@ -11,6 +10,7 @@ from service.clock import MINUTE, floor, now
 from service.database import Statement, transaction, write
 from service.errors import BadUserInput, NotFound
 from service.ids import could_be_id, new_id
+from service.text import find_unsafe_characters
 from service.tokens import API_KEY_PREFIX, hash_token, new_token
 
 HINT_CHARACTERS = 4

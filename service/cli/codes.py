@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from service.accounts.metadata import JsonObject
 from service.cli.running import print_result, run
 from service.clock import now
 from service.errors import BadUserInput, Conflict
@@ -17,6 +16,7 @@ from service.external_auth.models import ExternalAuth
 from service.external_auth.secrets import current_secret
 from service.ids import new_id
 from service.instance import Instance
+from service.text import JsonObject
 
 DEFAULT_LIFETIME = 3600  # seconds
 

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from service.clock import now
 from service.database import Statement, as_time, fetch_one, write
 from service.errors import SignInErrorCode, SignInRefused
-from service.rate_limit import network_of
+from service.ip_addresses import network_of
 
 WINDOW = timedelta(hours=1)
 OF_ADDRESS_FROM_NETWORK = 5

@@ -9,16 +9,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from service.accounts.identifiers import (
-    has_lone_surrogates,
-    name_type,
-    normalise_email,
-    parse_user_id,
-)
-from service.accounts.metadata import JsonObject, JsonValue
+from service.accounts.identifiers import normalise_email, parse_user_id
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.errors import SignInErrorCode, SignInRefused
 from service.external_auth.policy import Policy
+from service.text import JsonObject, JsonValue, has_lone_surrogates, name_type
 
 MAX_METADATA_LEVELS: Final = 8
 MAX_JTI_CHARACTERS: Final = 255

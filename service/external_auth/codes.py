@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 
 import jwt
 
-from service.accounts.metadata import JsonObject
 from service.accounts.subjects import EmailClaim, IdClaim, Subject
 from service.errors import SignInErrorCode, SignInRefused
 from service.external_auth import jws
@@ -28,6 +27,7 @@ from service.external_auth.claims import (
     read_times,
 )
 from service.external_auth.policy import Policy
+from service.text import JsonObject
 
 ALGORITHM: Final = "HS256"
 

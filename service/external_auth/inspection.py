@@ -7,7 +7,6 @@ cannot disagree.
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from service.accounts.metadata import JsonObject
 from service.accounts.models import User
 from service.accounts.provisioning import Create, Decision, Link, Refuse, SignIn, decide, refusal
 from service.accounts.seats import count_seats
@@ -27,6 +26,7 @@ from service.external_auth.likely_causes import (
 from service.external_auth.models import JwtSecret, UsedCode
 from service.external_auth.policy import EmailLinking, Policy
 from service.external_auth.secrets import list_secrets, status_of
+from service.text import JsonObject
 
 _NOT_REACHED = "Not checked, because an earlier check failed."
 

@@ -11,9 +11,8 @@ import re
 import sys
 from typing import Final, NoReturn
 
-from service.accounts.identifiers import name_type
-from service.accounts.metadata import JsonObject, JsonValue
 from service.errors import SignInErrorCode, SignInRefused
+from service.text import JsonObject, JsonValue, name_type
 
 MAX_CODE_BYTES: Final = 8192
 MAX_JSON_LEVELS: Final = 100

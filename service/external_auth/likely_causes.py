@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from service.accounts.implausible_ids import has_invisible_characters
-from service.accounts.metadata import JsonObject
 from service.clock import to_the_second
 from service.external_auth.claims import MICROSECONDS_FROM, MILLISECONDS_FROM
 from service.external_auth.codes import ALGORITHM, SigningSecret, UnverifiedCode, find_signer, has_whole_signature
 from service.external_auth.jws import decode_base64url
 from service.external_auth.models import JwtSecret
 from service.external_auth.secrets import JwtSecretStatus, status_of
+from service.text import JsonObject
 
 _HEX_SIGNATURE = re.compile(r"[0-9a-fA-F]{64}")  # 32 bytes, or the 64 characters of any SHA-256 in hex
 _ALGORITHMS_BY_LENGTH = {20: "1", 48: "384", 64: "512"}  # bytes that the HMAC makes (RFC 7518 §3.2; SHA-1: RFC 2104)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, fields
 
-from service.accounts.identifiers import find_unsafe_characters
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.database import transaction
@@ -10,6 +9,7 @@ from service.errors import BadUserInput
 from service.external_auth.models import ExternalAuth
 from service.external_auth.policy import EmailLinking
 from service.external_auth.secrets import mark_changed
+from service.text import find_unsafe_characters
 
 MAX_CLOCK_SKEW = 300  # seconds
 MAX_CODE_LIFETIME = 10 * 365 * 86_400  # seconds; more is no bound

@@ -8,7 +8,8 @@ from starlette.requests import Request
 from strawberry.dataloader import DataLoader
 
 from service.accounts.models import User
-from service.authority import Caller, identify
+from service.authority import Caller
+from service.credentials import identify
 from service.instance import Instance
 from service.paging import Page
 from service.sessions.lifecycle import LiveSession

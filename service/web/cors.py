@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.authority import is_same_origin, is_under_cookie_domain
+from service.credentials import is_same_origin, is_under_cookie_domain
 from service.metrics import REFUSED_ORIGINS
 from service.settings import Settings
 

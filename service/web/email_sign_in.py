@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.authority import client_of, is_same_origin
+from service.credentials import client_of, is_same_origin
 from service.email_login.codes import find_request
 from service.email_login.configuration import read_configuration
 from service.email_login.dependencies import EmailSignInAttempt, EmailSignInResult

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.authority import bearer_token, by_session_token, client_of
+from service.authority import by_session_token
+from service.credentials import bearer_token, client_of
 from service.sessions.lifecycle import LiveSession
 from service.sessions.models import TokenTransport
 from service.web.requests import member_of

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.authority import cookie_name, may_use_members_cookie
+from service.credentials import cookie_name, may_use_members_cookie
 from service.email_login.configuration import read_configuration
 from service.sessions.lifecycle import end_session, find_session
 from service.sessions.models import TokenTransport

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.authority import client_of, is_same_origin
+from service.credentials import client_of, is_same_origin
 from service.email_login.dependencies import EmailSignInAttempt
 from service.email_login.link_sign_in import LinkNotGood, use_invitation
 from service.email_login.links import INVITATION_PATH, find_invited

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from service.accounts.seats import count_seats
-from service.authority import bearer_token
+from service.credentials import bearer_token
 from service.database import is_migrated
 from service.metrics import SEATS_LIMIT, SEATS_USED, exposition
 from service.sessions.access_tokens import JWKS_MAX_AGE, published_keys

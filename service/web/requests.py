@@ -4,7 +4,8 @@ from typing import cast
 
 from starlette.requests import Request
 
-from service.authority import Caller, by_session_token, client_of, cookie_name
+from service.authority import Caller, by_session_token
+from service.credentials import client_of, cookie_name
 from service.instance import Instance
 from service.sessions.models import TokenTransport
 

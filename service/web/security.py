@@ -4,8 +4,8 @@ from datetime import datetime
 
 from starlette.responses import RedirectResponse, Response
 
-from service.authority import cookie_name
 from service.clock import now
+from service.credentials import cookie_name
 from service.sessions.models import TokenTransport
 from service.settings import Settings
 from service.web.destination import origin_of

@@ -8,13 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.accounts.identifiers import (
-    find_unsafe_characters,
-    is_service_made,
-    name_type,
-    normalise_email,
-    parse_user_id,
-)
+from service.accounts.identifiers import is_service_made, normalise_email, parse_user_id
+from service.text import find_unsafe_characters, name_type
 
 ANY_TEXT = st.text(st.characters())  # lone surrogates and NUL too
 

@@ -8,11 +8,11 @@ import jwt
 import pytest
 import time_machine
 
-from service.accounts.metadata import JsonObject, JsonValue
 from service.accounts.subjects import EmailClaim, IdClaim, UserClaim
 from service.errors import SignInErrorCode, SignInRefused
 from service.external_auth.codes import SigningSecret, VerifiedClaims, verify
 from service.external_auth.policy import Policy
+from service.text import JsonObject, JsonValue
 
 KEY = secrets.token_urlsafe(32)
 KNOWN = [SigningSecret("sec_0", KEY.encode(), live=True)]

@@ -7,10 +7,10 @@ from dataclasses import replace
 import jwt
 import pytest
 
-from service.accounts.metadata import JsonObject
 from service.errors import SignInRefused
 from service.external_auth.codes import SigningSecret, verify
 from service.external_auth.policy import Policy
+from service.text import JsonObject
 
 KEY = secrets.token_urlsafe(32)
 KNOWN = [SigningSecret("sec_0", KEY.encode(), live=True)]

@@ -9,7 +9,6 @@ from dataclasses import FrozenInstanceError, replace
 import jwt
 import pytest
 
-from service.accounts.metadata import JsonObject
 from service.accounts.subjects import IdClaim, UserClaim
 from service.errors import SignInErrorCode, SignInRefused
 from service.external_auth.codes import (
@@ -23,6 +22,7 @@ from service.external_auth.codes import (
     verify,
 )
 from service.external_auth.policy import EmailLinking, Policy
+from service.text import JsonObject
 
 KEYS = [f"{number}Z3v9y0Qq8mX1t7bR5wL2cN4hJ6pF-sD_gA0eUiOzYw" for number in range(3)]
 CURRENT, RETIRING, REVOKED = (

@@ -7,7 +7,7 @@ import pytest
 from service.accounts.administration import deactivate_user
 from service.api_keys.keys import create_api_key
 from service.api_keys.models import ApiKeyScope
-from service.authority import cookie_name
+from service.credentials import cookie_name
 from service.external_auth import secrets
 from service.instance import Instance
 from service.sessions.administration import end_user_sessions

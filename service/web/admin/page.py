@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.accounts.models import User
-from service.authority import Caller, by_session_token, client_of, cookie_name, is_same_origin
+from service.authority import Caller, by_session_token
+from service.credentials import client_of, cookie_name, is_same_origin
 from service.errors import ErrorCode
 from service.instance import Instance
 from service.sessions.models import TokenTransport

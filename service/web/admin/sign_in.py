@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.accounts.models import UserRole
-from service.authority import client_of, cookie_name, is_same_origin
+from service.credentials import client_of, cookie_name, is_same_origin
 from service.email_login.codes import find_request
 from service.email_login.dependencies import EmailSignInAttempt, EmailSignInResult
 from service.email_login.link_sign_in import LinkNotGood, use_invitation, use_setup_link

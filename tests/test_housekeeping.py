@@ -9,7 +9,8 @@ import pytest
 import structlog
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 
-from service import app as application
+from service import housekeeping
+from service.app import create_app
 from service.clock import now
 from service.database import Statement, fetch, write
 from service.settings import Settings
@@ -27,8 +28,8 @@ USED_CODES = Statement("SELECT id FROM used_codes")
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     EXECUTOR_CACHE.clear()
-    monkeypatch.setattr(application, "PURGE_EVERY", 0.02)
-    monkeypatch.setattr(application, "PURGE_BATCH", 3)
+    monkeypatch.setattr(housekeeping, "PURGE_EVERY", 0.02)
+    monkeypatch.setattr(housekeeping, "PURGE_BATCH", 3)
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -39,7 +40,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def test_what_has_expired_is_purged_and_nothing_else(settings: Settings) -> None:
-    app = application.create_app(settings)
+    app = create_app(settings)
     async with app.router.lifespan_context(app):
         past, future = now() - timedelta(seconds=1), now() + timedelta(hours=1)
         for number in range(10):
@@ -66,8 +67,8 @@ async def test_between_two_batches_it_is_everybody_else_s_turn(
             asyncio.get_running_loop().call_soon(done.append, "turn")
         return batch if done.count("batch") < 3 else 0
 
-    monkeypatch.setattr(application, "purge_expired_sessions", purging)
-    app = application.create_app(Settings(database_url=sqlite_url, encryption_keys=(KEY,)))
+    monkeypatch.setattr(housekeeping, "purge_expired_sessions", purging)
+    app = create_app(Settings(database_url=sqlite_url, encryption_keys=(KEY,)))
 
     async def purged() -> bool:
         return done.count("batch") >= 3
@@ -87,8 +88,8 @@ async def test_purging_goes_on_after_an_error(sqlite_url: str, monkeypatch: pyte
             raise OSError("the disk is full of codes")
         return 0
 
-    monkeypatch.setattr(application, "purge_expired_sessions", failing_at_first)
-    app = application.create_app(Settings(database_url=sqlite_url, encryption_keys=(KEY,)))
+    monkeypatch.setattr(housekeeping, "purge_expired_sessions", failing_at_first)
+    app = create_app(Settings(database_url=sqlite_url, encryption_keys=(KEY,)))
 
     async def tried_often_enough() -> bool:
         return tries > 3
@@ -107,8 +108,8 @@ async def test_purging_stops_at_once(sqlite_url: str, monkeypatch: pytest.Monkey
         await asyncio.sleep(3600)
         return 0
 
-    monkeypatch.setattr(application, "purge_expired_sessions", taking_long)
-    app = application.create_app(Settings(database_url=sqlite_url, encryption_keys=(KEY,)))
+    monkeypatch.setattr(housekeeping, "purge_expired_sessions", taking_long)
+    app = create_app(Settings(database_url=sqlite_url, encryption_keys=(KEY,)))
     async with app.router.lifespan_context(app):
         await purging.wait()
         started = time.monotonic()

@@ -1,0 +1,96 @@
+"""How an HTTP request says who sends it: bearer token, cookies, client address, and which origins are trusted.
+
+What the caller may then do is decided in `service.authority`, which knows no HTTP.
+"""
+
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from service.api_keys.keys import find_api_key
+from service.authority import Caller, by_session_token
+from service.ip_addresses import parse_address
+from service.sessions.lifecycle import Client
+from service.sessions.models import TokenTransport
+from service.settings import Settings
+from service.tokens import API_KEY_PREFIX
+
+_ANY_TRANSPORT = frozenset(TokenTransport)
+
+
+async def identify(request: HTTPConnection, settings: Settings) -> Caller:
+    """Return the caller of this request.
+
+    If a bearer token is sent, cookies are ignored, even when the token is invalid. An unknown token yields an anonymous
+    caller.
+    """
+    client = client_of(request)
+    token = bearer_token(request)
+    if token is None:
+        return await _by_cookie(request, settings, client)
+    if token.startswith(API_KEY_PREFIX):
+        return Caller(client, api_key=await find_api_key(token))
+    return await by_session_token(token, client, _ANY_TRANSPORT)
+
+
+def client_of(request: HTTPConnection) -> Client:
+    """Return the client's IP address and user agent.
+
+    The address is None if the server knows none, such as behind a Unix socket or if a proxy sent another text.
+    """
+    return Client(parse_address(request.client.host) if request.client else None, request.headers.get("user-agent"))
+
+
+def cookie_name(settings: Settings, token_transport: TokenTransport) -> str:
+    """Return the name of the member cookie or of the admin cookie (contract §5).
+
+    Browsers accept the prefix `__Host-` only with Secure, Path=/ and no Domain (RFC 6265bis, section 4.1.3.2), so the
+    name has it only if all three hold.
+    """
+    admin = token_transport is TokenTransport.ADMIN_COOKIE
+    prefix = "__Host-" if settings.is_secure and (admin or settings.cookie_domain is None) else ""
+    return f"{prefix}doorcode-admin" if admin else f"{prefix}doorcode"
+
+
+def is_same_origin(request: HTTPConnection, settings: Settings) -> bool:
+    """Return whether the browser says that a page of this origin sent the request; false if the browser says nothing.
+
+    If the browser sends `Sec-Fetch-Site` (Fetch Metadata), it decides, because the browser has compared the two origins.
+    Otherwise `Origin` decides: older browsers, and plain http.
+    """
+    site = request.headers.get("sec-fetch-site")
+    return site == "same-origin" if site is not None else request.headers.get("origin") == settings.public_url
+
+
+def may_use_members_cookie(request: HTTPConnection, settings: Settings) -> bool:
+    """Return whether the request is same-origin, or comes from an allowed origin under the cookie domain."""
+    origin = request.headers.get("origin")
+    return is_same_origin(request, settings) or (origin is not None and is_under_cookie_domain(origin, settings))
+
+
+def is_under_cookie_domain(origin: str, settings: Settings) -> bool:
+    """Return whether a page of this origin may send the member cookie to GraphQL (credentialed CORS)."""
+    domain, host = settings.cookie_domain, urlsplit(origin).hostname or ""
+    return domain is not None and origin in settings.allowed_origins and (host == domain or host.endswith("." + domain))
+
+
+async def _by_cookie(request: HTTPConnection, settings: Settings, client: Client) -> Caller:
+    """Try the admin cookie, for same-origin requests only, and then the member cookie."""
+    if "cookie" not in request.headers:
+        return Caller(client)
+    for token_transport, trusted in (
+        (TokenTransport.ADMIN_COOKIE, is_same_origin),
+        (TokenTransport.COOKIE, may_use_members_cookie),
+    ):
+        token = request.cookies.get(cookie_name(settings, token_transport))
+        if token and trusted(request, settings):
+            caller = await by_session_token(token, client, frozenset({token_transport}))
+            if caller.session:
+                return caller
+    return Caller(client)
+
+
+def bearer_token(request: HTTPConnection) -> str | None:
+    """Return the token after `Bearer` (RFC 6750, section 2.1), which may be empty, or None without such a header."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None

@@ -1,0 +1,64 @@
+"""Deletes expired rows once a minute, so that tables do not grow without limit."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+import structlog
+
+from service.email_login.allowances import purge_allowances
+from service.email_login.codes import purge_codes
+from service.email_login.links import purge_links
+from service.email_login.mail_queue import purge_mail_queue
+from service.external_auth.exchange import purge_used_codes
+from service.sessions.access_tokens import purge_signing_keys
+from service.sessions.lifecycle import purge_expired_sessions
+from service.sessions.shown_once import purge_shown_secrets
+from service.settings import Settings
+
+PURGE_EVERY = 60  # seconds
+PURGE_BATCH = 500  # rows: deleted in a few milliseconds, so that no request waits long for the lock
+PURGE_PAUSE = 0.02  # seconds between two batches, in which other requests are served
+
+_log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def purge_in_background(settings: Settings) -> AsyncIterator[None]:
+    """Purge expired rows while the context is open; leaving it cancels the purge at once."""
+    task = asyncio.ensure_future(_purge_regularly(settings))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _purge_regularly(settings: Settings) -> None:
+    purges = (
+        partial(purge_expired_sessions, PURGE_BATCH),
+        partial(purge_used_codes, PURGE_BATCH),
+        partial(purge_shown_secrets, PURGE_BATCH),
+        partial(purge_codes, PURGE_BATCH),
+        partial(purge_allowances, PURGE_BATCH),
+        partial(purge_links, PURGE_BATCH),
+        partial(purge_mail_queue, PURGE_BATCH),
+        partial(purge_signing_keys, settings),
+    )
+    while True:
+        await asyncio.sleep(PURGE_EVERY)
+        for purge in purges:
+            await _purge(purge)
+
+
+async def _purge(purge: Callable[[], Awaitable[int]]) -> None:
+    """Delete batch after batch, each in a transaction of its own. After an error, the next run tries again."""
+    try:
+        while True:
+            if await purge() < PURGE_BATCH:
+                return
+            await asyncio.sleep(PURGE_PAUSE)
+    except Exception as error:
+        _log.warning("purge_failed", error=type(error).__name__)

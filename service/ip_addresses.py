@@ -1,0 +1,28 @@
+"""IP addresses: the form in which they are stored, and the network that a rate limit counts."""
+
+import ipaddress
+from functools import lru_cache
+
+IPV6_NETWORK = 64  # bits: one household or host has a /64 and may use any address in it
+
+
+@lru_cache(maxsize=1_024)
+def parse_address(host: str) -> str | None:
+    """Return the address in its usual form and without its zone, or None if `host` is not an IP address.
+
+    The sender chooses the zone freely, and it has a meaning on the sender's machine only (RFC 4007, section 11).
+    """
+    try:
+        return str(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        return None
+
+
+def network_of(ip_address: str) -> str:
+    """Return the network that rate limits count: an IPv4 address, or the /64 of an IPv6 address."""
+    address = ipaddress.ip_address(ip_address)
+    if address.version == 4:
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, IPV6_NETWORK), strict=False))
