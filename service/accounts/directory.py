@@ -1,4 +1,4 @@
-"""The list of users: filtered, ordered, in pages; and how many there are without counting a million rows."""
+"""Lists users, filtered and ordered, in pages. Counts them from the seat counters where those know the answer."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,12 +11,12 @@ from service.errors import BadUserInput
 from service.paging import Conditions, Listing, Order
 from service.text import find_unsafe_characters
 
-SHORTEST_INNER_SEARCH = 3  # characters; fewer are looked for at the start only
+SHORTEST_INNER_SEARCH = 3  # characters; a shorter text is searched only at the start of a line
 MAX_SEARCH_LENGTH = 255
 
 
 class UserOrder(StrEnum):
-    """How users are ordered: nulls last, ties by id."""
+    """How users are ordered. Nulls come last; equal values are ordered by ID."""
 
     CREATED_AT_DESC = "CREATED_AT_DESC"
     CREATED_AT_ASC = "CREATED_AT_ASC"
@@ -34,7 +34,7 @@ _ORDERS = {
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """Which users; what is None does not matter."""
+    """Which users to list. A field that is None does not filter."""
 
     origin: UserOrigin | None = None
     status: UserStatus | None = None
@@ -47,13 +47,13 @@ class UserFilter:
 
     @property
     def is_counted(self) -> bool:
-        """Whether the seat counters know the answer: they go by origin and status alone."""
+        """Whether the seat counters can count these users. They count by origin and status only."""
         others = (self.role, self.email, self.external_id, self.search, self.created_after, self.created_before)
         return all(other is None for other in others)
 
 
 def list_users(wanted: UserFilter, order: UserOrder) -> Listing:
-    """The users that the filter lets through, in that order. Raises `BadUserInput`."""
+    """Return the users that match the filter, in this order. Raises `BadUserInput` for an invalid email or search."""
     conditions = Conditions()
     for column in ("origin", "status", "role", "external_id"):
         if (value := getattr(wanted, column)) is not None:
@@ -70,7 +70,7 @@ def list_users(wanted: UserFilter, order: UserOrder) -> Listing:
 
 
 async def count_users(wanted: UserFilter, listing: Listing) -> int:
-    """How many users the filter lets through; from the counters where they know."""
+    """Return how many users match the filter. Reads the seat counters if they suffice: no count of a million rows."""
     if not wanted.is_counted:
         return await listing.count()
     counts = (await count_seats()).users
@@ -89,7 +89,10 @@ def _normalised(email: str) -> str:
 
 
 def _pattern(search: str) -> str:
-    """Anywhere in a line of the search text; a short one at the start of a line, where an answer would else be everybody."""
+    """Return the LIKE pattern of a search.
+
+    A short text matches only at the start of a line, else it matches most users.
+    """
     if len(search) > MAX_SEARCH_LENGTH:
         raise BadUserInput(f"`filter.search` is longer than {MAX_SEARCH_LENGTH} characters.")
     if problem := find_unsafe_characters(search):

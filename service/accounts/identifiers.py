@@ -1,7 +1,7 @@
-"""Who "the same person" is: user ids compared exactly, emails compared in one normal form (contract §1).
+"""Parses user IDs and emails. User IDs are compared exactly, emails in one normal form (contract §1).
 
-Every error here is a `ValueError` whose text is a public reason ("is empty", "is a float") to be put behind the name of
-the claim or field. No reason ever repeats the value: it may be read by somebody who must not see it.
+Every error is a `ValueError` whose text is a public reason ("is empty", "is a float"). The caller puts it after the
+name of the claim or field. A reason never repeats the value, because its reader may not be allowed to see the value.
 """
 
 import re
@@ -25,31 +25,31 @@ _NOT_WELL_FORMED = "is not a well-formed email address"
 _SMALLEST_INTEGER_ID = -(10 ** (MAX_ID_CHARACTERS - 1))  # exclusive: the minus sign is a character too
 _LARGEST_INTEGER_ID = 10**MAX_ID_CHARACTERS  # exclusive
 
-# Normalising may shorten a text (a letter and its accents become one), but never from here to `MAX_EMAIL_CHARACTERS`.
-# The bound keeps the work, and the keys of the cache, small.
+# Normalising may shorten a text (a letter and its accents become one character), but not from more than this to
+# `MAX_EMAIL_CHARACTERS`. The bound keeps the work and the keys of the cache small.
 _MAX_UNNORMALISED_EMAIL = 4 * MAX_EMAIL_CHARACTERS
 _EMAILS_REMEMBERED = 4096
 
-# So short that no part of it is too long.
+# Within this length every part of an address is within its limit, so only the pattern has to be checked.
 _PLAIN_EMAIL = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9]+\.)+[a-z]{2,}")
 _MAX_PLAIN_EMAIL = 64
 
-# RFC 1035 §2.3.4. Checked before the library is asked, because its work is quadratic in the length of a label.
+# RFC 1035 §2.3.4. Checked before the library is called, because its work is quadratic in the length of a label.
 _MAX_LABEL_CHARACTERS = 63
-_LABEL_SEPARATORS = re.compile("[.\u3002\uff0e\uff61]")  # all that IDNA reads as a period (RFC 3490 §3.1)
+_LABEL_SEPARATORS = re.compile("[.\u3002\uff0e\uff61]")  # every character that IDNA reads as a period (RFC 3490 §3.1)
 
-# These names (.local, .test, .localhost, .invalid …) are refused whatever `validate_email` is told, and emptying this
-# list is the library's documented way to take them. Companies do use them inside, and nothing is looked up in DNS.
+# `validate_email` refuses these names (.local, .test, .localhost, .invalid …) whatever its arguments. Emptying the list
+# is the documented way to accept them. Companies use such names internally, and this service looks nothing up in DNS.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 def is_service_made(user_id: str) -> bool:
-    """Whether the id is one that this service gives (`usr_…`), rather than one of another system."""
+    """Whether this service generated the ID (`usr_…`). Other IDs come from the customer's system."""
     return user_id.startswith(SERVICE_ID_PREFIX)
 
 
 def parse_user_id(value: object) -> str:
-    """The id that a claim or an argument holds: a string exactly as it is, an integer as its decimal digits.
+    """Return the ID that a claim or an argument holds: a string unchanged, an integer as its decimal digits.
 
     1 to 255 characters (code points). Nothing is trimmed or normalised. Raises `ValueError` with the reason.
     """
@@ -70,17 +70,17 @@ def parse_user_id(value: object) -> str:
 
 
 def _digits(number: int) -> str:
-    # Compared first, because Python refuses to write out integers of thousands of digits.
+    # Compared first, because `str` raises for integers of more than 4,300 digits.
     if not _SMALLEST_INTEGER_ID < number < _LARGEST_INTEGER_ID:
         raise ValueError(_TOO_LONG_AN_ID)
     return str(number)
 
 
 def normalise_email(value: object) -> str:
-    """The one form in which an email is stored and compared; normalising it again changes nothing.
+    """Return the form in which an email is stored and compared. Normalising it again changes nothing.
 
     Trimmed, Unicode NFC, lower case, the domain in IDNA A-form (RFC 5890) and with a period. At most 254 characters.
-    Raises `ValueError` with the reason, and nothing else, for any value whatever.
+    Raises `ValueError` with the reason, and no other exception, for every other value.
     """
     if not isinstance(value, str):
         raise ValueError(f"is {name_type(value)}, and must be a string")
@@ -95,7 +95,10 @@ def normalise_email(value: object) -> str:
 
 
 def is_plain_email(text: str) -> bool:
-    """Whether it looks like nearly every address does. Then it is its own normal form: asking the library would double what a code costs."""
+    """Whether the text has the usual form of an address. Then it is normalised already.
+
+    Skipping the library for it halves the cost of checking a code.
+    """
     return len(text) <= _MAX_PLAIN_EMAIL and _PLAIN_EMAIL.fullmatch(text) is not None
 
 
@@ -103,7 +106,7 @@ def is_plain_email(text: str) -> bool:
 def _normalise_trimmed_email(text: str) -> str:
     if problem := find_unsafe_characters(text):
         raise ValueError(problem)
-    # Lower case may leave NFC (and NFC is what makes two spellings of one letter equal), hence both sides.
+    # `lower` can produce a text that is not in NFC, so NFC is applied before and after it.
     text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
     if len(text) > MAX_EMAIL_CHARACTERS:
         raise ValueError(_TOO_LONG_AN_EMAIL)
@@ -117,7 +120,10 @@ def _normalise_trimmed_email(text: str) -> str:
 
 
 def _split_well_formed(text: str) -> tuple[str, str]:
-    """The local part, and the domain in A-form. What the library says is not passed on: it quotes the address."""
+    """Return the local part, and the domain in A-form.
+
+    The library's message is not passed on: it quotes the address.
+    """
     if any(len(label) > _MAX_LABEL_CHARACTERS for label in _LABEL_SEPARATORS.split(text.rpartition("@")[2])):
         raise ValueError(_NOT_WELL_FORMED)
     try:

@@ -1,10 +1,10 @@
-"""Who is this id or email? The hot read of every sign-in, and the same question asked by administrators."""
+"""Finds one user by ID, external ID or email. Every sign-in runs these statements, so they are written by hand."""
 
 from service.accounts.models import User, UserOrigin, UserRole, UserStatus
 from service.database import Row, Statement, as_time, fetch_one
 from service.errors import NotFound
 
-# One question for both kinds of id; an external id wins over the id that another user may have (contract §1).
+# One statement for both kinds of ID. A match of `external_id` takes precedence over a match of `id` (contract §1).
 _BY_ID_CLAIM = Statement(
     "SELECT * FROM users WHERE serial = COALESCE("
     "(SELECT serial FROM users WHERE external_id = $1), (SELECT serial FROM users WHERE id = $1))"
@@ -13,31 +13,31 @@ _BY_EMAIL = Statement("SELECT * FROM users WHERE email = $1")
 _BY_ID = Statement("SELECT * FROM users WHERE id = $1")
 _BY_ID_LOCKED = Statement("SELECT * FROM users WHERE id = $1 FOR UPDATE")
 
-# By value: for a tenth of what asking the enum costs.
+# Plain dicts: about ten times faster than `UserOrigin(value)` on this hot path.
 _ORIGINS = {member.value: member for member in UserOrigin}
 _ROLES = {member.value: member for member in UserRole}
 _STATUSES = {member.value: member for member in UserStatus}
 
 
 async def find_by_id_claim(user_id: str) -> User | None:
-    """The user whose external id this is, else whose id it is."""
+    """Return the user with this external ID, else the user with this ID, else None."""
     return _user_or_none(await fetch_one(_BY_ID_CLAIM, user_id))
 
 
 async def find_by_email(email: str) -> User | None:
-    """The user with this normalised address."""
+    """Return the user with this normalised email, or None."""
     return _user_or_none(await fetch_one(_BY_EMAIL, email))
 
 
 async def find_by_id(user_id: str) -> User | None:
-    """The user with this id; external ids do not count."""
+    """Return the user with this ID, or None. Does not search external IDs."""
     return _user_or_none(await fetch_one(_BY_ID, user_id))
 
 
 async def lock_by_id(user_id: str) -> User:
-    """The user, whom nobody else changes before this transaction ends; raises `NotFound`.
+    """Lock the user until the transaction ends, and return it. Raises `NotFound`.
 
-    The race it stops: two administrators who change one user at once, each from what it was before the other.
+    Prevents this race: two admins change one user at the same time, and the second overwrites the change of the first.
     """
     user = _user_or_none(await fetch_one(_BY_ID_LOCKED, user_id))
     if user is None:
@@ -46,7 +46,7 @@ async def lock_by_id(user_id: str) -> User:
 
 
 def user_from_row(row: Row) -> User:
-    """A user from a row that has every column of the table: what Tortoise's `_init_from_db` makes, for less than half its cost."""
+    """Build a user from a row with every column. Equal to Tortoise's `_init_from_db`, in less than half the time."""
     user = User.__new__(User)
     user.__dict__.update(
         _partial=False,

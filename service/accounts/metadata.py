@@ -1,4 +1,4 @@
-"""A user's metadata: any JSON object, kept as text."""
+"""A user's metadata: any JSON object, stored as text."""
 
 import json
 
@@ -8,21 +8,24 @@ EMPTY = "{}"
 
 
 def dump_metadata(metadata: JsonObject) -> str:
-    """Compact ASCII JSON: a NUL or any other control character stands escaped, so every database takes it."""
+    """Return compact ASCII JSON. Control characters are escaped, because PostgreSQL refuses a NUL in text."""
     return json.dumps(metadata, separators=(",", ":"))
 
 
 def is_same_metadata(text: str, metadata: JsonObject) -> bool:
-    """Whether the kept text says the same. Several languages write the members of an object in another order each time."""
+    """Whether the stored text equals the metadata, in any order of members: some languages write a random order."""
     return text == dump_metadata(metadata) or _in_order(load_metadata(text)) == _in_order(metadata)
 
 
 def _in_order(metadata: JsonObject) -> str:
-    """As text, in which `1`, `1.0` and `true` differ as they do in JSON."""
+    """Return the metadata as text with sorted members.
+
+    As text, `1`, `1.0` and `true` differ; in Python they are equal.
+    """
     return json.dumps(metadata, sort_keys=True)
 
 
 def load_metadata(text: str) -> JsonObject:
-    """The object again; integers keep every digit."""
+    """Return the object. Integers keep every digit."""
     metadata: JsonObject = json.loads(text)
     return metadata

@@ -1,4 +1,4 @@
-"""Who has a place here, and how many places there are."""
+"""The tables of users, of the seat limit with its counters, and of seat usage per day."""
 
 from enum import StrEnum
 
@@ -9,7 +9,7 @@ from service.accounts.metadata import EMPTY
 
 
 class UserOrigin(StrEnum):
-    """How a user came to be."""
+    """How a user was created."""
 
     EMAIL = "EMAIL"
     INVITATION = "INVITATION"
@@ -17,14 +17,14 @@ class UserOrigin(StrEnum):
 
 
 class UserRole(StrEnum):
-    """What a user may do here: an ADMIN who signed in by email administers the service."""
+    """What a user may do. An ADMIN who signed in by email administers the service."""
 
     MEMBER = "MEMBER"
     ADMIN = "ADMIN"
 
 
 class UserStatus(StrEnum):
-    """ACTIVE users take a seat; DEACTIVATED ones take none and cannot sign in."""
+    """ACTIVE users take a seat. DEACTIVATED users take no seat and cannot sign in."""
 
     ACTIVE = "ACTIVE"
     DEACTIVATED = "DEACTIVATED"
@@ -60,7 +60,10 @@ class User(Model):
 
 
 class Seats(Model):
-    """One row: the limit, and how many users of each origin and status there are. Locking it is taking a number in the queue."""
+    """One row: the limit, and how many users of each origin and status there are.
+
+    Locking it is taking a number in the queue.
+    """
 
     id = fields.IntField(primary_key=True, generated=False)
     seat_limit = fields.IntField(null=True, description="null: no limit")

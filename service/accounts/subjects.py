@@ -1,4 +1,4 @@
-"""The user that a verified code names: the three payloads of contract §1, checked and normalised."""
+"""The subject of a verified code: the three kinds of payload of contract §1, checked and normalised."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,19 @@ from service.text import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class UserClaim:
-    """`{"user": {…}}`: sign this person in, creating the user the first time."""
+    """`{"user": {…}}`: sign in this user, and create it if it does not exist."""
 
     id: str
     email: str | None
     metadata: JsonObject | None
-    """None where the object carries nothing but id and email."""
+    """None if the object has no members except id and email."""
     email_problem: str | None = None
-    """Why the email of the code cannot be taken. It keeps a new user out, and is ignored for a known one."""
+    """Why the email of the code is invalid. Such a code cannot create a user; for a known user its email is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdClaim:
-    """`{"id": …}`: sign in an existing user by id."""
+    """`{"id": …}`: sign in an existing user by external ID or ID."""
 
     id: str
 

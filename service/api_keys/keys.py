@@ -1,4 +1,4 @@
-"""API keys: making, finding and revoking them."""
+"""Creates, finds and revokes API keys."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,14 +21,17 @@ _USED = Statement("UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND (last
 
 @dataclass(frozen=True, slots=True)
 class NewApiKey:
-    """A key's token, which is shown this once, and its row."""
+    """A key's token, which is shown once, and its row."""
 
     token: str
     row: ApiKey
 
 
 async def create_api_key(name: str, scope: ApiKeyScope, expires_at: datetime | None, by: Actor) -> NewApiKey:
-    """A new key; without `expires_at` it is good until it is revoked. Raises `BadUserInput`."""
+    """Create a key. Without `expires_at` it is valid until it is revoked.
+
+    Raises `BadUserInput` for a name that is not 1 to 100 characters, or an `expires_at` that is not in the future.
+    """
     name = name.strip()
     if not 1 <= len(name) <= MAX_NAME_LENGTH or find_unsafe_characters(name):
         raise BadUserInput(f"The name must have 1 to {MAX_NAME_LENGTH} characters, and no control characters.")
@@ -50,7 +53,7 @@ async def create_api_key(name: str, scope: ApiKeyScope, expires_at: datetime | N
 
 
 async def revoke_api_key(key_id: str, by: Actor) -> ApiKey:
-    """Let the key do nothing any more. Revoking twice is no error. Raises `NotFound`."""
+    """Revoke the key, from the next request on. Revoking twice is no error. Raises `NotFound`."""
     async with transaction():
         key = await ApiKey.get_or_none(id=key_id) if could_be_id(key_id) else None
         if key is None:
@@ -63,7 +66,7 @@ async def revoke_api_key(key_id: str, by: Actor) -> ApiKey:
 
 
 async def find_api_key(token: str) -> ApiKey | None:
-    """The key of this token, where it is good; its use is noted to the minute."""
+    """Return the key of this token, or None if it is unknown, expired or revoked. Records its use, to the minute."""
     if not token.startswith(API_KEY_PREFIX):
         return None
     key = await ApiKey.get_or_none(token_hash=hash_token(token), revoked_at__isnull=True)

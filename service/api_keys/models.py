@@ -1,4 +1,4 @@
-"""Machines that administer: their keys."""
+"""The table of API keys."""
 
 from enum import StrEnum
 
@@ -7,7 +7,7 @@ from tortoise.models import Model
 
 
 class ApiKeyScope(StrEnum):
-    """READ asks every admin query and no mutation; ADMIN does all but what only an admin in person may."""
+    """READ allows every admin query and no mutation. ADMIN allows all that does not require an admin's own session."""
 
     READ = "READ"
     ADMIN = "ADMIN"

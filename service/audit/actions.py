@@ -1,10 +1,10 @@
-"""Everything that the audit log can say."""
+"""The actions of audit events."""
 
 from enum import StrEnum
 
 
 class Action(StrEnum):
-    """What was done, or refused."""
+    """What was done or refused. The values are public: clients filter by them."""
 
     USER_CREATED = "user.created"
     USER_INVITED = "user.invited"

@@ -1,4 +1,4 @@
-"""The audit log as administrators read it: newest first, filtered, in pages."""
+"""Lists audit events for admins: newest first, filtered, in pages."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _NEWEST_FIRST = Order("created-", "created_at", descending=True, is_time=True, i
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which events; what is None does not matter."""
+    """Which events to list. A field that is None does not filter."""
 
     action: str | None = None
     user_id: str | None = None
@@ -22,7 +22,7 @@ class AuditFilter:
 
 
 def list_events(wanted: AuditFilter) -> Listing:
-    """The events that the filter lets through."""
+    """Return the events that match the filter."""
     conditions = Conditions()
     for column in ("action", "user_id", "secret_id"):
         if (value := getattr(wanted, column)) is not None:
@@ -35,6 +35,6 @@ def list_events(wanted: AuditFilter) -> Listing:
 
 
 def detail_of(event: AuditEvent) -> dict[str, object]:
-    """The event's particulars; with `count` where it may stand for several within its hour."""
+    """Return the event's detail, with `count` if the event is one of those that are counted per hour."""
     detail: dict[str, object] = json.loads(event.detail)
     return detail | {"count": event.count} if event.fold_key else detail

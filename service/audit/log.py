@@ -1,4 +1,4 @@
-"""Writing the audit log: one event for each thing done, one an hour for what a page repeats at every load."""
+"""Writes the audit log: one event per action, and one event per hour for what a page repeats at every load."""
 
 import hashlib
 import json
@@ -16,10 +16,10 @@ _BY_CODE = "code:"
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it, and from where.
+    """The cause of an action, and its IP address.
 
-    `user:ID`, `api-key:ID`, `code:SECRET_ID` (whoever signs with it), `email` (whoever reads the mailbox), `setup` (whoever
-    has the set-up link), `cli` or `system`.
+    `name` is `user:ID`, `api-key:ID`, `code:SECRET_ID` (a holder of that secret), `email` (a reader of the mailbox),
+    `setup` (a holder of the set-up link), `cli` or `system`.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Actor:
 
     @property
     def secret_id(self) -> str | None:
-        """The JWT secret behind it, where a code did it."""
+        """The ID of the signing secret, if a code caused the action. Else None."""
         return self.name.removeprefix(_BY_CODE) if self.name.startswith(_BY_CODE) else None
 
 
@@ -49,7 +49,7 @@ async def record(
     secret_id: str | None = None,
     detail: Mapping[str, object] | None = None,
 ) -> None:
-    """Write down that something was done, in the transaction that does it."""
+    """Write an event. Call it in the transaction that makes the change, so that both are committed or neither."""
     await AuditEvent.create(
         id=new_id(),
         action=action,
@@ -73,10 +73,10 @@ async def record_hourly(
     detail: Mapping[str, object] | None = None,
     reference: str | None = None,
 ) -> None:
-    """Write down what may happen at every page load: one event a person, reason and hour, with a count (contract §3).
+    """Write or count an event that may occur at every page load: one event per person, reason and hour (contract §3).
 
-    Its reference and address are those of the first time. Only for what a genuine code led to: nobody else may be
-    able to fill a table.
+    The event keeps the reference and the IP address of its first occurrence. Call it only for a code whose signature is
+    valid: otherwise any sender of requests could fill the table.
     """
     moment = now()
     fold = hashlib.sha256(json.dumps((action, person, reason, floor(moment, HOUR).isoformat())).encode()).hexdigest()

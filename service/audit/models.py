@@ -1,4 +1,4 @@
-"""What happened, for whoever has to find out later."""
+"""The table of audit events."""
 
 from tortoise import fields
 from tortoise.models import Model

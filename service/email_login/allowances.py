@@ -1,11 +1,13 @@
-"""How many codes may be asked for within an hour. Counted in the database, where a restart and a rollback undo nothing.
+"""Limits how many email codes may be requested within an hour. The counts survive a restart and a rollback.
 
-The first bound is what somebody who asks runs into. It goes by address and network together, so that nobody elsewhere
-can use it up for another person. The second bounds what all networks together can have sent to one mailbox, and how often
-its codes can be guessed at: 75 tries an hour at one in a million. The third bounds how many mailboxes one network can write
-to, and how many rows it can fill.
+- Per address and network: 5. The limit that an ordinary user reaches. A sender in another network cannot use it up.
+- Per address, from all networks: 15. Limits the mails to one mailbox, and guesses at its codes to 75 tries an hour,
+  each with a chance of one in a million.
+- Per network: 300. Limits how many mailboxes one network can send mail to, and how many rows it can add.
 
-An address is counted whether or not anybody has it here, so the answer says nothing about that.
+An address is counted whether or not a user has it, so the limit does not reveal which addresses have users.
+
+The statements are written by hand, because each count is one atomic conditional statement.
 """
 
 import hashlib
@@ -43,14 +45,14 @@ class _Bound:
 
     @property
     def id(self) -> str:
-        """Of fixed length, and no list of addresses for whoever reads the table."""
+        """The hash of the name: of fixed length, and a reader of the table does not see addresses."""
         return hashlib.sha256(self.name.encode()).hexdigest()
 
 
 async def take_allowance(email: str, ip_address: str | None) -> datetime:
-    """Count a request for a code; from when there is another one. Raises `SignInRefused` where there is none now.
+    """Count a request for a code. Returns from when the next request is allowed. Raises `SignInRefused` over a limit.
 
-    Each count is one conditional statement and a transaction of its own: exact however many ask at once.
+    Each count is one conditional statement in its own transaction, so it is exact for simultaneous requests.
     """
     free_from = now()
     for bound in _bounds(email, ip_address):
@@ -59,7 +61,7 @@ async def take_allowance(email: str, ip_address: str | None) -> datetime:
 
 
 async def purge_allowances(batch: int) -> int:
-    """Forget so many counts at most whose hour is over; how many there were."""
+    """Delete at most `batch` counts whose hour is over. Returns how many were deleted."""
     return await write(_PURGE, now(), batch)
 
 
@@ -75,7 +77,7 @@ async def _take(bound: _Bound) -> datetime:
     moment = now()
     taken = await write(_TAKE, bound.id, moment + WINDOW, moment, bound.most)
     row = await fetch_one(_LOOK, bound.id)
-    ends_at = as_time(row["ends_at"]) if row else moment  # a purge may have been quicker than the look
+    ends_at = as_time(row["ends_at"]) if row else moment  # a purge may have deleted the row after the update
     if not taken:
         raise SignInRefused(SignInErrorCode.TOO_MANY_ATTEMPTS, retry_after=_seconds_until(ends_at))
     return ends_at if row and row["used"] >= bound.most else moment

@@ -1,7 +1,9 @@
-"""Codes of 6 digits: made, tried and used up, each for the one request that asked for it (contract §3).
+"""Email codes of 6 digits: created, tried and used up, each for one request (contract §3).
 
-Whoever asked holds the request's id, 128 random bits; without it nobody can try a code, use up its tries or void it. What
-an address has otherwise asked for does not matter: requests know nothing of each other.
+Only the client that made the request has its ID (128 random bits). Without the ID, a code cannot be tried, its tries
+cannot be used up, and it cannot be made void. Requests for the same address do not affect each other.
+
+The statements are written by hand, because counting a try and using up a code are atomic conditional statements.
 """
 
 import re
@@ -36,7 +38,7 @@ _PURGE = Statement("DELETE FROM email_codes WHERE id IN (SELECT id FROM email_co
 
 @dataclass(frozen=True, slots=True)
 class NewCode:
-    """A request, and the digits that only the mail may carry."""
+    """A request for a code, and the digits, which only the mail may contain."""
 
     id: str
     digits: str
@@ -45,7 +47,7 @@ class NewCode:
 
 @dataclass(frozen=True, slots=True)
 class KnownRequest:
-    """What whoever holds a request's id may know of it: what they asked for, never whether somebody is there."""
+    """What a holder of the request's ID may know: what was requested, never whether a user with this email exists."""
 
     email: str
     created_at: datetime
@@ -53,7 +55,7 @@ class KnownRequest:
 
 
 async def make_code(email: str, cipher: Cipher) -> NewCode:
-    """A new request for this normalised address, whoever that is. One insert."""
+    """Create a request for this normalised address, whether or not a user has it. One insert."""
     moment = now()
     made = NewCode(
         id=secrets.token_urlsafe(ID_BYTES),
@@ -65,10 +67,10 @@ async def make_code(email: str, cipher: Cipher) -> NewCode:
 
 
 async def try_code(request_id: str, typed: str, cipher: Cipher) -> str | None:
-    """The address, where this is the request's code and it may still be used; else None, which says nothing of why.
+    """Return the address if `typed` is the request's code and the code is still valid. Else None, without a reason.
 
-    The try is counted first, by one conditional update that is a transaction of its own: so many tries at once never get
-    more than `MAX_TRIES` of them, and a sign-in that is rolled back gives none back. Not to be called in a transaction.
+    Counts the try first, by one conditional update in its own transaction: simultaneous tries cannot exceed
+    `MAX_TRIES`, and a sign-in that is rolled back does not give its try back. Do not call it inside a transaction.
     """
     if not _ID.fullmatch(request_id) or not await write(_TRY, request_id, MAX_TRIES, now()):
         return None
@@ -79,12 +81,12 @@ async def try_code(request_id: str, typed: str, cipher: Cipher) -> str | None:
 
 
 async def use_up(request_id: str) -> bool:
-    """Let the code not be used again; false where somebody else just used it. In the transaction of the sign-in."""
+    """Mark the code as used. Returns false if another request used it first. Call it in the sign-in's transaction."""
     return await write(_USE_UP, now(), request_id) > 0
 
 
 async def find_request(request_id: str) -> KnownRequest | None:
-    """The request with this id; None where there is none, or none any more."""
+    """Return the request with this ID, or None if it is unknown or was purged."""
     row = await _find(request_id) if _ID.fullmatch(request_id) else None
     if row is None:
         return None
@@ -92,7 +94,7 @@ async def find_request(request_id: str) -> KnownRequest | None:
 
 
 async def purge_codes(batch: int) -> int:
-    """Forget so many requests at most that have expired; how many there were."""
+    """Delete at most `batch` expired requests. Returns how many were deleted."""
     return await write(_PURGE, now(), batch)
 
 
@@ -101,17 +103,17 @@ async def _find(request_id: str) -> Row | None:
 
 
 def _hashed(request_id: str, digits: str) -> str:
-    """Two requests with the same digits have different hashes."""
+    """Return the text to hash. It contains the request's ID, so that equal digits have different hashes."""
     return f"email code\n{request_id}\n{digits}"
 
 
 def _read_digits(typed: str) -> str:
-    """The digits, however they were grouped where they were copied; nothing where they are no code."""
+    """Return the digits without spaces, periods and hyphens between them. An empty text if they are not a code."""
     digits = "".join(_as_ascii_digit(character) for character in _BETWEEN_DIGITS.sub("", typed))
     return digits if _CODE.fullmatch(digits) else ""
 
 
 def _as_ascii_digit(character: str) -> str:
-    """The digit of another script (full-width, Arabic, Devanagari …) as an ASCII digit; else the character itself."""
+    """Return a digit of any script (full-width, Arabic, Devanagari …) as an ASCII digit, else the same character."""
     value = unicodedata.decimal(character, None)
     return character if value is None else str(value)

@@ -1,4 +1,8 @@
-"""The switch of email login: on or off, and who may come in. Read at every use, so that a change holds at once everywhere."""
+"""The configuration of email login: on or off, and who may sign up.
+
+Read at every use, so that a change applies at once in every process. The statements are written by hand for that
+reason.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -15,26 +19,26 @@ _SET = Statement("UPDATE email_login SET enabled = $1, sign_up = $2 WHERE id = 1
 
 @dataclass(frozen=True, slots=True)
 class EmailLoginConfiguration:
-    """Whether email login is on, and who may sign in by it."""
+    """Whether email login is on, and who may sign up by it."""
 
     enabled: bool
     sign_up: SignUpMode
 
     @property
     def is_open(self) -> bool:
-        """Whether anyone may come in, also who has no place here yet."""
+        """Whether an address without a user may sign up."""
         return self.sign_up is SignUpMode.OPEN
 
 
 async def read_configuration() -> EmailLoginConfiguration:
-    """The switch as it is now."""
+    """Return the current configuration."""
     return _configuration_of(await fetch_one(_CURRENT))
 
 
 async def update_configuration(
     by: Actor, *, enabled: bool | None = None, sign_up: SignUpMode | None = None
 ) -> EmailLoginConfiguration:
-    """Change what is given, and nothing else. Ends no session."""
+    """Change the fields that are not None, and return the configuration. Ends no session."""
     async with transaction():
         before = _configuration_of(await fetch_one(_LOCK))
         after = replace(

@@ -1,4 +1,4 @@
-"""Inviting people: a place here, and a one-time link to it."""
+"""Invites users and admins, each with a one-time link."""
 
 from dataclasses import dataclass
 
@@ -19,17 +19,17 @@ from service.errors import Conflict, Forbidden
 
 @dataclass(frozen=True, slots=True)
 class AdminInvitation:
-    """An admin, and the link that signs in as that admin once."""
+    """An admin, and the one-time link that signs in as that admin."""
 
     user: User
     url: str
 
 
 async def invite(email: str, role: UserRole, by: Actor, dependencies: EmailLoginDependencies) -> User:
-    """A new user who may sign in by this email, takes a seat at once, and is sent an invitation.
+    """Create a user with this email, who takes a seat at once, and mail an invitation.
 
-    While email login is off no member is: the link would let nobody in. Raises `SeatLimitReached`, `Conflict`,
-    `BadUserInput`.
+    A member is sent no invitation while email login is off, because the link would be refused. Raises
+    `SeatLimitReached`, `Conflict` or `BadUserInput`.
     """
     configuration = await read_configuration()
     async with transaction():
@@ -41,20 +41,20 @@ async def invite(email: str, role: UserRole, by: Actor, dependencies: EmailLogin
 
 
 async def invite_again(user_id: str, by: Actor, dependencies: EmailLoginDependencies, *, in_person: bool) -> User:
-    """Mail another link to somebody who was invited and has not come yet; the link before is void.
+    """Mail a new link to a user who has not signed in yet. The previous link is void.
 
-    Raises `Conflict` for anybody else, and for a member while email login is off; `NotFound`; `Forbidden` for an admin's
-    where it is not an admin `in_person` who asks.
+    Raises `NotFound`; `Conflict` for a user who has no email, is deactivated or has signed in, and for a member while
+    email login is off; `Forbidden` for an admin's invitation unless the caller is an admin `in_person`.
     """
     configuration = await read_configuration()
     async with transaction():
         user = await lock_by_id(user_id)
         if user.role is UserRole.ADMIN and not in_person:
-            raise Forbidden("An admin is invited by an admin who signed in, and by no API key.")
+            raise Forbidden("An API key cannot invite an admin. Sign in as an admin to do it.")
         if user.email is None or user.last_seen_at is not None or user.status is UserStatus.DEACTIVATED:
-            raise Conflict("An invitation is for somebody active who has an email and has not been here yet.")
+            raise Conflict("Only an active user who has an email and has not signed in yet can be invited again.")
         if not configuration.enabled and user.role is not UserRole.ADMIN:
-            raise Conflict("Email login is off, so the link would let nobody in. Switch it on first.")
+            raise Conflict("Email login is off, so the link would be refused. Switch email login on first.")
         await _send_invitation(user, dependencies)
         await record(Action.USER_INVITED, by, user_id=user.id, detail={"again": True})
     dependencies.mail_queue.wake_up.set()
@@ -62,10 +62,10 @@ async def invite_again(user_id: str, by: Actor, dependencies: EmailLoginDependen
 
 
 async def invite_admin(email: str, by: Actor, public_url: str) -> AdminInvitation:
-    """Make an admin, or raise whoever has this email, and a link that signs in as that admin. No mail is sent.
+    """Make the user with this email an admin, or create one, and return a one-time link. No mail is sent.
 
-    For the operator, at any time: also when no mail arrives, or email login is off. Raises `SeatLimitReached`,
-    `BadUserInput`.
+    For the operator, who may use it while email login is off or no mail server is configured. Raises `SeatLimitReached`
+    or `BadUserInput`.
     """
     async with transaction():
         user = await make_admin(email, by)

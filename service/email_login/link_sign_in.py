@@ -1,7 +1,7 @@
-"""Signing in by a one-time link: the first admin by the set-up link, anybody invited by an invitation.
+"""Signs in by a one-time link: the first admin by the set-up link, an invited user by an invitation.
 
-Each link is used up in the transaction that opens the session: once, also when two open it at the same moment, and not
-at all where the sign-in is refused.
+The transaction that opens the session uses up the link. So two simultaneous requests cannot both use it, and a refused
+sign-in does not use it up.
 """
 
 from service.accounts.admins import make_admin
@@ -24,21 +24,21 @@ from service.sessions.models import TokenTransport
 
 
 class LinkNotGood(Refusal):
-    """No such link, or not any more: used, expired, replaced by a newer one, or of nobody who could use it."""
+    """The link is unknown, used, expired or replaced by a newer one, or its user may not sign in by it."""
 
     def __init__(self) -> None:
         super().__init__(
-            "This link is not good any more. Each works once and for a limited time, and a newer one replaces it."
+            "This link is not valid any more. A link works once and for a limited time, and a newer link replaces it."
         )
 
 
 async def use_setup_link(
     token: str, email: str, attempt: EmailSignInAttempt, dependencies: EmailLoginDependencies
 ) -> EmailSignInResult:
-    """Make whoever has this email the first admin, and sign them in.
+    """Make the user with this email the first admin, creating the user if needed, and sign in.
 
-    The seat lock comes first: of two people with links one becomes the first admin, and the other one's link is dead.
-    Raises `LinkNotGood`, `SeatLimitReached`, `BadUserInput`.
+    Takes the seat lock first: if two people hold set-up links, one becomes the first admin and the other's link is
+    void. Raises `LinkNotGood`, `SeatLimitReached` or `BadUserInput`.
     """
     async with transaction():
         await lock_seats()
@@ -53,9 +53,9 @@ async def use_setup_link(
 async def use_invitation(
     token: str, attempt: EmailSignInAttempt, dependencies: EmailLoginDependencies
 ) -> EmailSignInResult:
-    """Sign in whom the invitation is for. Raises `LinkNotGood`, `SignInRefused`.
+    """Sign in the invited user. Raises `LinkNotGood` or `SignInRefused`.
 
-    An admin's invitation works while email login is off, too: it is the operator's way back in.
+    An admin's invitation works while email login is off, so that the operator can always create an admin session.
     """
     async with noted(attempt.client), transaction():
         user = await find_invited(token)
@@ -70,7 +70,7 @@ async def use_invitation(
 
 
 def _may_use(user: User, token_transport: TokenTransport) -> bool:
-    """The panel's cookie is for admins alone."""
+    """Whether the user may have a session of this transport: only admins may have one in the admin cookie."""
     return token_transport is not TokenTransport.ADMIN_COOKIE or user.role is UserRole.ADMIN
 
 

@@ -1,4 +1,4 @@
-"""What mails look like: text and HTML parts from one pair of templates a kind, and headers that nobody can inject into."""
+"""Composes mails: a text and an HTML part from the templates of their kind, and headers safe from injection."""
 
 import re
 from email.headerregistry import Address
@@ -36,7 +36,10 @@ _ENCODED_WORD = re.compile(r"=\?.*\?.*\?.*\?=")
 
 
 def compose(queued_mail: QueuedMail, settings: Settings) -> EmailMessage:
-    """The whole message; raises `ValueError` for an address that no header can hold, such as one with a line's end in it."""
+    """Return the whole message.
+
+    Raises `ValueError` for an address that no header can hold, such as one with a line end.
+    """
     message = EmailMessage(policy=SMTP)
     host = host_of(settings)
     message["From"] = settings.mail_from or Address(username="no-reply", domain=_domain(host))
@@ -52,14 +55,15 @@ def compose(queued_mail: QueuedMail, settings: Settings) -> EmailMessage:
 
 
 def host_of(settings: Settings) -> str:
-    """Where this service is reached, as people say it: without scheme and port."""
+    """Return the host name of the public URL, without scheme and port."""
     return urlsplit(settings.public_url).hostname or "localhost"
 
 
 def _recipient(email: str) -> Address:
-    """A normalised address is split at its last @; nothing of it can become a second recipient.
+    """Return the recipient, split at the last @, so that no part of it can become a second recipient.
 
-    One that looks like an encoded word (RFC 2047) is nobody's, and `EmailMessage` would decode it into another address.
+    Raises `ValueError` for an address that looks like an encoded word (RFC 2047), because `EmailMessage` would decode
+    it into another address.
     """
     username, _, domain = email.rpartition("@")
     if _ENCODED_WORD.search(email):
@@ -68,7 +72,7 @@ def _recipient(email: str) -> Address:
 
 
 def _domain(host: str) -> str:
-    """A host as the right side of an address: an IP address stands in brackets (RFC 5321, 4.1.3)."""
+    """Return a host as the domain of an address. An IP address is put in brackets (RFC 5321 §4.1.3)."""
     try:
         address = ip_address(host)
     except ValueError:

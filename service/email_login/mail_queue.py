@@ -1,6 +1,7 @@
-"""Mails that are still to be sent, in the database: written in the transaction that wants them, sent by whoever serves.
+"""The queue of mails in the database. A transaction adds a mail, and the mail worker of any process sends it.
 
-What a letter says is encrypted, because a code or a link that is valid stands in it; it is deleted once it was sent.
+The content is encrypted, because it holds a valid code or link. A mail is deleted once it was sent. The statements are
+written by hand, because claiming a mail is one atomic conditional statement.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from service.ids import new_id
 _ADD = Statement(
     "INSERT INTO outgoing_mails (id, encrypted_letter, tries, due_at, expires_at) VALUES ($1, $2, 0, $3, $4)"
 )
-# What is of no use soonest goes first: a code before an invitation, however many invitations wait.
+# The mail that expires soonest is sent first: a code before an invitation, even behind a long queue of invitations.
 _DUE = Statement(
     "SELECT id, encrypted_letter, tries, expires_at FROM outgoing_mails WHERE due_at <= $1 ORDER BY expires_at, id LIMIT 1"
 )
@@ -34,7 +35,7 @@ _RENEW = Statement("UPDATE outgoing_mails SET encrypted_letter = $1 WHERE id = $
 
 
 class MailKind(StrEnum):
-    """What a letter is about; each kind has its templates."""
+    """The kind of a mail. Each kind has its own templates."""
 
     CODE = "code"
     INVITATION = "invitation"
@@ -42,47 +43,47 @@ class MailKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueuedMail:
-    """A mail before it is written: to whom, about what, and the one thing in it that is secret."""
+    """A mail before it is composed: its kind, its recipient and its secret."""
 
     kind: MailKind
     email: str
     secret: str
-    """The code, or the invitation's address."""
+    """The email code, or the URL of the invitation."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedMail:
-    """A mail that this process is to send, and nobody else until its lease is over."""
+    """A mail that this process is sending. No other process may send it before its lease ends."""
 
     id: str
     encrypted_letter: str
     tries: int
-    """This one included."""
+    """Including this one."""
     expires_at: datetime
 
 
 class MailQueue:
-    """The queue, and the bell that tells this process's worker of something new."""
+    """The queue. `wake_up` tells the mail worker of this process that a mail was added."""
 
     def __init__(self, cipher: Cipher) -> None:
         self._cipher = cipher
         self.wake_up = asyncio.Event()
 
     async def put(self, queued_mail: QueuedMail, expires_at: datetime) -> None:
-        """Queue a letter, in the caller's transaction; ring the bell once that is committed."""
+        """Add a mail, in the caller's transaction. The caller sets `wake_up` after the commit."""
         await write(_ADD, new_id(), self._cipher.encrypt(json.dumps(asdict(queued_mail))), now(), expires_at)
 
     def read(self, mail: ClaimedMail) -> QueuedMail:
-        """What the mail says; raises `SettingsError` where its encryption key is gone."""
+        """Return the content of the mail. Raises `SettingsError` if its encryption key was removed."""
         queued_mail = json.loads(self._cipher.decrypt(mail.encrypted_letter))
         return QueuedMail(MailKind(queued_mail["kind"]), queued_mail["email"], queued_mail["secret"])
 
 
 async def claim(lease: timedelta) -> ClaimedMail | None:
-    """The next mail that is due, for this process alone; None where nothing is due.
+    """Claim the next mail that is due, for this process. None if no mail is due.
 
-    It stays in the table until it was sent: where this process dies meanwhile, another sends it when the lease is over. So
-    a mail may be sent twice, and is never lost.
+    The mail stays in the table until it was sent. If this process dies, another one sends the mail when the lease ends.
+    So a mail may be sent twice, and is never lost.
     """
     while rows := await fetch(_DUE, moment := now()):
         row = rows[0]
@@ -92,22 +93,25 @@ async def claim(lease: timedelta) -> ClaimedMail | None:
 
 
 async def postpone(mail: ClaimedMail, until: datetime) -> None:
-    """Try again then."""
+    """Make the mail due at `until`."""
     await write(_PUT_OFF, until, mail.id)
 
 
 async def remove(mail: ClaimedMail) -> None:
-    """It was sent, or never will be."""
+    """Delete a mail that was sent or is undeliverable."""
     await write(_REMOVE, mail.id)
 
 
 async def purge_mail_queue(batch: int) -> int:
-    """Forget so many mails at most that are of no use any more; how many there were."""
+    """Delete at most `batch` expired mails. Returns how many were deleted."""
     return await write(_PURGE, now(), batch)
 
 
 async def renew_mail_encryption(cipher: Cipher) -> None:
-    """Check that every waiting mail can be read, and put it under the first encryption key, so that older ones can be dropped."""
+    """Encrypt every queued mail with the first encryption key, so that older keys can be removed.
+
+    Raises `SettingsError` if one cannot be read.
+    """
     for row in await fetch(_STORED, now()):
         renewed = cipher.renewed(row["encrypted_letter"])
         if renewed is not None:

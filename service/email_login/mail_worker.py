@@ -1,7 +1,7 @@
-"""The worker: takes mails from the mail_queue and sends them, beside the requests, for as long as the process serves.
+"""The mail worker: sends the mails of the queue in the background while the process serves.
 
-A mail that fails is tried again, after 5 seconds first and every 5 minutes in the end, until it is of no use any more.
-Nothing of a mail is ever logged: neither address nor text, nor what a mail server said, which may quote both.
+A mail that fails is retried until it expires: first after 5 seconds, then after doubled pauses of at most 5 minutes.
+The log never holds an address, a text or a mail server's answer, because an answer may quote both.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from service.email_login.transports import MAIL_TIMEOUT, Transport, Undeliverabl
 from service.metrics import MAILS
 from service.settings import Settings, SettingsError
 
-AT_ONCE = 4  # mails under way, a process
-LOOK_EVERY = 5.0  # seconds: for what is due again, and for what another process has queued or left
-DRAIN = 5.0  # seconds that a process which ends goes on sending
+AT_ONCE = 4  # mails that one process sends at the same time
+LOOK_EVERY = 5.0  # seconds: for mails that are due again, or that another process queued or left
+DRAIN = 5.0  # seconds that a process continues to send at shutdown
 LEASE = timedelta(seconds=2 * MAIL_TIMEOUT)
 FIRST_PAUSE = timedelta(seconds=5)
 MAX_PAUSE = timedelta(minutes=5)
@@ -31,7 +31,7 @@ _log = structlog.get_logger()
 
 
 class _Result(StrEnum):
-    """What became of a mail."""
+    """The result of one try to send a mail."""
 
     SENT = "sent"
     RETRIED = "retried"
@@ -41,7 +41,10 @@ class _Result(StrEnum):
 
 @asynccontextmanager
 async def send_mails(mail_queue: MailQueue, settings: Settings) -> AsyncIterator[None]:
-    """Sends meanwhile; in the end it sends what is due, for a few seconds. What is left then waits for the next start."""
+    """Run the mail worker inside the context. At exit it sends due mails for up to `DRAIN` seconds.
+
+    Mails that are left then stay in the queue until a process starts.
+    """
     worker = MailWorker(mail_queue, transport_for(settings), settings)
     work = asyncio.create_task(worker.work())
     try:
@@ -64,7 +67,7 @@ class MailWorker:
         self._finishing = False
 
     async def work(self) -> None:
-        """Until it is told to finish, and all that was due by then is done."""
+        """Send mails until `finish` is called and every mail that was due then was tried."""
         async with asyncio.TaskGroup() as under_way:
             while True:
                 finishing = self._finishing
@@ -77,7 +80,7 @@ class MailWorker:
                         await self._mail_queue.wake_up.wait()
 
     def finish(self) -> None:
-        """Send what is due, then end."""
+        """Tell the worker to send the due mails and then to end."""
         self._finishing = True
         self._mail_queue.wake_up.set()
 
@@ -89,11 +92,11 @@ class MailWorker:
                 if mail is None:
                     return
                 under_way.create_task(self._deliver(mail))
-        except Exception as error:  # the database is out of reach, say; it is looked at again soon
+        except Exception as error:  # for example an unreachable database: try again in `LOOK_EVERY` seconds
             _log.warning("mail_queue_unreadable", error=type(error).__name__)
 
     async def _next(self) -> ClaimedMail | None:
-        """The next mail, for which a place is taken already; it is given back where there is none."""
+        """Claim the next mail. The caller holds a place of the semaphore; it is released if no mail is due."""
         mail = None
         try:
             mail = await claim(LEASE)
@@ -103,10 +106,10 @@ class MailWorker:
         return mail
 
     async def _deliver(self, mail: ClaimedMail) -> None:
-        """One mail, whatever happens: a bug in here must not end the worker."""
+        """Deliver one mail. Catches every exception, because a bug here must not end the worker."""
         try:
             await self._deliver_or_postpone(mail)
-        except Exception as error:  # it is tried again when its lease is over
+        except Exception as error:  # the mail is tried again when its lease ends
             _log.warning("mail_failed", error=type(error).__name__)
         finally:
             self._free.release()
@@ -129,17 +132,20 @@ class MailWorker:
         try:
             queued_mail = self._mail_queue.read(mail)
         except SettingsError:
-            raise Undeliverable("its encryption key is gone") from None
+            raise Undeliverable("its encryption key was removed") from None
         if mail.expires_at <= now():
-            raise Undeliverable("it is of no use any more")
+            raise Undeliverable("it has expired")
         return queued_mail
 
     async def _send(self, queued_mail: QueuedMail) -> _Result:
-        """It is written before it is known whether anybody gets it: an address makes the same work, whoever has it."""
+        """Send the mail unless its address has no user.
+
+        Composes it before asking, so that the time does not reveal which addresses have users.
+        """
         try:
             message = compose(queued_mail, self._settings)
         except ValueError:
-            raise Undeliverable("no mail can be addressed like this") from None
+            raise Undeliverable("its address cannot be written into a header") from None
         if not await should_send(queued_mail):
             return _Result.UNWANTED
         await self._transport.send(message)
@@ -147,11 +153,11 @@ class MailWorker:
 
 
 def _pause(tries: int) -> timedelta:
-    """Twice as long each time."""
+    """Return the pause before the next try: doubled each time, at most `MAX_PAUSE`."""
     return min(MAX_PAUSE, FIRST_PAUSE * (1 << min(tries - 1, 16)))
 
 
 def _reason(error: Exception) -> str:
-    """What may be logged of it: the server's number, never its words."""
+    """Return what may be logged of an error: its type and the server's reply code, never the reply's text."""
     code = getattr(error, "code", None)
     return f"{type(error).__name__}, {code}" if isinstance(code, int) else type(error).__name__

@@ -1,4 +1,4 @@
-"""The side door: its switch, the codes that were asked for, one-time links, and the mails that are still to go out."""
+"""The tables of email login: its configuration, requested codes and their counts, one-time links and queued mails."""
 
 from enum import StrEnum
 
@@ -7,7 +7,7 @@ from tortoise.models import Model
 
 
 class SignUpMode(StrEnum):
-    """INVITATION: only people who have a place here get a code. OPEN: anyone does, and the first sign-in makes the user."""
+    """INVITATION: only existing users get a code. OPEN: any address does, and its first sign-in creates the user."""
 
     INVITATION = "INVITATION"
     OPEN = "OPEN"

@@ -1,4 +1,4 @@
-"""How a mail leaves: by SMTP, onto the terminal of a newcomer, or not at all."""
+"""Delivers mails by SMTP, or prints them on a terminal if the service runs on loopback without a mail server."""
 
 import asyncio
 import sys
@@ -13,58 +13,60 @@ import aiosmtplib
 from service.email_login.mail import host_of
 from service.settings import PREFIX, Settings
 
-STEP_TIMEOUT = 15.0  # seconds for a connection, or an answer of the server
-MAIL_TIMEOUT = 60.0  # seconds for a mail altogether
+STEP_TIMEOUT = 15.0  # seconds for connecting, or for one answer of the server
+MAIL_TIMEOUT = 60.0  # seconds for one mail altogether
 
-_PERMANENT = range(500, 600)  # RFC 5321, 4.2.1: the same mail will be refused again
+_PERMANENT = range(500, 600)  # RFC 5321 §4.2.1: the same mail would be refused again
 
 
 class Undeliverable(Exception):
-    """This mail will never be taken; the text is for the log, and holds nothing of the mail."""
+    """The mail cannot be delivered, and a retry would not help. The text is logged, so it holds no part of the mail."""
 
 
 class Transport(Protocol):
-    """Takes a mail away. Raises `Undeliverable` where it never will, anything else where it may later."""
+    """Delivers mails."""
 
     async def send(self, message: EmailMessage) -> None:
-        """Take it away."""
+        """Deliver the mail. Raises `Undeliverable` if a retry would not help, and another exception if it might."""
 
 
 def transport_for(settings: Settings) -> Transport:
-    """What the settings ask for (contract §7)."""
+    """Return the transport for these settings (contract §7)."""
     if settings.smtp_url is not None:
         return SmtpTransport(settings.smtp_url, host_of(settings))
     return TerminalTransport() if settings.is_on_loopback else NoTransport()
 
 
 def describe_transport(settings: Settings) -> str | None:
-    """What the operator has to know about mails, if anything."""
+    """Return what the operator has to know about mails at the start. None if a mail server is configured."""
     if settings.smtp_url is not None:
         return None
     if settings.is_on_loopback:
-        return f"Mails, with the codes to sign in by, are printed here: {PREFIX}SMTP_URL is not set."
-    return f"No mail is sent, so nobody can sign in by email: {PREFIX}SMTP_URL is not set."
+        return f"{PREFIX}SMTP_URL is not set, so mails with sign-in codes are printed here."
+    return (
+        f"{PREFIX}SMTP_URL is not set, so no mail is sent and sign-in by email does not work. Set it to a mail server."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class SmtpTransport:
-    """A connection for each mail: `smtp://` plain, `smtp+starttls://`, or `smtps://` with TLS from the start.
+    """Opens one connection per mail: `smtp://` plain, `smtp+starttls://`, or `smtps://` with TLS from the start.
 
-    TLS is never given up where it was asked for, and the server's certificate is verified.
+    If the URL requires TLS, a mail is never sent without it, and the server's certificate is verified.
     """
 
     url: str
     local_hostname: str
-    """How this machine greets; looking its name up could take seconds."""
+    """The name in EHLO. Given, because the library would look up this machine's name, which can take seconds."""
 
     async def send(self, message: EmailMessage) -> None:
-        """Hand the mail to the server, which has taken it once this returns."""
+        """Send the mail. The server has accepted it when this returns."""
         client = self._client()
         try:
             async with asyncio.timeout(MAIL_TIMEOUT):
                 await client.connect()
                 await _hand_over(client, message)
-            with suppress(aiosmtplib.SMTPException, OSError):  # it has the mail: how it says goodbye does not matter
+            with suppress(aiosmtplib.SMTPException, OSError):  # the server has accepted the mail: QUIT may fail
                 await client.quit()
         finally:
             client.close()
@@ -97,16 +99,19 @@ async def _hand_over(client: aiosmtplib.SMTP, message: EmailMessage) -> None:
 
 
 def _give_up_if_permanent(what: str, code: int) -> None:
-    """A login or a sender that is refused is the operator's to mend, and meanwhile tried again."""
+    """Raise `Undeliverable` for a permanent refusal of a recipient or a mail.
+
+    A refused login or sender is retried instead, because the operator can correct the settings.
+    """
     if code in _PERMANENT:
         raise Undeliverable(f"{what}, {code}") from None
 
 
 class TerminalTransport:
-    """Onto stderr, on a machine that only its own user reaches, so that a newcomer can sign in without a mail server."""
+    """Prints mails on stderr, if the service listens on loopback only. So a trial needs no mail server."""
 
     async def send(self, message: EmailMessage) -> None:
-        """Print who it is for and the text part."""
+        """Print the headers From, To and Subject, and the text part."""
         text = message.get_body(("plain",))
         assert text is not None, "every mail has a text part"
         headers = "\n".join(f"{name}: {message[name]}" for name in ("From", "To", "Subject"))
@@ -117,8 +122,8 @@ class TerminalTransport:
 
 
 class NoTransport:
-    """Nowhere."""
+    """Used when no SMTP server is configured: every message is undeliverable."""
 
     async def send(self, message: EmailMessage) -> None:
-        """Refuse."""
+        """Raise `Undeliverable`."""
         raise Undeliverable(f"{PREFIX}SMTP_URL is not set")

@@ -1,7 +1,8 @@
-"""What a payload may say: who is meant, the times, and what the policy asks for (contract §1, RFC 7519 §4.1).
+"""Reads the claims of a decoded payload: the subject, the times, what the policy requires (contract §1, RFC 7519 §4.1).
 
-Plain functions from a decoded payload to typed values, called by the checks of `codes.py` and by nothing else. They
-raise `SignInRefused` with a reason for the integrator, which names the claim and what is wanted, and never its value.
+Plain functions from a decoded payload to typed values. Only the checks in `codes.py` call them. They raise
+`SignInRefused` with a reason for the integrator. A reason names the claim and what is required, never the claim's
+value.
 """
 
 import math
@@ -18,9 +19,9 @@ from service.text import JsonObject, JsonValue, has_lone_surrogates, name_type
 MAX_METADATA_LEVELS: Final = 8
 MAX_JTI_CHARACTERS: Final = 255
 MAX_EXPIRY_AHEAD: Final = 100 * 365.25 * 86_400  # seconds: 100 years (contract §1)
-MILLISECONDS_FROM: Final = 1e11  # seconds of the year 5138, milliseconds of 1973: nobody means the former
-MICROSECONDS_FROM: Final = 1e14  # milliseconds of the year 5138, microseconds of 1973
-_LONG: Final = 10**9  # seconds; longer spans are given as "more than"
+MILLISECONDS_FROM: Final = 1e11  # as seconds this is the year 5138, as milliseconds 1973: a signer means milliseconds
+MICROSECONDS_FROM: Final = 1e14  # as milliseconds this is the year 5138, as microseconds 1973
+_LONG: Final = 10**9  # seconds; a longer span is written as "more than"
 
 
 class Times(NamedTuple):
@@ -32,14 +33,17 @@ class Times(NamedTuple):
 
 
 def read_subject(payload: JsonObject) -> Subject:
-    """Whom the code signs in. `user` wins over `id`, `id` over `email`; what did not win is not looked at."""
+    """Return the subject that the code signs in. Raises `SignInRefused` if no subject can be read.
+
+    `user` takes precedence over `id`, and `id` over `email`. Claims of lower precedence are ignored, even invalid ones.
+    """
     if (user := payload.get("user")) is not None:
         return _read_user(user)
     if (user_id := payload.get("id")) is not None:
         return IdClaim(_read_id("id", user_id))
     if (email := _given_email(payload)) is not None:
         return EmailClaim(_read_email("email", email))
-    raise _invalid("the code names nobody: one of user, id and email is required")
+    raise _invalid("the code names no user: one of user, id and email is required")
 
 
 def _read_user(user: JsonValue) -> UserClaim:
@@ -89,7 +93,10 @@ def _read_email(name: str, value: JsonValue) -> str:
 
 
 def _checked_metadata(metadata: JsonObject) -> JsonObject:
-    """Level by level rather than by recursion; the metadata object is level 1."""
+    """Return the metadata unchanged, or raise `SignInRefused`. The metadata object itself is level 1.
+
+    Walks level by level, because recursion could exhaust the stack.
+    """
     containers: list[JsonValue] = [metadata]
     for _ in range(MAX_METADATA_LEVELS):
         values = [value for container in containers for value in _contents(container)]
@@ -108,7 +115,7 @@ def _contents(container: JsonValue) -> Iterable[JsonValue]:
 
 
 def _check_value(value: JsonValue) -> None:
-    """What JSON can spell and this service could never give back: no JSON writes infinity, no UTF-8 half a character."""
+    """Reject values that parse but cannot be serialised again: `1e400`, which becomes infinity, and lone surrogates."""
     if isinstance(value, float) and not math.isfinite(value):
         raise _invalid("the metadata in user has a number that is too large")
     if isinstance(value, str) and has_lone_surrogates(value):
@@ -116,7 +123,7 @@ def _check_value(value: JsonValue) -> None:
 
 
 def read_claimed_subject(payload: JsonObject) -> IdClaim | EmailClaim | None:
-    """Whom a code speaks of, whatever else is wrong with it: for the audit log, and to sign nobody in by."""
+    """Return the subject that a code claims, or None. For the audit log of refused codes only; never sign in by it."""
     user = payload.get("user")
     named = payload if user is None else user if isinstance(user, dict) else {}
     with suppress(ValueError):
@@ -127,7 +134,11 @@ def read_claimed_subject(payload: JsonObject) -> IdClaim | EmailClaim | None:
 
 
 def read_times(payload: JsonObject) -> Times:
-    """The three times as numbers, whatever moment it is. Left out is fine; null, text and infinity are not."""
+    """Return `exp`, `nbf` and `iat` as numbers, without comparing them to the clock.
+
+    Raises `SignInRefused` for a value that is not a finite number. A missing claim is None; an explicit null is
+    refused.
+    """
     return Times(*(_read_seconds(payload, name) for name in Times._fields))
 
 
@@ -147,7 +158,10 @@ def _read_seconds(payload: JsonObject, name: str) -> float | None:
 
 
 def check_times(times: Times, now: float, clock_skew_seconds: int) -> None:
-    """Both ends of a code's life, each with its grace; the very end of it is past (RFC 7519 §4.1.4: "on or after")."""
+    """Raise `SignInRefused` if the code has expired or is not valid yet. Both ends allow the clock skew.
+
+    A code expires at `exp` itself: RFC 7519 §4.1.4 says "on or after".
+    """
     if times.exp is not None and times.exp > now + MAX_EXPIRY_AHEAD:
         raise _invalid(
             "exp is more than 100 years ahead: it is in milliseconds or microseconds, and must be in seconds"
@@ -166,7 +180,7 @@ def _span(seconds: float) -> str:
 
 
 def check_policy(payload: JsonObject, times: Times, policy: Policy) -> None:
-    """What the policy requires and the code lacks (contract §1, last rules)."""
+    """Raise `SignInRefused` if the code lacks what the policy requires (contract §1, last rules)."""
     if policy.require_expiry and times.exp is None:
         raise _invalid("exp is missing: the policy here requires codes that expire")
     if policy.max_lifetime_seconds is not None:
@@ -181,22 +195,22 @@ def check_policy(payload: JsonObject, times: Times, policy: Policy) -> None:
 
 def _check_lifetime(times: Times, bound: int) -> None:
     if times.exp is None or times.iat is None:
-        raise _invalid(f"exp and iat are both required: the policy here bounds a code's life to {bound} seconds")
+        raise _invalid(f"exp and iat are both required: the policy here limits a code's lifetime to {bound} seconds")
     if (lifetime := times.exp - times.iat) > bound:
         raise _invalid(f"exp is {_span(lifetime)} after iat, and the policy here allows {bound}")
 
 
 def _check_single_use(payload: JsonObject, times: Times) -> None:
     if times.exp is None:
-        raise _invalid("exp is missing: the policy here accepts each code once, and only codes that expire")
+        raise _invalid("exp is missing: the policy here accepts each code once and requires codes that expire")
     if payload.get("jti") is None:
-        raise _invalid("jti is missing: the policy here accepts each code once, and tells them apart by it")
+        raise _invalid("jti is missing: the policy here accepts each code once and identifies codes by jti")
     if read_jti(payload) is None:
         raise _invalid(f"jti must be a string of 1 to {MAX_JTI_CHARACTERS} characters")
 
 
 def read_jti(payload: JsonObject) -> str | None:
-    """The code's own id, where it is one that can be kept (contract §1); None where it is not."""
+    """Return the code's `jti`, or None if it is missing or cannot be stored (contract §1)."""
     jti = payload.get("jti")
     if not isinstance(jti, str) or not 1 <= len(jti) <= MAX_JTI_CHARACTERS or has_lone_surrogates(jti):
         return None
@@ -204,7 +218,7 @@ def read_jti(payload: JsonObject) -> str | None:
 
 
 def _read_audiences(aud: JsonValue) -> list[JsonValue]:
-    """No audience at all where `aud` is neither a string nor an array of strings: not half of a broken list."""
+    """Return the audiences. An empty list if `aud` is neither a string nor an array that holds only strings."""
     audiences: list[JsonValue] = aud if isinstance(aud, list) else [aud]
     return audiences if all(isinstance(audience, str) for audience in audiences) else []
 

@@ -1,10 +1,10 @@
-"""An externalAuthCode: unverified text in, a `VerifiedClaims` value out; nothing else ever sees its claims.
+"""Verifies an externalAuthCode: takes unverified text and returns a `VerifiedClaims` value.
 
-A code is a compact JWS (RFC 7515, read by `jws.py`) whose payload is a JWT claims set (RFC 7519, read by `claims.py`),
-signed with HS256 and nothing else: the algorithm is this service's choice, never the code's (RFC 8725 §3.1).
+A code is a compact JWS (RFC 7515, read by `jws.py`) whose payload is a JWT claims set (RFC 7519, read by `claims.py`).
+It is signed with HS256. The service chooses the algorithm, never the code (RFC 8725 §3.1).
 
-`CHECKS` is the one list of what is asked of a code, in the order of contract §1. `verify` stops at the first that
-fails; an inspection goes through the same list and on past failures, so the two cannot disagree.
+`CHECKS` lists every check of a code, in the order of contract §1. `verify` stops at the first check that fails. An
+inspection runs the same list and continues after a failure, so an exchange and an inspection cannot disagree.
 """
 
 import json
@@ -39,40 +39,41 @@ _HS256 = _PYJWS.get_algorithm_by_name(ALGORITHM)
 
 @dataclass(frozen=True, slots=True)
 class SigningSecret:
-    """A secret that this service made, live or not. `key` is the UTF-8 text of the secret as it was shown."""
+    """A signing secret, live or not. `key` is the UTF-8 text of the secret as it was shown."""
 
     id: str
     key: bytes = field(repr=False)
     live: bool
 
     def __post_init__(self) -> None:
-        # With an empty key anybody could sign. It could only be a mistake of ours, so it is not a refusal.
+        # Anyone could sign with an empty key. Only a bug can cause one, so this raises ValueError and not a refusal.
         if len(self.key) < _KEY_BYTES_AT_LEAST:
             raise ValueError(f"a signing key has at least {_KEY_BYTES_AT_LEAST} bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedClaims:
-    """What a code says, once every check has passed."""
+    """The claims of a code that passed every check."""
 
     subject: Subject
     secret_id: str
     expires_at: float | None
-    """`exp`, in seconds since 1970: any finite number, so perhaps far past what a date can hold."""
+    """`exp`, in seconds since 1970. Any finite number, so it may be beyond what a `datetime` can hold."""
     jti: str | None
-    """Never None where the policy asks for single use."""
+    """Not None if the policy requires single use."""
 
 
 @dataclass(slots=True, eq=False, repr=False)  # a repr would show the code, which no log may hold
 class UnverifiedCode:
-    """A code on its way through the checks. Nothing in it is to be believed before all of them have passed.
+    """A code that the checks are running on. Do not trust its values before every check has passed.
 
-    Each check adds what it found. What no check has reached is not set, and reading it raises `AttributeError`.
+    Each check sets the attributes that it reads from the code. Reading an attribute that is not set yet raises
+    `AttributeError`.
     """
 
     text: str
     secrets: Sequence[SigningSecret]
-    """All that are known, newest first, those no longer live included."""
+    """All secrets, newest first, including those that are no longer live."""
     policy: Policy
     now: float
     """Seconds since 1970."""
@@ -87,33 +88,36 @@ class UnverifiedCode:
 
     @property
     def is_genuine(self) -> bool:
-        """Whether the signature held: what is wrong then is known to be the signer's doing, and no stranger's."""
+        """Whether the signature is valid. If it is, a later failure was caused by a holder of the secret."""
         return hasattr(self, "signer")
 
 
 class Check(NamedTuple):
-    """One question asked of a code. `run` raises `SignInRefused` where the answer is no."""
+    """One check of a code. `run` raises `SignInRefused` if the code fails it."""
 
     name: str
     run: Callable[[UnverifiedCode], None]
     needs: tuple[str, ...] = ()
-    """The attributes of the draft that it reads and an earlier check sets."""
+    """The attributes of `UnverifiedCode` that this check reads and an earlier check sets."""
 
     def can_run(self, unverified: UnverifiedCode) -> bool:
-        """Whether the draft has what this check needs; always so where all checks before it have passed."""
+        """Whether the attributes that this check needs are set. They are if every earlier check has passed."""
         return all(hasattr(unverified, name) for name in self.needs)
 
 
 def verify(code: str, secrets: Sequence[SigningSecret], policy: Policy, now: float) -> VerifiedClaims:
-    """The claims of a code that passes every check; raises `SignInRefused` at the first that it does not pass.
+    """Return the claims of a code that passes every check. Raises `SignInRefused` at the first check that fails.
 
-    `secrets` are all that are known, newest first, those no longer live included; `now` is in seconds since 1970.
+    `secrets` holds all secrets, newest first, including those that are no longer live. `now` is in seconds since 1970.
     """
     return run_checks(UnverifiedCode(code, secrets, policy, now))
 
 
 def run_checks(unverified: UnverifiedCode) -> VerifiedClaims:
-    """The same for a draft that the caller keeps, to see from it how far a refused code came."""
+    """Like `verify`, for an `UnverifiedCode` of the caller.
+
+    After a refusal, the caller reads from it what was reached.
+    """
     for check in CHECKS:
         check.run(unverified)
     return VerifiedClaims(unverified.subject, unverified.signer.id, unverified.times.exp, read_jti(unverified.payload))
@@ -130,9 +134,12 @@ def _check_form(unverified: UnverifiedCode) -> None:
 
 
 def _check_signature(unverified: UnverifiedCode) -> None:
-    """`kid` only picks among our own secrets; `jwk`, `jku`, `x5u`, `x5c` offer foreign keys and are not read."""
+    """Find the secret that signed the code. `kid` only selects among the stored secrets.
+
+    `jwk`, `jku`, `x5u` and `x5c` are not read, because with them the sender would choose the key.
+    """
     if unverified.header.get("alg") != ALGORITHM:
-        raise _bad_signature(f"alg must be {ALGORITHM}, and nothing else is accepted here")
+        raise _bad_signature(f"alg must be {ALGORITHM}: no other algorithm is accepted")
     named = [secret for secret in unverified.secrets if secret.id == unverified.header.get("kid")]
     if any(not secret.live for secret in named):
         raise _bad_signature("kid names a secret that is no longer accepted")
@@ -143,7 +150,10 @@ def _check_signature(unverified: UnverifiedCode) -> None:
 
 
 def find_signer(unverified: UnverifiedCode, secrets: Sequence[SigningSecret]) -> SigningSecret | None:
-    """The first of these secrets, live or not, that made the signature. The draft must have its `header`."""
+    """Return the first of these secrets, live or not, that made the signature, else None.
+
+    Requires `unverified.header`.
+    """
     header, payload, signature = unverified.segments
     signature_bytes = jws.decode_base64url(signature)
     if signature_bytes is None or not has_whole_signature(unverified):
@@ -153,7 +163,7 @@ def find_signer(unverified: UnverifiedCode, secrets: Sequence[SigningSecret]) ->
 
 
 def has_whole_signature(unverified: UnverifiedCode) -> bool:
-    """Whether the third segment can be an HS256 signature at all, whoever made it."""
+    """Whether the third segment has the length of an HS256 signature, 32 bytes."""
     return len(jws.decode_base64url(unverified.segments[2]) or b"") == _SIGNATURE_BYTES
 
 
@@ -201,15 +211,18 @@ CHECKS: Final[tuple[Check, ...]] = (
 
 
 def claimed_subject_of(unverified: UnverifiedCode) -> IdClaim | EmailClaim | None:
-    """Whom a refused but genuine code speaks of, as far as it says so properly."""
+    """Return the subject that a refused code claims, or None if the payload was not reached or claims none."""
     return read_claimed_subject(unverified.payload) if hasattr(unverified, "payload") else None
 
 
 def read_jti_of(unverified: UnverifiedCode) -> str | None:
-    """The `jti` of a code that was read so far, where it has one that can be kept."""
+    """Return the `jti` of a code, or None if the payload was not reached or holds none that can be stored."""
     return read_jti(unverified.payload) if hasattr(unverified, "payload") else None
 
 
 def sign(claims: JsonObject, key_text: str, kid: str) -> str:
-    """A code with these claims, as any JWT library makes it from the secret's text. Nothing in them is checked."""
+    """Return a code with these claims, as any JWT library makes it from the secret's text.
+
+    The claims are not checked.
+    """
     return _PYJWS.encode(json.dumps(claims).encode(), key_text, ALGORITHM, {"kid": kid})

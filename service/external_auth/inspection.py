@@ -1,7 +1,7 @@
-"""Why was my code refused? Every check of an exchange, in order, each with what was found; nothing is changed.
+"""Inspects a code: runs every check of an exchange, in order, and says what each found. Changes no data.
 
-It runs the very checks and the very decision that the exchange does (`codes.CHECKS`, `provisioning.decide`), so the two
-cannot disagree.
+It runs the same checks and the same decision as the exchange (`codes.CHECKS`, `provisioning.decide`), so the two cannot
+disagree.
 """
 
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ _NOT_REACHED = "Not checked, because an earlier check failed."
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One check, and what it found; where it failed, the likely cause."""
+    """The result of one check: what it found, and the likely cause if it failed."""
 
     name: str
     passed: bool
@@ -46,11 +46,11 @@ class Inspection:
 
     checks: list[CheckResult] = field(default_factory=list)
     refusal: SignInRefused | None = None
-    """The first check's that failed, which is what the exchange would answer."""
+    """The refusal of the first failed check, which the exchange would return. None if every check passed."""
     header: JsonObject | None = None
     claims: JsonObject | None = None
     secret: JwtSecret | None = None
-    """The one whose signature matched, retired and revoked ones included."""
+    """The secret that made the signature, even a retired or revoked one. None if no secret did."""
     user: User | None = None
     creates_user: bool = False
 
@@ -60,24 +60,27 @@ class Inspection:
         return self.refusal is None
 
     def add_pass(self, name: str, detail: str) -> None:
-        """A check that passed."""
+        """Add a check that passed."""
         self.checks.append(CheckResult(name, True, detail))
 
     def add_failure(
         self, name: str, refused: SignInRefused, hint: str | None = None, *, found: str | None = None
     ) -> None:
-        """A check that failed; the first one is the answer, in the words of the exchange. `found` is for here alone."""
+        """Add a check that failed. The first one becomes `refusal`.
+
+        `found` replaces the refusal's text in the detail, for facts that only an inspection may tell.
+        """
         detail = found or _sentence(refused.reason or refused.message)
         self.checks.append(CheckResult(name, False, f"{detail} {hint}" if hint else detail))
         self.refusal = self.refusal or refused
 
     def add_unreached(self, name: str) -> None:
-        """A check that could not be made."""
+        """Add a check that could not run, because an earlier one failed."""
         self.checks.append(CheckResult(name, False, _NOT_REACHED))
 
 
 async def inspect(code: str, dependencies: ExchangeDependencies) -> Inspection:
-    """Go through every check, past failures as far as the code can be read."""
+    """Run every check on the code, and continue after a failure as far as the code can be read. Writes nothing."""
     configuration = await dependencies.configuration_cache.current()
     rows = {row.id: row for row in await list_secrets()}
     unverified = UnverifiedCode(code, configuration.secrets, configuration.policy, now().timestamp())
@@ -155,9 +158,9 @@ def _describe_times(unverified: UnverifiedCode) -> str:
         for name, value in unverified.times._asdict().items()
         if value is not None
     ]
-    found = f"{', '.join(parts)}." if parts else "Neither exp, nbf nor iat."
+    found = f"{', '.join(parts)}." if parts else "The code has no exp, nbf or iat."
     without_end = (
-        "" if unverified.times.exp is not None else " Without exp the code is good until its secret is replaced."
+        "" if unverified.times.exp is not None else " Without exp the code is valid until its secret is replaced."
     )
     hint = explain_times(unverified)
     return found + without_end + (f" {hint}" if hint else "")
@@ -173,7 +176,7 @@ def _relative(seconds: float) -> str:
 def _describe_subject(unverified: UnverifiedCode) -> str:
     match unverified.subject:
         case UserClaim(id=user_id, email=email, metadata=metadata):
-            return f"user with the id {user_id!r}, email {email or 'none'}, {_named_metadata(metadata)}."
+            return f"user with the ID {user_id!r}, email {email or 'none'}, {_named_metadata(metadata)}."
         case IdClaim(id=user_id):
             return f"id {user_id!r}: an existing user by user ID."
         case EmailClaim(email=email):
@@ -187,7 +190,7 @@ def _named_metadata(metadata: JsonObject | None) -> str:
 def _describe_policy(policy: Policy) -> str:
     asked = {
         "exp": policy.require_expiry,
-        f"a life of {policy.max_lifetime_seconds} s at most": policy.max_lifetime_seconds is not None,
+        f"a lifetime of at most {policy.max_lifetime_seconds} s": policy.max_lifetime_seconds is not None,
         "single use": policy.single_use,
         f"the issuer {policy.issuer!r}": policy.issuer is not None,
         f"the audience {policy.audience!r}": policy.audience is not None,
@@ -214,7 +217,7 @@ async def _check_user_and_seat(unverified: UnverifiedCode, result: Inspection) -
         return
     decision = await decide(unverified.subject, link_by_email=unverified.policy.email_linking is EmailLinking.LINK)
     if isinstance(decision, Refuse):
-        result.add_failure("user", refusal(decision), _in_the_way(decision))
+        result.add_failure("user", refusal(decision), _describe_conflict(decision))
         result.add_unreached("seat")
         return
     result.add_pass("user", _describe_decision(decision))
@@ -224,11 +227,11 @@ async def _check_user_and_seat(unverified: UnverifiedCode, result: Inspection) -
         result.user = None if isinstance(decision, Create) else decision.user
 
 
-def _in_the_way(decision: Refuse) -> str | None:
+def _describe_conflict(decision: Refuse) -> str | None:
     if decision.user is None:
         return None
     who = f"the user {decision.user.id!r}"
-    return f"The email is taken by {who}." if decision.code is SignInErrorCode.EMAIL_TAKEN else f"It is {who}."
+    return f"The email belongs to {who}." if decision.code is SignInErrorCode.EMAIL_TAKEN else f"It is {who}."
 
 
 def _describe_decision(decision: Decision) -> str:
@@ -236,17 +239,17 @@ def _describe_decision(decision: Decision) -> str:
         case Create(claim=claim):
             return f"Unknown: creates the user {claim.id!r}."
         case Link(user=user):
-            return f"Unknown id, known email: signs in the user {user.id!r} and gives it this external id."
+            return f"Unknown ID, known email: signs in the user {user.id!r} and sets its external ID."
         case SignIn(user=user, email_taken=True):
-            return f"Known: the user {user.id!r}. Another user has the email in the code, so the email stays as it is."
+            return f"Known: the user {user.id!r}. Another user has the email in the code, so the email does not change."
         case SignIn(user=user, email_malformed=True):
             return (
-                f"Known: the user {user.id!r}. The email in the code is not well-formed, so the email stays as it is."
+                f"Known: the user {user.id!r}. The email in the code is not well-formed, so the email does not change."
             )
         case SignIn(user=user, profile_protected=True):
-            return f"Known: the user {user.id!r}, an admin, whose email and metadata no code changes."
+            return f"Known: the user {user.id!r}, an admin. A code does not change an admin's email or metadata."
         case SignIn(user=user, changes_user=True):
-            return f"Known: the user {user.id!r}, whose profile is brought up to date."
+            return f"Known: the user {user.id!r}. The code updates the user's profile."
         case SignIn(user=user):
             return f"Known: the user {user.id!r}."
         case Refuse():
@@ -268,11 +271,11 @@ async def _check_seat(decision: Decision, result: Inspection) -> None:
 
 
 def _name(text: str) -> str:
-    """A name of the code's own: in quotation marks, and escaped, where a terminal could take it for something else."""
+    """Return a name from the code. Quoted and escaped unless it is an ASCII identifier: a terminal may show it."""
     return text if text.isidentifier() and text.isascii() else repr(text)
 
 
 def _sentence(text: str) -> str:
-    """A reason as a sentence; one that begins with the name of a claim leaves it as it is written."""
+    """Return a reason as a sentence. A claim's name at its start keeps its spelling."""
     begun = text[:1].upper() + text[1:] if text.startswith(("the ", "no ")) else text
     return begun + ("" if text.endswith((".", "?", "!")) else ".")

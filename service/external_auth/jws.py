@@ -1,8 +1,8 @@
-"""The form of a compact JWS, before any key is involved: strict base64url, strict JSON, a header without surprises.
+"""Reads the form of a compact JWS before a key is used: strict base64url, strict JSON, the required header parameters.
 
-Stricter than the libraries, so that no two readers of one code can read it differently (RFC 7515 §2 and §5.2, RFC 8725
-§2.6 and §3.10). Whatever is wrong is MALFORMED_CODE with a reason that names the part and never shows what is in it;
-no text and no bytes raise anything else.
+Stricter than the libraries, so that two readers of one code cannot read it differently (RFC 7515 §2 and §5.2, RFC 8725
+§2.6 and §3.10). Every fault is MALFORMED_CODE, with a reason that names the part and never shows its content. No input
+raises any other exception.
 """
 
 import base64
@@ -16,15 +16,15 @@ from service.text import JsonObject, JsonValue, name_type
 
 MAX_CODE_BYTES: Final = 8192
 MAX_JSON_LEVELS: Final = 100
-MAX_DIGITS: Final = sys.int_info.default_max_str_digits  # 4,300: Python reads no longer integer
-"""Far more than anyone nests, far less than Python's stack holds: so the answer never depends on who calls."""
+"""Far below what Python's stack holds, so the result does not depend on the depth of the caller's stack."""
+MAX_DIGITS: Final = sys.int_info.default_max_str_digits  # 4,300: `int` raises for longer texts
 
 _SEGMENTS = 3
 _BASE64URL_TEXT = re.compile(r"[A-Za-z0-9_-]*")
 
 
 def split_code(text: str) -> list[str]:
-    """The segments of a code (header, payload, signature), none of them decoded. At most 8192 bytes of UTF-8."""
+    """Return the three segments of a code (header, payload, signature), not decoded. At most 8192 bytes of UTF-8."""
     if len(text) > MAX_CODE_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_CODE_BYTES:
         raise _malformed(f"the code is longer than {MAX_CODE_BYTES} bytes")
     trimmed = text.strip()
@@ -34,12 +34,12 @@ def split_code(text: str) -> list[str]:
         raise _malformed("the code has white space around it")
     segments = text.split(".")
     if len(segments) != _SEGMENTS:
-        raise _malformed(f"the code must have {_SEGMENTS} segments with periods between, and has {len(segments)}")
+        raise _malformed(f"the code must have {_SEGMENTS} segments separated by periods, and has {len(segments)}")
     return segments
 
 
 def decode_segment(part: str, segment: str) -> bytes:
-    """The bytes of the header or the payload segment; there is at least one."""
+    """Return the bytes of the header or payload segment, at least one byte."""
     decoded = decode_base64url(segment)
     if not decoded:
         raise _malformed(f"the {part} {describe_base64url_fault(segment)}")
@@ -47,9 +47,9 @@ def decode_segment(part: str, segment: str) -> bytes:
 
 
 def decode_base64url(segment: str) -> bytes | None:
-    """Canonical base64url without padding (RFC 7515 §2), else None. The empty text is canonical too.
+    """Decode canonical base64url without padding (RFC 7515 §2). Returns None for any other text, b"" for the empty one.
 
-    Python's decoder overlooks much, so what it made must encode to the very same text again.
+    Python's decoder ignores invalid characters and surplus bits. So the result must encode to the same text again.
     """
     try:
         decoded = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
@@ -59,7 +59,7 @@ def decode_base64url(segment: str) -> bytes | None:
 
 
 def describe_base64url_fault(segment: str) -> str:
-    """Why `decode_base64url` would not take this segment, or that it is empty."""
+    """Say why `decode_base64url` rejects this segment, or that the segment is empty."""
     if not segment:
         return "is empty"
     if "=" in segment:
@@ -76,19 +76,19 @@ def check_header(header: JsonObject) -> None:
     if not isinstance(header.get("alg"), str):
         raise _malformed("the header must have an alg that is a string")
     if "crit" in header:  # RFC 7515 §4.1.11
-        raise _malformed("the header has crit, and no critical extension is understood here")
+        raise _malformed("the header has crit, and no critical extension is supported here")
     if header.get("b64", True) is not True:  # RFC 7797 §3
         raise _malformed("the header has a b64 that is not true, and the payload must be base64url")
 
 
 def check_signature_alphabet(segment: str) -> None:
-    """The least that is asked of the third segment. Its length and last bits are a matter of the signature."""
+    """Check the alphabet of the third segment. Its length and last bits belong to the signature check."""
     if not _BASE64URL_TEXT.fullmatch(segment):
         raise _malformed(f"the signature {describe_base64url_fault(segment)}")
 
 
 def parse_object(part: str, raw: bytes, too_deep: SignInErrorCode = SignInErrorCode.MALFORMED_CODE) -> JsonObject:
-    """The JSON object that a segment holds: UTF-8, no member twice at any level, no NaN, no more than 100 levels.
+    """Return the JSON object of a segment: UTF-8, no duplicate member at any level, no NaN, at most 100 levels.
 
     Raises `SignInRefused`: with the code `too_deep` for more levels, else with MALFORMED_CODE.
     """
@@ -109,20 +109,20 @@ def parse_object(part: str, raw: bytes, too_deep: SignInErrorCode = SignInErrorC
 
 def _parse(raw: bytes) -> JsonValue:
     value: JsonValue = _STRICT_JSON.decode(raw.decode())
-    # So few brackets cannot be too many levels: nearly every payload is spared the walk.
+    # Fewer brackets than levels cannot nest too deep. This spares nearly every payload the walk.
     if raw.count(b"{") + raw.count(b"[") > MAX_JSON_LEVELS and _is_deeper(value, MAX_JSON_LEVELS):
         raise RecursionError
     return value
 
 
 class _NotStrictJson(ValueError):
-    """What the json module would let through; the text says what it is."""
+    """The text uses something that Python's json module accepts and RFC 8259 does not, or a duplicate member."""
 
 
 def _unique_members(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _NotStrictJson("has a member twice")  # RFC 7515 §4 and RFC 7519 §4 allow to refuse it
+        raise _NotStrictJson("has a member twice")  # RFC 7515 §4 and RFC 7519 §4 allow this refusal
     return members
 
 
@@ -131,7 +131,7 @@ def _refuse_constant(_: str) -> NoReturn:
 
 
 def _parse_int(digits: str) -> int | float:
-    """What is longer than that is infinity, which no claim may be either."""
+    """Parse an integer. One of more than `MAX_DIGITS` digits becomes infinity, which every claim check refuses."""
     return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
 
 

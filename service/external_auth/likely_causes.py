@@ -1,4 +1,4 @@
-"""Why a code fails, in the words of the mistake that was probably made: for the integrator, who has one minute."""
+"""Finds the mistake that probably made a code fail, and says what to change. For the integrator."""
 
 import base64
 import binascii
@@ -24,38 +24,40 @@ _NAMES_OF_OTHERS = ("sub", "userId", "user_id", "uid", "external_id", "externalI
 
 
 def find_any_signer(unverified: UnverifiedCode) -> SigningSecret | None:
-    """The secret whose signature it is, retired and revoked ones included."""
+    """Return the secret that made the signature, even a retired or revoked one, else None."""
     return find_signer(unverified, unverified.secrets) if hasattr(unverified, "header") else None
 
 
 def explain_form(text: str) -> str | None:
-    """What was probably pasted with the code, or instead of it."""
+    """Say what was probably pasted with the code, or instead of it. None if nothing is suspicious."""
     if "externalAuthCode" in text or "://" in text:
-        return "Likely cause: this is the whole link (URL). The code is the value of externalAuthCode in it."
+        return "Likely cause: this is the whole link (URL). Use only the value of externalAuthCode in it."
     if "&" in text or "?" in text or "#" in text:
-        return "Likely cause: a part of the link (URL) was copied with the code. Take away everything from the &, ? or # on."
+        return (
+            "Likely cause: a part of the link (URL) was copied with the code. Remove everything from the &, ? or # on."
+        )
     if "%" in text:
         return "Likely cause: the code is percent-encoded (URL-encoded), such as %2E for a period. Decode it once."
     if has_invisible_characters(text):
         return (
-            "Likely cause: an invisible character got into it, such as a byte order mark, a zero-width space or a soft"
+            "Likely cause: the code contains an invisible character, such as a byte order mark, a zero-width space or a soft"
             " hyphen. Read the file without the byte order mark, or copy the code again."
         )
     if text.startswith("Bearer "):
-        return "Likely cause: this is the whole header. The code is what stands behind Bearer in it."
+        return "Likely cause: this is the whole header. Use only the text after Bearer."
     if any(character.isspace() for character in text):
-        return "Likely cause: a space or a line end got into it when it was copied. Take it out."
+        return "Likely cause: the copied code contains a space or a line end. Remove it."
     if text[:1] in _QUOTATION_MARKS or text[-1:] in _QUOTATION_MARKS:
-        return "Likely cause: the quotation marks around it were copied too. Take them off."
+        return "Likely cause: the quotation marks around the code were copied too. Remove them."
     return None
 
 
 def explain_signature(unverified: UnverifiedCode, rows: dict[str, JwtSecret], at: datetime) -> str:
-    """What went wrong when signing."""
+    """Say what probably went wrong when the code was signed. `rows` maps the IDs of all secrets to their rows."""
     algorithm = unverified.header.get("alg")
     if algorithm != ALGORITHM:
         return (
-            f"Likely cause: the signing program is set to another algorithm than {ALGORITHM}. Set it to {ALGORITHM}, with the text of the"
+            f"Likely cause: the signing program uses another algorithm than {ALGORITHM}. Set it to {ALGORITHM}, with the text of the"
             " JWT secret as the key."
         )
     signer = find_any_signer(unverified)
@@ -64,18 +66,18 @@ def explain_signature(unverified: UnverifiedCode, rows: dict[str, JwtSecret], at
     if wrong := _explain_signature_length(unverified.segments[2]):
         return wrong
     if not has_whole_signature(unverified):
-        return "Likely cause: it was cut off when it was copied, or a URL was. Compare its length with what the signing program made."
+        return "Likely cause: the code was cut off when it, or a URL with it, was copied. Compare its length with what the signing program made."
     for secret, mistake in _mistaken_keys(unverified):
         if find_signer(unverified, [secret]):
-            return f"Likely cause: it was signed with the secret {describe_secret(rows[secret.id])} {mistake}."
+            return f"Likely cause: the code was signed with the secret {describe_secret(rows[secret.id])} {mistake}."
     return (
-        "Likely cause: it was signed with a secret that this service never had. Is it the secret of another environment, or was it"
-        " cut off when it was copied? Compare its first 4 characters with those of the secrets here."
+        "Likely cause: the code was signed with a secret that this service never had: the secret of another environment, or one that was"
+        " cut off when it was copied. Compare its first 4 characters with those of the secrets here."
     )
 
 
 def _explain_signature_length(segment: str) -> str | None:
-    """The mistakes that make a signature of another length. None if the length tells nothing but that the code is cut off."""
+    """Say which mistake made a signature of this length. None if no known mistake does, so the code may be cut off."""
     if _HEX_SIGNATURE.fullmatch(segment):
         return (
             "Likely cause: the signature is written as hex digits. Encode its raw bytes in base64url (PHP: hash_hmac with"
@@ -87,7 +89,7 @@ def _explain_signature_length(segment: str) -> str | None:
 
 
 def describe_secret(row: JwtSecret) -> str:
-    """A secret as an administrator can tell it from others."""
+    """Return the ID and the hint of a secret, by which an admin recognises it."""
     return f"{row.id} ({row.hint}…)"
 
 
@@ -95,11 +97,11 @@ def _explain_known_signer(row: JwtSecret, unverified: UnverifiedCode, at: dateti
     name = describe_secret(row)
     match status_of(row, at):
         case JwtSecretStatus.REVOKED if row.revoked_at:
-            return f"It was signed with the secret {name}, which was revoked at {to_the_second(row.revoked_at)}. Give the signing program the current one."
+            return f"The code was signed with the secret {name}, which was revoked at {to_the_second(row.revoked_at)}. Give the signing program the current one."
         case JwtSecretStatus.RETIRED if row.retires_at:
-            return f"It was signed with the secret {name}, which retired at {to_the_second(row.retires_at)}. Give the signing program the current one."
+            return f"The code was signed with the secret {name}, which retired at {to_the_second(row.retires_at)}. Give the signing program the current one."
         case _:
-            return f"It was signed with the secret {name}, but its kid names {unverified.header.get('kid')!r}. Let kid name the secret that signs."
+            return f"The code was signed with the secret {name}, but its kid is {unverified.header.get('kid')!r}. Set kid to the ID of the secret that signs."
 
 
 _Mistake = tuple[str, Callable[[bytes], bytes]]
@@ -110,20 +112,20 @@ _MISTAKES: tuple[_Mistake, ...] = (
     ),
     ("after encoding it to base64. Use its text as it is", base64.b64encode),
     (
-        "with a line end behind it, as a file or `echo` adds one. Strip the white space around the secret",
+        "with a line end after it, as a file or `echo` adds one. Strip the white space around the secret",
         lambda key: key + b"\n",
     ),
     (
-        "with a line end behind it, as a file adds one. Strip the white space around the secret",
+        "with a line end after it, as a file adds one. Strip the white space around the secret",
         lambda key: key + b"\r\n",
     ),
-    ("with a space behind it. Strip the white space around the secret", lambda key: key + b" "),
+    ("with a space after it. Strip the white space around the secret", lambda key: key + b" "),
     (
-        "with quotation marks around it, as from a .env file. Take the quotation marks off",
+        "with quotation marks around it, as from a .env file. Remove the quotation marks",
         lambda key: b'"' + key + b'"',
     ),
     (
-        "with quotation marks around it, as from a .env file. Take the quotation marks off",
+        "with quotation marks around it, as from a .env file. Remove the quotation marks",
         lambda key: b"'" + key + b"'",
     ),
 )
@@ -135,11 +137,11 @@ def _mistaken_keys(unverified: UnverifiedCode) -> Iterator[tuple[SigningSecret, 
             try:
                 yield SigningSecret(secret.id, mistake(secret.key), secret.live), words
             except (ValueError, binascii.Error):
-                continue  # this secret cannot be mistaken in this way
+                continue  # the mistake is impossible with this secret: its text is not base64, or the key is too short
 
 
 def explain_times(unverified: UnverifiedCode) -> str | None:
-    """What is wrong with the clock or the unit of a time. None if nothing is suspicious."""
+    """Say which clock or unit is probably wrong. None if nothing is suspicious."""
     if (wrong := _explain_units(unverified.payload)) is not None:
         return wrong
     if not hasattr(unverified, "times"):
@@ -157,7 +159,7 @@ def _explain_units(payload: JsonObject) -> str | None:
     for name in ("exp", "nbf", "iat"):
         value = payload.get(name)
         if isinstance(value, str):
-            return f"Likely cause: {name} is written as text. Write a number of seconds since 1970, without quotation marks."
+            return f"Likely cause: {name} is written as text. Write the number without quotation marks."
         if not isinstance(value, int | float) or isinstance(value, bool):
             continue
         if value > MICROSECONDS_FROM:
@@ -170,7 +172,7 @@ def _explain_units(payload: JsonObject) -> str | None:
 def _explain_clock_ahead(seconds: float) -> str:
     if _is_time_zone(seconds):
         return (
-            "Likely cause: local time was taken for UTC, because the difference is that of a time zone. Use the seconds"
+            "Likely cause: local time was used as UTC, because the difference is that of a time zone. Use the seconds"
             " since 1970 in UTC, as time(), Date.now() / 1000 or Instant.now() give them."
         )
     return f"Likely cause: the signing machine's clock is ahead by {seconds:.0f} s. Set it by NTP."
@@ -178,11 +180,13 @@ def _explain_clock_ahead(seconds: float) -> str:
 
 def _explain_expired(exp: float, iat: float | None) -> str:
     if iat is not None and exp < iat:
-        return "Likely cause: exp lies before iat. Was a duration written into exp rather than a moment?"
+        return (
+            "Likely cause: exp is before iat, because it holds a duration. It must be a moment in seconds since 1970."
+        )
     if exp < 10**9:
         return "Likely cause: exp is a duration. It must be a moment: now plus the duration, in seconds since 1970."
     return (
-        "Likely cause: the code was kept and used later, or the signing machine's clock is behind. Sign a new one for"
+        "Likely cause: the code was stored and used later, or the signing machine's clock is behind. Sign a new code for"
         " every page load."
     )
 
@@ -194,11 +198,11 @@ def _is_time_zone(seconds: float) -> bool:
 
 
 def explain_claims(unverified: UnverifiedCode) -> str | None:
-    """Where the person was put instead. None where nothing is suspicious."""
+    """Say which claim probably holds the user instead. None if nothing is suspicious."""
     payload = unverified.payload
     user = payload.get("user")
     if isinstance(user, str):
-        return 'Likely cause: user was turned into text (JSON within JSON). Make it an object: "user": {"id": …}.'
+        return 'Likely cause: user was converted to JSON text before signing. Put the object itself there: "user": {"id": …}.'
     place = user if isinstance(user, dict) else payload
     if misspelt := _find_other_case(place, user is None):
         return f"Likely cause: the member is called {misspelt}. Names are case-sensitive: write it in lower case."
@@ -206,12 +210,12 @@ def explain_claims(unverified: UnverifiedCode) -> str | None:
         found = [name for name in _NAMES_OF_OTHERS if place.get(name) is not None]
         where = "user.id" if isinstance(user, dict) else "user.id, id or email"
         if found:
-            return f"Likely cause: the person stands in {found[0]}, which is not read here. Put the id into {where}."
+            return f"Likely cause: the user's ID is in {found[0]}, which is not read here. Put the ID into {where}."
     return None
 
 
 def _find_other_case(place: JsonObject, is_payload: bool) -> str | None:
-    """The first member whose name is right but for its case (`ID`, `Email`), where the right one is absent."""
+    """Return the first member whose name differs only in case (`ID`, `Email`), if the correct member is absent."""
     wanted = ("user", "id", "email") if is_payload else ("id", "email")
     return next(
         (

@@ -1,7 +1,7 @@
-"""The secrets that sign codes: which verify, until when; enabling, rotating, revoking (contract §2).
+"""The secrets that sign codes: enabling, rotating and revoking, and until when each secret verifies (contract §2).
 
-Every change raises the front door's version first. That locks its row, so changes happen one after the other, and the
-next request of every process reads them.
+Every change raises the configuration version first. The update locks the configuration row, so changes run one after
+the other. The new version makes the next request of every process reload the configuration.
 """
 
 from dataclasses import dataclass
@@ -43,14 +43,14 @@ class JwtSecretStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """A secret's text, which is shown this once, and its row."""
+    """A secret's text, which is shown once, and its row."""
 
     text: str
     row: JwtSecret
 
 
 def status_of(secret: JwtSecret, at: datetime) -> JwtSecretStatus:
-    """What a secret is good for at that time."""
+    """Return the status of the secret at that time."""
     if secret.revoked_at is not None:
         return JwtSecretStatus.REVOKED
     if secret.retires_at is None:
@@ -59,12 +59,15 @@ def status_of(secret: JwtSecret, at: datetime) -> JwtSecretStatus:
 
 
 async def list_secrets() -> list[JwtSecret]:
-    """Every secret there ever was, newest first."""
+    """Return every secret, including retired and revoked ones, newest first."""
     return await JwtSecret.all().order_by("-created_at", "-id")
 
 
 async def enable(cipher: Cipher, by: Actor) -> NewSecret | None:
-    """Switch the method on. Makes a secret where there is no current one, else answers None: it has the secrets it had."""
+    """Enable sign-in by codes. Returns the new secret, or None if there is a current secret already.
+
+    Raises `Conflict` if a new secret is needed and 5 secrets are live.
+    """
     async with transaction():
         await mark_changed()
         await ExternalAuth.filter(id=1).update(enabled=True)
@@ -74,7 +77,7 @@ async def enable(cipher: Cipher, by: Actor) -> NewSecret | None:
 
 
 async def disable(by: Actor, *, end_sessions: bool = False) -> None:
-    """Switch the method off, and with `end_sessions` end every session that a code opened. The secrets stay."""
+    """Disable sign-in by codes. With `end_sessions`, end every session that a code opened. Keeps the secrets."""
     async with transaction():
         await mark_changed()
         auth = await ExternalAuth.get(id=1)
@@ -87,9 +90,10 @@ async def disable(by: Actor, *, end_sessions: bool = False) -> None:
 
 
 async def rotate(cipher: Cipher, by: Actor, *, grace_period: int = DEFAULT_GRACE_PERIOD) -> NewSecret:
-    """Make a new current secret; the one before verifies for `grace_period` seconds more (0: not at all). Ends no session.
+    """Make a new current secret. The previous one verifies for `grace_period` more seconds (0: not at all).
 
-    Raises `BadUserInput` for a period below 0 or over 30 days, and `Conflict` where more than 5 would be live.
+    Ends no session. Raises `BadUserInput` for a period below 0 or over 30 days, and `Conflict` if more than 5 secrets
+    would be live.
     """
     if not 0 <= grace_period <= MAX_GRACE_PERIOD:
         raise BadUserInput(f"The grace period must be between 0 and {MAX_GRACE_PERIOD} seconds (30 days).")
@@ -110,9 +114,9 @@ async def rotate(cipher: Cipher, by: Actor, *, grace_period: int = DEFAULT_GRACE
 
 
 async def revoke(secret_id: str, by: Actor, *, end_sessions: bool = True) -> None:
-    """Let no code signed with it in any more, and with `end_sessions` end every session that it opened.
+    """Refuse codes signed with this secret from now on. With `end_sessions`, end every session that its codes opened.
 
-    Revoking twice is no error, so that sessions can still be ended later. Raises `NotFound`.
+    Raises `NotFound`. Revoking twice is no error, so that a second call can still end the sessions.
     """
     async with transaction():
         await mark_changed()
@@ -128,23 +132,26 @@ async def revoke(secret_id: str, by: Actor, *, end_sessions: bool = True) -> Non
 
 
 async def current_secret(cipher: Cipher) -> NewSecret | None:
-    """The current secret with its text, for signing a code on this machine."""
+    """Return the current secret with its text, or None. Used to sign a code on this machine."""
     row = await _current()
     return None if row is None else NewSecret(cipher.decrypt(row.encrypted_secret), row)
 
 
 async def record_secret_used(secret_id: str, minute: datetime) -> None:
-    """Note that a code of this secret was let in during that minute."""
+    """Set the secret's `last_used_at` to this minute, unless it is later already."""
     await write(_USED, minute, secret_id)
 
 
 async def mark_changed() -> None:
-    """Raise the front door's version, as every change to it and to the secrets does first."""
+    """Raise the configuration version. Every change of the configuration or of a secret calls this first."""
     await write(_CHANGED)
 
 
 async def renew_secret_encryption(cipher: Cipher) -> None:
-    """Check that every secret can be read, and put it under the first encryption key, so that older ones can be dropped."""
+    """Encrypt every secret with the first encryption key, so that older keys can be removed.
+
+    Raises if one cannot be read.
+    """
     for row in await JwtSecret.all():
         renewed = cipher.renewed(row.encrypted_secret)
         if renewed is not None:

@@ -1,7 +1,7 @@
-"""Access tokens: short-lived ES256 JWTs that any other service verifies by itself, and the keys that sign them.
+"""Access tokens, which are short-lived ES256 JWTs that other services verify with public keys, and their signing keys.
 
-A key is published (`NEXT`) long before it signs anything, so a verifier with a cached key set knows it already when
-`rotate_signing_key` puts it to use; the one before stays published until its last token has expired.
+A key is published (`NEXT`) before it signs, so a verifier with a cached key set knows it when `rotate_signing_key`
+makes it current. The previous key stays published until its last token has expired.
 """
 
 import json
@@ -44,16 +44,17 @@ _PURGE = Statement("DELETE FROM signing_keys WHERE state = 'RETIRED' AND retired
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A signed JWT, and when it expires."""
+    """A signed JWT and its expiry time."""
 
     token: str
     expires_at: datetime
 
 
 async def issue_access_token(session: LiveSession, settings: Settings, cipher: Cipher) -> AccessToken:
-    """Sign what other services may know of this session (contract §3; claims of RFC 7519 §4.1). One read.
+    """Sign an access token for this session (contract §3; claims of RFC 7519 §4.1). One read of the database.
 
-    It lives as long as the settings say, also beyond a session that ends sooner: ending a session recalls no token.
+    The token is valid for `access_token_lifetime` seconds, even if the session ends sooner: ending a session does not
+    revoke its tokens.
     """
     row = await fetch_one(_CURRENT)
     assert row is not None, "ensure_signing_keys runs at the start"
@@ -78,25 +79,25 @@ async def issue_access_token(session: LiveSession, settings: Settings, cipher: C
 
 
 async def published_keys(settings: Settings) -> list[dict[str, str]]:
-    """The JSON Web Key Set's `keys` (RFC 7517 §5): the next, the current, and those whose tokens may still live."""
+    """Return `keys` of the JWK Set (RFC 7517 §5): next, current, and retired ones whose tokens may still be valid."""
     return [json.loads(row["public_jwk"]) for row in await fetch(_PUBLISHED, _forgotten_before(settings))]
 
 
 async def ensure_signing_keys(cipher: Cipher) -> None:
-    """Make what is missing of the current and the next key; several processes may do so at once."""
+    """Create the current and the next key if they are missing. Several processes may call this at the same time."""
     for state in (SigningKeyState.CURRENT, SigningKeyState.NEXT):
         if not await SigningKey.filter(state=state).exists():
             await _add_key(state, cipher)
 
 
 async def rotate_signing_key(cipher: Cipher, by: Actor) -> str:
-    """Sign with the next key from now on, and publish another one to follow it. The `kid` that signs now.
+    """Sign with the next key from now on, and publish a new next key. Returns the `kid` that signs now.
 
-    Where a key has leaked, the next one may have too: rotate twice.
+    If a key has leaked, the published next key may have leaked too: rotate twice.
     """
     await ensure_signing_keys(cipher)
     async with transaction():
-        # Two rotations at once would promote one key twice; locked in order, or they would wait for each other.
+        # Without the lock, two rotations at once would promote the same key. `ORDER BY` prevents a deadlock.
         await fetch(_LOCK)
         await write(_RETIRE, now())
         await write(_PROMOTE)
@@ -108,7 +109,10 @@ async def rotate_signing_key(cipher: Cipher, by: Actor) -> str:
 
 
 async def renew_key_encryption(cipher: Cipher) -> None:
-    """Check that every key can be read, and put it under the first encryption key, so that older ones can be dropped."""
+    """Encrypt every key with the first encryption key, so that older ones can be removed.
+
+    Raises if one cannot be read.
+    """
     for key in await SigningKey.all():
         renewed = cipher.renewed(key.encrypted_private_key)
         if renewed is not None:
@@ -117,7 +121,7 @@ async def renew_key_encryption(cipher: Cipher) -> None:
 
 
 async def purge_signing_keys(settings: Settings) -> int:
-    """Delete keys whose last token has expired; how many there were."""
+    """Delete keys whose last token has expired. Returns how many were deleted."""
     return await write(_PURGE, _forgotten_before(settings))
 
 
@@ -139,7 +143,7 @@ async def _add_key(state: SigningKeyState, cipher: Cipher) -> None:
 
 @lru_cache(maxsize=4)
 def _private_key(cipher: Cipher, encrypted: str) -> ec.EllipticCurvePrivateKey:
-    """Decrypting and parsing costs more than signing, so it is done once a key."""
+    """Return the parsed key. Cached, because decrypting and parsing costs more than signing."""
     key = load_pem_private_key(cipher.decrypt(encrypted).encode(), password=None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key

@@ -1,4 +1,4 @@
-"""Ending sessions by hand, with a line in the audit log."""
+"""Ends sessions at the request of a user, an admin or the operator, and records it in the audit log."""
 
 from service.accounts.lookup import lock_by_id
 from service.accounts.models import User
@@ -16,7 +16,7 @@ _OWNER = Statement(
 
 
 async def end_user_sessions(user_id: str, by: Actor) -> int:
-    """End every session of a user; how many were live. Raises `NotFound`."""
+    """End every session of a user. Returns how many were live. Raises `NotFound`."""
     async with transaction():
         user = await lock_by_id(user_id)
         live = await count_live_sessions(user)
@@ -26,7 +26,10 @@ async def end_user_sessions(user_id: str, by: Actor) -> int:
 
 
 async def end_one_session(session_id: str, by: Actor, *, owner: User | None) -> bool:
-    """End a live session, of this owner or (None) of anybody; false where none was live. Raises `NotFound` for somebody else's."""
+    """End a live session. Returns false if it was not live.
+
+    If `owner` is given, raises `NotFound` for a session of another user. If it is None, ends a session of any user.
+    """
     row = await fetch_one(_OWNER, now(), session_id)
     if row is None:
         return False

@@ -1,4 +1,4 @@
-"""The live sessions of users, newest first; of many users in one query."""
+"""Lists the live sessions of users, newest first, for many users in one query."""
 
 from collections.abc import Sequence
 
@@ -8,20 +8,20 @@ from service.database import Row, Statement, fetch
 from service.paging import Conditions, Listing, Order, Page, Slice
 from service.sessions.lifecycle import LIVE, SESSION_COLUMNS
 
-# UUIDv7: ordering by id is ordering by age.
+# IDs are UUIDv7, so the order of IDs is the order of opening.
 _NEWEST_FIRST = Order("opened-", "session_id", descending=True, id_column="session_id", id_descending=True)
 _LIVE_SESSIONS = f"(SELECT {SESSION_COLUMNS}, s.user_serial FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE {LIVE}) live"
 
 
 def list_sessions(user: User) -> Listing:
-    """One user's live sessions."""
+    """Return the live sessions of one user."""
     conditions = Conditions(values=[now()])  # $1 of `LIVE`
     conditions.add("user_serial = {}", user.serial)
     return Listing(_LIVE_SESSIONS, _NEWEST_FIRST, conditions)
 
 
 async def first_pages(users: Sequence[User], size: int) -> list[Page]:
-    """The first page of each user's sessions, in one query for all of them."""
+    """Return the first page of each user's sessions, in the order of `users`. One query for all."""
     listings = {user.serial: list_sessions(user) for user in users}
     ranked = (
         f"SELECT *, ROW_NUMBER() OVER (PARTITION BY user_serial ORDER BY session_id DESC) AS place"
@@ -38,7 +38,7 @@ async def first_pages(users: Sequence[User], size: int) -> list[Page]:
 
 
 async def count_live(users: Sequence[User]) -> list[int]:
-    """How many live sessions each of the users has, in one query for all of them."""
+    """Return how many live sessions each user has, in the order of `users`. One query for all."""
     serials = {user.serial for user in users}
     statement = Statement(
         f"SELECT user_serial, COUNT(*) AS live FROM {_LIVE_SESSIONS}"

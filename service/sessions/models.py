@@ -1,4 +1,4 @@
-"""Who is signed in, and the keys that say so elsewhere."""
+"""The tables of sessions, of the signing keys of access tokens, and of secrets that a page shows once."""
 
 from enum import StrEnum
 
@@ -7,14 +7,14 @@ from tortoise.models import Model
 
 
 class SignInMethod(StrEnum):
-    """The two ways in."""
+    """How a user signed in."""
 
     EMAIL = "EMAIL"
     EXTERNAL_JWT = "EXTERNAL_JWT"
 
 
 class TokenTransport(StrEnum):
-    """What carries a session's token: a header that a program sets, the members' cookie, or the admin panel's."""
+    """How a request sends the session token: in the Authorization header, the member cookie or the admin cookie."""
 
     BEARER = "BEARER"
     COOKIE = "COOKIE"
@@ -58,7 +58,7 @@ class SessionCutoff(Model):
 
 
 class SigningKeyState(StrEnum):
-    """NEXT is published but signs nothing yet, CURRENT signs, RETIRED is published until its last token has expired."""
+    """NEXT is published and does not sign yet. CURRENT signs. RETIRED is published until its last token has expired."""
 
     NEXT = "NEXT"
     CURRENT = "CURRENT"

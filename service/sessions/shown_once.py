@@ -1,6 +1,6 @@
-"""Secrets that a page shows once: kept for a while for the session that made them, so that a reload or Back shows them again.
+"""Stores secrets that a page shows once, for 10 minutes and for the session that made them.
 
-Making another one instead, on every reload, would rotate the secret under people's feet.
+A reload or the Back button then shows the same secret again. Otherwise each reload would need another rotation.
 """
 
 from datetime import timedelta
@@ -27,25 +27,31 @@ _PURGE = Statement(
 
 
 async def keep_to_show(secret: str, kind: str, session: LiveSession, cipher: Cipher) -> str:
-    """Keep a secret, encrypted, for ten minutes and for this session alone; the id that it is shown by."""
+    """Store a secret, encrypted, for 10 minutes and for this session only.
+
+    Returns the ID that the page's URL carries.
+    """
     shown_id = new_id()
     await write(_KEEP, shown_id, session.id, kind, cipher.encrypt(secret), now() + SHOWN_FOR)
     return shown_id
 
 
 async def secret_to_show(shown_id: str, session: LiveSession, cipher: Cipher) -> tuple[str, str] | None:
-    """The kind and the text of a secret that was kept for this session; None once its time is over."""
+    """Return the kind and the text of a secret that was stored for this session.
+
+    None if there is none or it expired.
+    """
     row = await fetch_one(_FIND, shown_id, session.id, now())
     return None if row is None else (row["kind"], cipher.decrypt(row["encrypted_secret"]))
 
 
 async def purge_shown_secrets(batch: int) -> int:
-    """Forget so many at most whose time is over; how many there were."""
+    """Delete at most `batch` expired secrets. Returns how many were deleted."""
     return await write(_PURGE, now(), batch)
 
 
 async def renew_shown_encryption(cipher: Cipher) -> None:
-    """Put what is still shown under the first encryption key, so that older ones can be dropped."""
+    """Encrypt the stored secrets with the first encryption key, so that older keys can be removed."""
     for row in await fetch(_STORED, now()):
         renewed = cipher.renewed(row["encrypted_secret"])
         if renewed is not None:

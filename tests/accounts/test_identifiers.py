@@ -85,7 +85,7 @@ def test_id_of_more_digits_than_python_writes_is_too_long() -> None:
 @pytest.mark.parametrize("word", ["undefined", "null", "none", "nil", "nan", "<nil>", "(null)"])
 def test_words_for_nothing_are_refused_in_any_case(word: str) -> None:
     for spelling in (word, word.upper(), word.title(), word.lower()):
-        with pytest.raises(ValueError, match="is a word for no value"):
+        with pytest.raises(ValueError, match="is a word for a missing value"):
             parse_user_id(spelling)
 
 

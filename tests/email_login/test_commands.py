@@ -63,12 +63,13 @@ def sqlite_environ(sqlite_url: str, tmp_path: Path) -> dict[str, str]:
 
 def test_serve_says_where_mails_go(server: Callable[..., Server], sqlite_environ: dict[str, str]) -> None:
     at_home = server(sqlite_environ)
-    assert (
-        "Mails, with the codes to sign in by, are printed here: DOORCODE_SMTP_URL is not set." in at_home.stderr_text()
-    )
+    assert "DOORCODE_SMTP_URL is not set, so mails with sign-in codes are printed here." in at_home.stderr_text()
     at_home.stop()
     elsewhere = server({**sqlite_environ, "DOORCODE_PUBLIC_URL": "https://id.example.com"})
-    assert "No mail is sent, so nobody can sign in by email: DOORCODE_SMTP_URL is not set." in elsewhere.stderr_text()
+    assert (
+        "DOORCODE_SMTP_URL is not set, so no mail is sent and sign-in by email does not work."
+        in elsewhere.stderr_text()
+    )
     elsewhere.stop()
     with MailServer() as mails:
         silent = server({**sqlite_environ, "DOORCODE_SMTP_URL": f"smtp://127.0.0.1:{mails.port}"})

@@ -408,7 +408,7 @@ async def test_who_has_been_here_is_not_invited_again(instance: Instance) -> Non
     await accept(instance, await make_invitation_token(here))
     await administration.deactivate_user(gone.id, TESTER)
     for person in (here, gone, nobodys):
-        with pytest.raises(Conflict, match="has not been here yet"):
+        with pytest.raises(Conflict, match="has not signed in yet"):
             await invite_again(person.id, TESTER, instance.email_login, in_person=True)
     await update_configuration(TESTER, enabled=False)
     with pytest.raises(Conflict, match="Email login is off"):

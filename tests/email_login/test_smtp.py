@@ -147,7 +147,7 @@ def test_settings_choose_how_mails_leave() -> None:
     assert isinstance(transport_for(settings()), NoTransport)
     assert describe_transport(settings("smtp://localhost")) is None
     assert "printed here" in str(describe_transport(settings(public_url="http://127.0.0.1:8000")))
-    assert "No mail is sent" in str(describe_transport(settings()))
+    assert "no mail is sent" in str(describe_transport(settings()))
 
 
 async def test_without_a_server_a_newcomer_reads_the_mail_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,7 +74,7 @@ def test_user_wins_over_id_and_id_over_email(claims: JsonObject, subject: object
 @pytest.mark.parametrize(
     ("claims", "reason"),
     [
-        ({}, "the code names nobody: one of user, id and email is required"),
+        ({}, "the code names no user: one of user, id and email is required"),
         ({"user": "crm-42", "id": "b"}, "user is a string, and must be an object"),
         ({"user": {"email": "a@b.c"}}, "user.id is missing"),
         ({"user": {"id": None}, "id": "b"}, "user.id is missing"),

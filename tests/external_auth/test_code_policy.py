@@ -59,15 +59,19 @@ def test_code_that_meets_the_policy_is_accepted(policy: Policy, claims: JsonObje
         (
             BOUNDED,
             {"exp": NOW + 1},
-            "exp and iat are both required: the policy here bounds a code's life to 300 seconds",
+            "exp and iat are both required: the policy here limits a code's lifetime to 300 seconds",
         ),
-        (BOUNDED, {"iat": NOW}, "exp and iat are both required: the policy here bounds a code's life to 300 seconds"),
+        (
+            BOUNDED,
+            {"iat": NOW},
+            "exp and iat are both required: the policy here limits a code's lifetime to 300 seconds",
+        ),
         (BOUNDED, {"iat": NOW, "exp": NOW + 301}, "exp is 301 seconds after iat, and the policy here allows 300"),
         (BOUNDED, {"iat": -1e308, "exp": NOW + 1}, "exp is more than 1000000000 seconds after iat, and "),
         (
             SINGLE_USE,
             {"jti": "j"},
-            "exp is missing: the policy here accepts each code once, and only codes that expire",
+            "exp is missing: the policy here accepts each code once and requires codes that expire",
         ),
         (SINGLE_USE, {"exp": NOW + 1}, "jti is missing: the policy here accepts each code once"),
         (SINGLE_USE, {"exp": NOW + 1, "jti": None}, "jti is missing: the policy here accepts each code once"),

@@ -342,7 +342,7 @@ async def test_cut_off_code_is_told(instance: Instance) -> None:
         ({"nbf": NOON_SECONDS + 19_801}, "time zone"),
         ({"exp": NOON_SECONDS * 1_000_000}, "microseconds"),
         ({"exp": 604_800}, "duration"),
-        ({"exp": NOON_SECONDS - 3600, "iat": NOON_SECONDS - 7200}, "Sign a new one"),
+        ({"exp": NOON_SECONDS - 3600, "iat": NOON_SECONDS - 7200}, "Sign a new code"),
     ],
     ids=[
         "exp ms",
@@ -374,9 +374,9 @@ async def test_wrong_times_are_explained(instance: Instance, claims: dict[str, o
         ({"user": {"sub": "ada", "email": "ada@example.com"}}, "sub"),
         ({"user": {"email": "ada@example.com"}}, "user.id is missing"),
         ({"sub": "ada"}, "sub"),
-        ({"user": json.dumps({"id": "ada"})}, "JSON within JSON"),
-        ({}, "names nobody"),
-        ({"user": {"id": "undefined"}}, "word for no value"),
+        ({"user": json.dumps({"id": "ada"})}, "converted to JSON text"),
+        ({}, "names no user"),
+        ({"user": {"id": "undefined"}}, "word for a missing value"),
     ],
     ids=repr,
 )
@@ -424,8 +424,8 @@ async def test_grace_after_the_end_is_told(instance: Instance) -> None:
         ("{first}\u200b{rest}", "an invisible character"),
         ("{first}%2E{rest}", "percent-encoded"),
         ("Bearer {code}", "this is the whole header"),
-        ("{first}\n{rest}", "a space or a line end got into it"),
-        ('"{code}"', "the quotation marks around it were copied too"),
+        ("{first}\n{rest}", "the copied code contains a space or a line end"),
+        ('"{code}"', "the quotation marks around the code were copied too"),
     ],
 )
 async def test_what_was_pasted_with_the_code_is_named(instance: Instance, pasted: str, cause: str) -> None:
