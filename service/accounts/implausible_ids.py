@@ -65,11 +65,11 @@ _DEFAULT_IGNORABLE_CLASS: Final = (
 _DEFAULT_IGNORABLE = re.compile(f"[{_DEFAULT_IGNORABLE_CLASS}]")
 _BRAILLE_BLANK = "\u2800"  # a symbol for Unicode, an empty cell for readers
 
-_NO_VALUE = "is a word for no value (such as undefined or null): the signing program had no id to put in"
+_NO_VALUE = "is a word for a missing value (such as undefined or null): the signing program had no ID"
 
 
 def find_signing_bug(user_id: str) -> str | None:
-    """Says which bug of the signing program an ID shows; None if the ID is plausible.
+    """Say which bug of the signing program an ID shows. None if the ID is plausible.
 
     The text is a public reason that follows the name of the claim. It never repeats the ID.
     """
@@ -79,9 +79,9 @@ def find_signing_bug(user_id: str) -> str | None:
         return None
     trimmed = user_id.strip()
     if _STRINGIFIED_OBJECT.fullmatch(trimmed) or _DOTNET_TYPE.match(trimmed):
-        return "is an object turned into text: the signing program must put in the object's id"
+        return "is an object converted to text: the signing program must send the object's ID"
     if trimmed in _PLACEHOLDER_ALONE or _PLACEHOLDER.search(trimmed):
-        return "has a placeholder that was not filled in: the signing program must put in the id"
+        return "has a placeholder that was not replaced: the signing program must send the ID"
     return _find_invisible(user_id)
 
 

@@ -60,10 +60,7 @@ class User(Model):
 
 
 class Seats(Model):
-    """One row: the limit, and how many users of each origin and status there are.
-
-    Locking it is taking a number in the queue.
-    """
+    """One row: the limit, and how many users of each origin and status there are. Locking it is taking a number in the queue."""
 
     id = fields.IntField(primary_key=True, generated=False)
     seat_limit = fields.IntField(null=True, description="null: no limit")

@@ -7,10 +7,7 @@ from service.external_auth.policy import EmailLinking
 
 
 class ExternalAuth(Model):
-    """One row: the switch and the policy.
-
-    `version` is raised by every change of it or of a secret, so that one read tells all.
-    """
+    """One row: the switch and the policy. `version` is raised by every change of it or of a secret, so that one read tells all."""
 
     id = fields.IntField(primary_key=True, generated=False)
     version = fields.BigIntField(default=0)
@@ -30,10 +27,7 @@ class ExternalAuth(Model):
 
 
 class JwtSecret(Model):
-    """A secret that signs codes.
-
-    The current one has neither `retires_at` nor `revoked_at`, and there is one at most.
-    """
+    """A secret that signs codes. The current one has neither `retires_at` nor `revoked_at`, and there is one at most."""
 
     id = fields.CharField(max_length=36, primary_key=True, description="also the `kid` that a code may name")
     encrypted_secret = fields.TextField()
