@@ -81,7 +81,7 @@ def test_user_wins_over_id_and_id_over_email(claims: JsonObject, subject: object
         ({"user": {"id": 1.5}}, "user.id is a float, and must be a string or an integer"),
         ({"id": ""}, "id is empty"),
         ({"id": True}, "id is a boolean, and must be a string or an integer"),
-        ({"email": ""}, "the code names nobody: one of user, id and email is required"),
+        ({"email": ""}, "the code names no user: one of user, id and email is required"),
         ({"email": "ada"}, "email is not a well-formed email address"),
         ({"email": ["a@b.c"]}, "email is an array, and must be a string"),
         ({"user": {"id": "a", "x": "\ud800"}}, "the metadata in user has a lone surrogate, which is half a character"),

@@ -27,7 +27,7 @@ async def details(instance: Instance, claims: dict[str, Any]) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("claims", "words"),
     [
-        ({}, "Neither exp, nbf nor iat. Without exp the code is good until its secret is replaced."),
+        ({}, "The code has no exp, nbf or iat. Without exp the code is valid until its secret is replaced."),
         ({"exp": NOON_SECONDS + 60}, "exp in 60 s (2026-11-20 12:01:00 UTC)."),
         (
             {"iat": NOON_SECONDS - 60, "exp": NOON_SECONDS + 60},
@@ -40,14 +40,14 @@ async def test_times(instance: Instance, claims: dict[str, object], words: str) 
     assert (await details(instance, {"user": {"id": "ada"}, **claims}))["times"] == words
 
 
-async def test_person(instance: Instance) -> None:
+async def test_user(instance: Instance) -> None:
     await enable(instance)
     with_metadata = {"user": {"id": "ada", "email": "ada@example.com", "plan": "gold", "a b": 1}}
     assert (await details(instance, with_metadata))["claims"] == (
-        "user with the id 'ada', email ada@example.com, metadata: plan, 'a b'."
+        "user with the ID 'ada', email ada@example.com, metadata: plan, 'a b'."
     )
     assert (await details(instance, {"user": {"id": "ada"}}))["claims"] == (
-        "user with the id 'ada', email none, no metadata."
+        "user with the ID 'ada', email none, no metadata."
     )
 
 
@@ -57,7 +57,7 @@ async def test_policy(instance: Instance) -> None:
     assert (await details(instance, claims))["policy"] == "The policy requires nothing more."
     await set_policy(require_expiry=True, max_lifetime_seconds=600, single_use=True, issuer="crm")
     assert (await details(instance, claims))["policy"] == (
-        "Has what the policy requires: exp, a life of 600 s at most, single use, the issuer 'crm'."
+        "Has what the policy requires: exp, a lifetime of at most 600 s, single use, the issuer 'crm'."
     )
 
 
@@ -82,6 +82,6 @@ async def test_form_without_a_known_mistake_names_no_cause(instance: Instance) -
 @pytest.mark.parametrize(
     ("claims", "place"), [({"user": {"sub": "ada"}}, "into user.id."), ({"sub": "ada"}, "into user.id, id or email.")]
 )
-async def test_place_of_the_person(instance: Instance, claims: dict[str, object], place: str) -> None:
+async def test_place_of_the_user_id(instance: Instance, claims: dict[str, object], place: str) -> None:
     await enable(instance)
     assert (await details(instance, claims))["claims"].endswith(place)
