@@ -1,4 +1,4 @@
-"""The time, in UTC, and how coarsely it is noted."""
+"""The current time in UTC, and rounding it."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,15 +9,18 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 def now() -> datetime:
-    """Now, in UTC: other zones compare wrongly as text on SQLite."""
+    """Return the current time in UTC. SQLite compares times as text, which is wrong for other zones."""
     return datetime.now(UTC)
 
 
 def to_the_second(moment: datetime) -> str:
-    """A time for people, in UTC."""
+    """Return a time as text for people, in UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def floor(moment: datetime, step: timedelta) -> datetime:
-    """The moment rounded down: a use noted to the minute or the hour makes no hot row."""
+    """Return the moment rounded down to a multiple of `step`.
+
+    Uses are recorded to the minute or the hour, so that one row is not written by every request.
+    """
     return moment - (moment - _BEGINNING) % step

@@ -1,4 +1,4 @@
-"""Encryption at rest: secrets and private keys are Fernet tokens in the database, under the operator's keys."""
+"""Encryption at rest. Secrets and private keys are stored as Fernet tokens, encrypted with the operator's keys."""
 
 import hashlib
 import hmac
@@ -15,11 +15,11 @@ from service.settings import PREFIX, Settings, SettingsError
 
 KEY_FILE = "encryption.key"
 
-_KEYED_HASH = b"doorcode keyed hash"  # what a key is derived for (RFC 5869, 3.2), so that no key serves two purposes
+_KEYED_HASH = b"doorcode keyed hash"  # the purpose of the derived key (RFC 5869, 3.2): a key has one purpose
 
 
 class Cipher:
-    """Encrypts with the first key, decrypts with any: so keys are rotated by putting a new one in front."""
+    """Encrypts with the first key and decrypts with any key, so that a new key in front starts a rotation."""
 
     def __init__(self, keys: tuple[str, ...]) -> None:
         self._first = Fernet(keys[0])
@@ -27,11 +27,11 @@ class Cipher:
         self._hash_keys = [hmac.digest(urlsafe_b64decode(key), _KEYED_HASH, hashlib.sha256) for key in keys]
 
     def encrypt(self, plaintext: str) -> str:
-        """A Fernet token for the database."""
+        """Return the Fernet token of the text."""
         return self._all.encrypt(plaintext.encode()).decode()
 
     def decrypt(self, token: str) -> str:
-        """The plaintext; raises `SettingsError` where no key fits, which is the operator's to mend."""
+        """Return the plaintext. Raises `SettingsError` if no key fits, because only the operator can add the missing key."""
         try:
             return self._all.decrypt(token.encode()).decode()
         except InvalidToken as error:
@@ -41,7 +41,10 @@ class Cipher:
             ) from error
 
     def renewed(self, token: str) -> str | None:
-        """The token under the first key, or None where it is already: lets an old key be dropped after one start."""
+        """Return the token encrypted with the first key, or None if it is already.
+
+        After one start all tokens use the first key, and the operator may remove an old key.
+        """
         try:
             self._first.decrypt(token.encode())
         except InvalidToken:
@@ -49,15 +52,15 @@ class Cipher:
         return None
 
     def keyed_hash(self, text: str) -> str:
-        """Hex HMAC-SHA-256 (RFC 2104) under the first key.
+        """Return the hex HMAC-SHA-256 (RFC 2104) of the text with the first key.
 
-        For what is too short to be hashed without one: all codes of 6 digits are tried in a second by whoever reads a
-        plain or salted hash in a copy of the database, but that person does not have the key.
+        Short values need a keyed hash. An attacker with a copy of the database can try all codes of 6 digits against a
+        plain or salted hash within a second, but does not have the key.
         """
         return _hmac(self._hash_keys[0], text)
 
     def fits(self, text: str, keyed_hash: str) -> bool:
-        """Whether the hash was made from this text, under any of the keys; takes as long for any wrong text."""
+        """Return whether the hash was made from this text with any of the keys. Takes the same time for every wrong text."""
         fitting = [hmac.compare_digest(_hmac(key, text), keyed_hash) for key in self._hash_keys]
         return any(fitting)
 
@@ -67,16 +70,16 @@ def _hmac(key: bytes, text: str) -> str:
 
 
 def open_cipher(settings: Settings) -> Cipher:
-    """The operator's keys, else the one in the data directory, which is made where there is none."""
+    """Return a cipher with the operator's keys, or with the key in the data directory, which is created if missing."""
     return Cipher(settings.encryption_keys or (_key_of(settings.data_dir),))
 
 
 @contextmanager
 def cipher_that_fits(settings: Settings) -> Iterator[Cipher]:
-    """The same, for a start that finds out whether it fits.
+    """Return the cipher for a start that then checks whether it fits the database.
 
-    A key that was made and then does not fit what the database holds is taken away again: it would pass for the one
-    that is missing, and get into the backups.
+    If the key was just created and does not fit, the file is deleted. Otherwise it would look like the missing key and
+    get into the backups.
     """
     path = settings.data_dir / KEY_FILE
     is_new = not settings.encryption_keys and not path.exists()
@@ -102,20 +105,23 @@ def _key_of(data_dir: Path) -> str:
 
 
 def make_data_dir(data_dir: Path) -> None:
-    """The data directory, which nobody else may read (mode 0700)."""
+    """Create the data directory, readable by its owner alone (mode 0700)."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _write_once(path: Path, content: bytes) -> None:
-    """Linking a finished file is atomic: of several processes that start at once, one makes the key and all read it."""
+    """Create a file with this content unless it exists.
+
+    Linking a finished file is atomic: if several processes start at once, one creates the key and all read the same.
+    """
     descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # mode 0600
-    unverified = Path(name)
+    temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             os.fsync(file.fileno())
-        path.hardlink_to(unverified)
+        path.hardlink_to(temporary)
     except FileExistsError:
-        pass  # another process was first: its key is the one
+        pass  # another process was first; its key is used
     finally:
-        unverified.unlink()
+        temporary.unlink()

@@ -1,4 +1,4 @@
-"""One running Doorcode: its settings, its database, and what this process keeps. The edges are handed it whole."""
+"""One running Doorcode: its settings, its database, and the objects that this process shares between requests."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ from service.settings import Settings, SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """What lives as long as the process."""
+    """The objects that live as long as the process."""
 
     settings: Settings
     cipher: Cipher
@@ -32,9 +32,9 @@ class Instance:
 
 @asynccontextmanager
 async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
-    """Open everything, checked; raises `SettingsError` with one line for the operator.
+    """Open the database and the keys, and check them. Raises `SettingsError` with one line for the operator.
 
-    SQLite is migrated on the way. On PostgreSQL that is the operator's own step, `doorcode migrate`.
+    SQLite is migrated here. On PostgreSQL the operator runs `doorcode migrate`.
     """
     if settings.uses_sqlite:
         await migrate(settings)

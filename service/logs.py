@@ -1,4 +1,4 @@
-"""Logs: structured, on stderr, for eyes on a terminal and as JSON elsewhere. Never a code, a token or a secret."""
+"""Structured logs on stderr: text on a terminal, JSON elsewhere. They never hold a code, a token or a secret."""
 
 import logging
 import re
@@ -9,22 +9,22 @@ from structlog.typing import Processor
 
 from service.settings import LogFormat, Settings
 
-# Libraries that would print statements with their values, or a query's text with a code written into it.
-_TOO_TALKATIVE = ("tortoise", "aiosqlite", "asyncio", "strawberry.execution", "graphql")
-# Codes and access tokens (a JWS whose header is a JSON object), and every token of this service's own.
+# Libraries that log SQL statements with values, or the text of a GraphQL query, which may contain a code.
+_LIMITED_TO_WARNINGS = ("tortoise", "aiosqlite", "asyncio", "strawberry.execution", "graphql")
+# Codes and access tokens (a JWS whose header is a JSON object), and all tokens of this service.
 _CONFIDENTIAL = re.compile(r"eyJ[\w-]+\.[\w-]*\.[\w-]*|dc[a-z]_[\w-]{43}")
 
 
 class RedactingFormatter(structlog.stdlib.ProcessorFormatter):
-    """The last net under all the care above it: what looks like a code or a token gets into no line, whoever writes it."""
+    """Removes everything that looks like a code or a token from every log line, those of libraries included."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line without codes and tokens."""
         return _CONFIDENTIAL.sub("[removed]", super().format(record))
 
 
 def configure_logs(settings: Settings) -> None:
-    """Send everything, also what libraries log, through one formatter."""
+    """Send the service's own log lines and those of libraries through one formatter."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -46,15 +46,17 @@ def configure_logs(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    for name in _TOO_TALKATIVE:
+    for name in _LIMITED_TO_WARNINGS:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("strawberry.execution").setLevel(logging.CRITICAL)
-    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)  # a traceback for each connection that a restart breaks
+    logging.getLogger("asyncpg.pool").setLevel(
+        logging.ERROR
+    )  # it logs a traceback for each connection that a database restart breaks
 
 
 def _renderer(settings: Settings) -> list[Processor]:
     as_json = settings.log_format is LogFormat.JSON or (settings.log_format is None and not sys.stderr.isatty())
     if as_json:
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    # Plain tracebacks: the pretty ones print local variables, and one of those may be a code.
+    # Plain tracebacks, because rich ones print local variables, and a local variable may hold a code.
     return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]

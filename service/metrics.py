@@ -1,4 +1,4 @@
-"""What is counted, for Prometheus. No label ever holds anything that a stranger can choose."""
+"""Metrics for Prometheus. No label holds a value that a client can choose."""
 
 import os
 
@@ -8,7 +8,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 SIGN_INS = Counter("doorcode_sign_ins", "Sign-ins that succeeded", ["method", "result"])
 SIGN_IN_REFUSALS = Counter("doorcode_sign_in_refusals", "Sign-ins that were refused, by SignInErrorCode", ["code"])
 MAILS = Counter("doorcode_mails", "Mails that were to be sent: sent, retried, dropped, unwanted", ["kind", "result"])
-INTERNAL_ERRORS = Counter("doorcode_internal_errors", "Errors that are bugs, or a database out of reach")
+INTERNAL_ERRORS = Counter("doorcode_internal_errors", "Internal errors: bugs, or a database that cannot be reached")
 REFUSED_ORIGINS = Counter(
     "doorcode_refused_origins", "Requests from origins that DOORCODE_ALLOWED_ORIGINS does not name"
 )
@@ -20,21 +20,21 @@ REQUEST_SECONDS = Histogram(
 )
 SEATS_USED = Gauge("doorcode_seats_used", "Active users", multiprocess_mode="mostrecent")
 SEATS_LIMIT = Gauge(
-    "doorcode_seats_limit", "Seat limit; absent or NaN where there is none", multiprocess_mode="mostrecent"
+    "doorcode_seats_limit", "Seat limit; absent or NaN if there is no limit", multiprocess_mode="mostrecent"
 )
 
-_MULTIPROCESS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # the client library's own name for it
+_MULTIPROCESS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # the name is set by prometheus-client
 
 
 def share_metrics_between_workers(directory: str) -> None:
-    """Let the worker processes that are started from here on write into one directory, from which any of them answers."""
+    """Let worker processes that are started later share one directory, so that each can answer for all of them."""
     os.environ[_MULTIPROCESS_DIRECTORY] = directory
 
 
 def exposition() -> bytes:
-    """All metrics, in Prometheus's text format, of every worker."""
+    """Return the metrics of all workers in Prometheus's text format."""
     if _MULTIPROCESS_DIRECTORY not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types there
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # this part of the library has no types
     return generate_latest(registry)

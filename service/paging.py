@@ -1,7 +1,7 @@
-"""Pages by keyset: a page begins behind a row, not behind a number of rows, so it stays right while rows come and go.
+"""Keyset pagination: a page begins after a row, not after a number of rows, so cursors stay valid while rows come and go.
 
-The rules are those of Relay (https://relay.dev/graphql/connections.htm) and of contract §4: 50 rows unless said, 200 at most,
-nulls last, ties by id.
+The rules are those of Relay (https://relay.dev/graphql/connections.htm) and of contract §4: 50 rows by default, 200 at
+most, nulls last, ties by ID.
 """
 
 import base64
@@ -19,7 +19,7 @@ MAX_PAGE_SIZE = 200
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A column to order by; ties are broken by id, upwards. `name` stands in the cursors, which are good for one order."""
+    """A column to order by; ties are broken by ID, ascending. `name` is part of each cursor: a cursor is valid for one order."""
 
     name: str
     column: str
@@ -32,7 +32,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place between rows: right behind or before the row with this value and id."""
+    """A place between rows: directly after or before the row with this value and ID."""
 
     value: str | None
     id: str
@@ -40,7 +40,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What part of a list is wanted. Raises `BadUserInput` where the four do not go together."""
+    """The part of a list that is requested. Raises `BadUserInput` if the four values contradict each other."""
 
     first: int | None = None
     after: str | None = None
@@ -49,55 +49,55 @@ class Slice:
 
     def __post_init__(self) -> None:
         if self.first is not None and self.last is not None:
-            raise BadUserInput("`first` and `last` cannot be asked together.")
+            raise BadUserInput("`first` and `last` cannot be used together.")
         for name, size in (("first", self.first), ("last", self.last)):
             if size is not None and not 0 <= size <= MAX_PAGE_SIZE:
                 raise BadUserInput(f"`{name}` must be between 0 and {MAX_PAGE_SIZE}.")
 
     @property
     def size(self) -> int:
-        """How many rows at most."""
+        """The maximum number of rows."""
         return next((size for size in (self.first, self.last) if size is not None), DEFAULT_PAGE)
 
     @property
     def backwards(self) -> bool:
-        """Whether it is counted from the end."""
+        """Whether the page is counted from the end."""
         return self.last is not None
 
 
 @dataclass(slots=True)
 class Conditions:
-    """Conditions of a query, all of which must hold, with their values."""
+    """The conditions of a query, joined by AND, with their values."""
 
     clauses: list[str] = field(default_factory=list)
     values: list[object] = field(default_factory=list)
 
     def add(self, clause: str, *values: object) -> None:
-        """Add one; each `{}` in it stands for the next value."""
+        """Add a condition. Each `{}` in it is replaced by the placeholder of the next value."""
         first = len(self.values) + 1
         self.clauses.append("(" + clause.format(*(f"${n}" for n in range(first, first + len(values)))) + ")")
         self.values.extend(values)
 
     def copy(self) -> "Conditions":
-        """The same, to be added to apart."""
+        """Return a copy that can be extended on its own."""
         return Conditions(list(self.clauses), list(self.values))
 
     @property
     def where(self) -> str:
-        """The WHERE clause, or nothing."""
+        """The WHERE clause; empty if there are no conditions."""
         return " WHERE " + " AND ".join(self.clauses) if self.clauses else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Rows of a table under conditions, in an order."""
+    """The rows of a table that meet the conditions, in an order."""
 
     source: str
     order: Order
     conditions: Conditions
 
     async def page(self, wanted: Slice) -> "Page":
-        """One page, in one query."""
+        """Return one page, read by one query. Raises `BadUserInput` for a cursor of another list or order."""
         conditions = self.conditions.copy()
         if wanted.after is not None:
             self._add_bound(conditions, self._position_at(wanted.after), behind=True)
@@ -110,18 +110,18 @@ class Listing:
         return Page(self, rows, has_more, wanted)
 
     async def count(self) -> int:
-        """How many rows there are in all."""
+        """Return the number of rows in the list."""
         statement = Statement(f"SELECT COUNT(*) AS total FROM {self.source}{self.conditions.where}")
         return int((await fetch(statement, *self.conditions.values))[0]["total"])
 
     async def has_rows(self, cursor: str, *, behind: bool) -> bool:
-        """Whether any row stands behind (or before) this cursor."""
+        """Return whether a row follows (or precedes) this cursor."""
         conditions = self.conditions.copy()
         self._add_bound(conditions, self._position_at(cursor), behind=behind)
         return bool(await self._rows(conditions, 1, backwards=not behind))
 
     def cursor(self, row: Row) -> str:
-        """The opaque cursor of a row."""
+        """Return the opaque cursor of a row."""
         value = row[self.order.column]
         if value is not None and self.order.is_time:
             value = as_time(value).isoformat()
@@ -134,22 +134,22 @@ class Listing:
             if name == self.order.name and isinstance(row_id, str) and row_id.encode() and self._is_value(value):
                 return Position(value, row_id)
         except (ValueError, TypeError, OverflowError, RecursionError):
-            pass  # no cursor of ours
+            pass  # not a cursor that this service made
         raise BadUserInput(
             "This cursor does not belong to this list and order. Use one from its `pageInfo` or `edges`."
         )
 
     def _is_value(self, value: object) -> bool:
-        """Whether a cursor's value is one that the column can have; raises for half a character, and for what is no time."""
+        """Return whether the column can have a cursor's value. Raises `ValueError` for a lone surrogate or an invalid time."""
         if value is None:
             return self.order.nullable
         if not isinstance(value, str):
             return False
         if self.order.is_time:
             moment = datetime.fromisoformat(value)
-            moment.astimezone(UTC)  # raises for a time that is before all times in UTC
+            moment.astimezone(UTC)  # raises for a time before the year 1 in UTC
             return moment.tzinfo is not None
-        value.encode()  # raises for half a character
+        value.encode()  # raises for a lone surrogate
         return True
 
     async def _rows(self, conditions: Conditions, limit: int, backwards: bool) -> list[Row]:
@@ -167,7 +167,7 @@ class Listing:
         return list(await fetch(statement, *conditions.values))
 
     def _add_bound(self, conditions: Conditions, position: Position, *, behind: bool) -> None:
-        """The rows behind (or before) a position; nulls come last whichever way the order runs."""
+        """Add the condition for the rows after (or before) a position. Nulls come last in both directions."""
         order, column, row_id = self.order, self.order.column, self.order.id_column
         beyond = ">" if behind != order.descending else "<"
         id_beyond = ">" if behind != order.id_descending else "<"
@@ -176,7 +176,7 @@ class Listing:
             conditions.add(nulls if behind else f"{column} IS NOT NULL OR ({nulls})", position.id)
             return
         value: object = datetime.fromisoformat(position.value) if order.is_time else position.value
-        # The first part is implied by the second; it is what lets an index be entered in the middle.
+        # The first part follows from the second, but only the first lets the database start in the middle of an index.
         bound = f"{column} {beyond}= {{}} AND ({column} {beyond} {{}} OR {row_id} {id_beyond} {{}})"
         conditions.add(
             f"({bound}) OR {column} IS NULL" if order.nullable and behind else bound, value, value, position.id
@@ -185,22 +185,22 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows of a listing, in its order."""
+    """A page: consecutive rows of a listing, in its order."""
 
     listing: Listing
     rows: Sequence[Mapping[str, object]]
     has_more: bool
-    """Whether the query found rows beyond the page, in the direction that it ran."""
+    """Whether the query found more rows than the page holds, in its direction."""
     wanted: Slice
 
     async def has_next(self) -> bool:
-        """Whether rows follow. No query where the page's own has told it."""
+        """Return whether rows follow. Runs a query only if the query of the page did not tell."""
         if not self.wanted.backwards and (self.has_more or self.wanted.before is None):
             return self.has_more
         return bool(self.rows) and await self.listing.has_rows(self.listing.cursor(self.rows[-1]), behind=True)
 
     async def has_previous(self) -> bool:
-        """Whether rows come before."""
+        """Return whether rows precede the page. Runs a query only if the query of the page did not tell."""
         if self.wanted.backwards and (self.has_more or self.wanted.after is None):
             return self.has_more
         if not self.wanted.backwards and self.wanted.after is None:

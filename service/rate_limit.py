@@ -1,4 +1,4 @@
-"""How many failed sign-ins one address has: wrong signatures and wrong email codes, counted together (contract §4)."""
+"""Limits failed sign-ins by client address: wrong signatures and wrong email codes, counted together (contract §4)."""
 
 import asyncio
 import math
@@ -14,11 +14,11 @@ from service.settings import Settings
 
 _log = structlog.get_logger()
 
-PATIENCE = 0.5  # seconds for the storage: a Redis that hangs must not hold up every mistyped code
+STORAGE_TIMEOUT = 0.5  # seconds; a Redis that does not answer must not delay every wrong code
 
 
 class FailedSignIns:
-    """Counts failures by address; in this process, or in Redis for all machines."""
+    """Counts failures by address, in this process or, with Redis, for all machines together."""
 
     def __init__(self, settings: Settings) -> None:
         self._rate: RateLimitItem | None = (
@@ -29,19 +29,19 @@ class FailedSignIns:
         self._limiter = FixedWindowRateLimiter(storage)
 
     async def count(self, ip_address: str | None) -> int | None:
-        """Count one failure. None while the address has tries left, else the seconds until it has some again.
+        """Count one failure. Return None while the address has tries left, else the seconds until it has tries again.
 
-        Where the counts cannot be reached nobody is held up: the tries of a 256-bit signature need no limit to be safe.
+        If the storage cannot be reached, the answer is None: a 256-bit signature cannot be guessed without a limit either.
         """
         if self._rate is None or ip_address is None:
             return None
         network = network_of(ip_address)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(STORAGE_TIMEOUT):
                 if await self._limiter.hit(self._rate, network):
                     return None
                 window = await self._limiter.get_window_stats(self._rate, network)
-        except Exception as error:  # whatever the storage's driver raises
+        except Exception as error:  # each driver raises errors of its own
             _log.warning("rate_limit_storage_unreachable", error=type(error).__name__)
             return None
         return max(1, math.ceil(window.reset_time - time.time()))

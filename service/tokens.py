@@ -1,4 +1,4 @@
-"""Bearer secrets: 256 random bits behind a prefix that names their kind; only their SHA-256 is ever stored."""
+"""Bearer tokens: a prefix that names the kind, and 256 random bits. Only their SHA-256 hash is stored."""
 
 import hashlib
 import secrets
@@ -9,10 +9,10 @@ TOKEN_BYTES = 32
 
 
 def new_token(prefix: str) -> str:
-    """`prefix` and 43 base64url characters (contract §3)."""
+    """Return `prefix` followed by 43 base64url characters (contract §3)."""
     return prefix + secrets.token_urlsafe(TOKEN_BYTES)
 
 
 def hash_token(token: str) -> str:
-    """Hex SHA-256. No salt or stretching is needed: 256 random bits cannot be guessed from their hash."""
+    """Return the hex SHA-256. 256 random bits cannot be guessed from their hash, so no salt or stretching is needed."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""How Tortoise finds the database: one connection alias on SQLite or PostgreSQL, open for as long as the process serves."""
+"""Connects Tortoise to the database: one connection alias on SQLite or PostgreSQL, open as long as the process runs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,13 +22,13 @@ MODELS = [
     "service.external_auth.models",
     "service.sessions.models",
 ]
-POOL_SIZE = 10  # connections a process; a request holds one for a few milliseconds
-QUERY_TIMEOUT = 30.0  # seconds, so that a stalled database cannot pile up requests for ever
+POOL_SIZE = 10  # connections in each process; a request holds one for a few milliseconds
+QUERY_TIMEOUT = 30.0  # seconds, so that requests do not pile up behind a database that does not answer
 SQLITE_BUSY_TIMEOUT = 5_000  # milliseconds that a writer waits for another process's transaction
 
 
 def configuration(settings: Settings, *, engine: str | None = None, **overrides: object) -> dict[str, Any]:
-    """Tortoise's configuration for these settings; migrations bring an engine of their own."""
+    """Return Tortoise's configuration for these settings. Migrations use an engine of their own."""
     if settings.uses_sqlite:
         default_engine, credentials = "service.database.sqlite", sqlite_credentials(str(settings.sqlite_path))
     else:
@@ -42,7 +42,10 @@ def configuration(settings: Settings, *, engine: str | None = None, **overrides:
 
 
 def sqlite_credentials(path: str) -> dict[str, object]:
-    """Whatever is no credential is a PRAGMA to Tortoise. NORMAL is durable against crashes of the process in WAL mode."""
+    """Return the options of the connection. Tortoise takes unknown options for PRAGMAs.
+
+    In WAL mode `synchronous=NORMAL` loses no commit if the process crashes.
+    """
     return {
         "file_path": path,
         "busy_timeout": SQLITE_BUSY_TIMEOUT,
@@ -72,7 +75,7 @@ def postgres_credentials(url: str) -> dict[str, object]:
     }
 
 
-# What `tortoise makemigrations` reads; it looks at the models alone and never opens the database.
+# Read by `tortoise makemigrations`, which looks at the models and does not open the database.
 TORTOISE = configuration(Settings())
 
 
@@ -90,7 +93,7 @@ async def open_database(settings: Settings) -> AsyncIterator[TortoiseContext]:
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Whether an error says that the database cannot be reached or does not answer, rather than that we asked wrongly."""
+    """Return whether an error means that the database cannot be reached or does not answer; false for a wrong statement."""
     return isinstance(
         error,
         OSError
@@ -105,7 +108,7 @@ def is_unreachable(error: BaseException) -> bool:
 
 
 def refuse_unreachable(settings: Settings, error: BaseException) -> SettingsError:
-    """The line for the operator when the database cannot be opened at the start; never the password in it."""
+    """Return the error for the operator if the database cannot be opened at the start. It never contains the password."""
     where = str(settings.sqlite_path) if settings.uses_sqlite else urlsplit(settings.database_url).hostname
     return SettingsError(
         f"DOORCODE_DATABASE_URL: the database at {where} cannot be opened or brought up to date: {error}"

@@ -1,4 +1,4 @@
-"""Bringing the database up to date, safely also when several processes start at once."""
+"""Migrates the database. Safe if several processes start at the same time."""
 
 import asyncio
 import fcntl
@@ -25,12 +25,12 @@ from service.database.statements import Statement, fetch
 from service.encryption import make_data_dir
 from service.settings import Settings
 
-_ADVISORY_LOCK = 0x446F6F72636F6465  # "Doorcode" in ASCII: a number that no other program is likely to take
+_ADVISORY_LOCK = 0x446F6F72636F6465  # "Doorcode" in ASCII: unlikely to be used by another program
 _APPLIED = Statement("SELECT name FROM tortoise_migrations WHERE app = $1")
 
 
 async def migrate(settings: Settings) -> None:
-    """Apply what is missing; raises `SettingsError` where the database cannot be opened."""
+    """Apply the missing migrations. Raises `SettingsError` if the database cannot be opened."""
     try:
         if settings.uses_sqlite:
             await _migrate_sqlite(settings)
@@ -41,7 +41,7 @@ async def migrate(settings: Settings) -> None:
 
 
 async def is_migrated() -> bool:
-    """Whether the open database has had every migration of this version."""
+    """Return whether all migrations of this version are applied to the open database."""
     try:
         applied = {row["name"] for row in await fetch(_APPLIED, APP)}
     except (OperationalError, asyncpg.UndefinedTableError):
@@ -54,7 +54,7 @@ def _packaged() -> set[str]:
 
 
 async def _migrate_sqlite(settings: Settings) -> None:
-    """With foreign keys off: altering a table remakes it on SQLite, and dropping the old one would cascade."""
+    """Migrate with foreign keys off: SQLite alters a table by making it again, and dropping the old one would cascade."""
     if settings.sqlite_path.parent == settings.data_dir:
         make_data_dir(settings.data_dir)
     with _file_lock(settings.sqlite_path.with_name(settings.sqlite_path.name + ".migrating")):
@@ -73,14 +73,14 @@ async def _run(settings: Settings, *, engine: str, **overrides: object) -> None:
 
 
 def _check_file(path: Path) -> None:
-    """Raises for what is no database, cannot be written or is locked: Tortoise would wait for ever where opening fails."""
+    """Raise an error if the file is not a database, cannot be written or is locked. Tortoise would hang if opening fails."""
     with closing(sqlite3.connect(path, timeout=SQLITE_BUSY_TIMEOUT / 1000)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
 @contextmanager
 def _file_lock(path: Path) -> Iterator[None]:
-    """Two processes that migrate an empty file at once would both create its tables."""
+    """Hold a lock on a file, because two processes that migrate an empty database would both create its tables."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -88,7 +88,7 @@ def _file_lock(path: Path) -> Iterator[None]:
 
 @asynccontextmanager
 async def _advisory_lock(settings: Settings) -> AsyncIterator[None]:
-    """The same on PostgreSQL; the lock ends with its connection, however that ends."""
+    """Hold the lock on PostgreSQL. It ends with its connection, also after a crash."""
     credentials: dict[str, Any] = postgres_credentials(settings.database_url)
     for pool_option in ("minsize", "maxsize", "application_name", "command_timeout"):
         credentials.pop(pool_option, None)

@@ -1,9 +1,9 @@
-"""SQLite for a server: connections for three kinds of work, so that none of them waits for another.
+"""SQLite for a server: separate connections for three kinds of work, so that none waits for another.
 
-- What one indexed look-up answers is read in the event loop's own thread: handing it to another would cost ten times
-  what it takes, and a reader never waits for a lock in WAL mode.
-- Longer reads go to a reader's thread, and transactions to a writer's.
-- A single statement that writes runs in the event loop's thread too, but only while no other writer is at work.
+- A look-up that an index answers runs in the event loop's thread. A switch to another thread would cost ten times as
+  much as the look-up, and in WAL mode a reader never waits for a lock.
+- Longer reads run in the thread of the reading connection, transactions in the thread of the writing connection.
+- A single writing statement runs in the event loop's thread too, but only while no other transaction is open.
 """
 
 import sqlite3
@@ -12,35 +12,35 @@ from typing import Any
 
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper, translate_exceptions
 
-CHECKPOINT_PAGES = 4_000  # 16 MiB of log: the wait for the disk that comes with each checkpoint is seldom
+CHECKPOINT_PAGES = 4_000  # 16 MiB of log, because each checkpoint waits for the disk
 
 
 class ImmediateTransaction(SqliteTransactionWrapper):
-    """A transaction that is a writer from its beginning."""
+    """A transaction that holds the write lock from its beginning (`BEGIN IMMEDIATE`)."""
 
     async def begin(self) -> None:
-        """Wait until no other process writes, and keep others from it."""
+        """Wait until no other process writes, then take the write lock."""
         await self._connection.execute_fetchall("BEGIN IMMEDIATE")
 
     async def undo(self) -> None:
-        """Roll back, where it had begun."""
+        """Roll back if the transaction has begun."""
         await self._connection.rollback()
 
     @translate_exceptions
     async def read_one(self, query: str, values: Sequence[object]) -> Sequence[sqlite3.Row]:
-        """Rows as this transaction sees them."""
+        """Return the rows as this transaction sees them."""
         return list(await self._connection.execute_fetchall(query, values))
 
     @translate_exceptions
     async def write(self, query: str, values: Sequence[object]) -> int:
-        """The rows that the statement changed."""
+        """Run a statement and return how many rows it changed."""
         before = self._connection.total_changes
         await self._connection.execute_fetchall(query, values)
         return self._connection.total_changes - before
 
 
 class EmbeddedDatabase(SqliteClient):
-    """Reads, outside a transaction, on connections that refuse to write: every write goes through the gate."""
+    """Reads, outside a transaction, on connections that refuse to write. Every write is a transaction."""
 
     def __init__(self, file_path: str, **kwargs: Any) -> None:
         super().__init__(file_path, **kwargs)
@@ -49,23 +49,23 @@ class EmbeddedDatabase(SqliteClient):
         self._at_once: sqlite3.Connection | None = None
 
     async def create_connection(self, with_db: bool) -> None:
-        """All of them, so that no request that may be cancelled opens one."""
+        """Open all connections at the start, because a request that opens one may be cancelled."""
         await self.writer.create_connection(with_db)
         await super().create_connection(with_db)
 
     async def take(self) -> ImmediateTransaction:
-        """The writer for one transaction, to be given back whatever happens."""
+        """Take the writing connection for one transaction. The caller must release it in every case."""
         assert self.writer._connection is not None, "opening the database has made it"
         await self.writer._lock.acquire()
         return ImmediateTransaction(self.writer)
 
     async def give_back(self, _: ImmediateTransaction) -> None:
-        """The end of a transaction."""
+        """Give the writing connection back."""
         self.writer._lock.release()
 
     @translate_exceptions
     async def read_one(self, query: str, values: Sequence[object]) -> Sequence[sqlite3.Row]:
-        """The rows of a look-up that an index answers in microseconds; where another process is in the way, it waits."""
+        """Return the rows of a look-up that an index answers in microseconds. Waits if another process holds a lock."""
         try:
             return self._connection_at_once().execute(query, values).fetchall()
         except sqlite3.OperationalError as error:
@@ -75,10 +75,10 @@ class EmbeddedDatabase(SqliteClient):
 
     @translate_exceptions
     async def write(self, query: str, values: Sequence[object]) -> int:
-        """One statement in a transaction of its own; the rows that it changed.
+        """Run one statement in a transaction of its own and return how many rows it changed.
 
-        The lock keeps it from meeting a transaction of this process, for which the event loop would wait without end.
-        Where another process is writing it goes to the writer's thread, which can wait.
+        The lock is needed because the event loop would wait without end for a transaction of this process. If another
+        process is writing, the statement moves to the writer's thread, which can wait.
         """
         async with self.writer._lock:
             try:
@@ -103,7 +103,7 @@ class EmbeddedDatabase(SqliteClient):
         return self._at_once
 
     async def close(self) -> None:
-        """Close all of them."""
+        """Close all connections."""
         if self._at_once is not None:
             self._at_once.close()
             self._at_once = None
@@ -112,7 +112,7 @@ class EmbeddedDatabase(SqliteClient):
 
 
 def _is_busy(error: sqlite3.OperationalError) -> bool:
-    """Whether another connection is in the way, which waiting helps. The low byte is the kind, whatever the extension."""
+    """Return whether another connection holds a lock, so that waiting helps. The low byte of the code is the kind."""
     return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 

@@ -1,4 +1,4 @@
-"""The one gate for writes: begins as a writer, ends whatever happens to the request, leaks neither lock nor connection."""
+"""Transactions for every write: they begin as writers, end even if the request is cancelled, and leak no lock or connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -13,40 +13,40 @@ from service.database.statements import Statement
 
 @asynccontextmanager
 async def transaction() -> AsyncIterator[None]:
-    """All or nothing: an exception, a `Refusal` too, rolls back. Never nested: who opens one says where it ends.
+    """Run the block as one transaction. An exception, also a `Refusal`, rolls back. Transactions cannot be nested.
 
     On SQLite it begins as a writer (`BEGIN IMMEDIATE`): a transaction that reads first and writes later would fail
     with "database is locked" as soon as another process writes in between, whatever the busy timeout.
 
-    Tortoise's own context loses the lock (SQLite) or the pooled connection (PostgreSQL) for ever when the task is
-    cancelled while it begins or ends; graphql-core cancels resolvers whose sibling failed. So here beginning and ending
-    are followed to their end before a cancellation goes on its way.
+    Tortoise's own context never releases the lock (SQLite) or the pooled connection (PostgreSQL) if the task is
+    cancelled while the transaction begins or ends, and graphql-core cancels resolvers whose sibling failed. Here both
+    steps complete before the cancellation is raised.
     """
     database: Any = get_connection(ALIAS)
     client = await database.take()
     try:
-        await _to_the_end(client.begin())
+        await _complete(client.begin())
         token = get_connections().set(ALIAS, client)
         try:
             yield
         finally:
             get_connections().reset(token)
-        await _to_the_end(client.commit())
+        await _complete(client.commit())
     except BaseException:
-        await _to_the_end(client.undo())
+        await _complete(client.undo())
         raise
     finally:
-        await _to_the_end(database.give_back(client))
+        await _complete(database.give_back(client))
 
 
 async def write(statement: Statement, *values: object) -> int:
-    """One statement that is a transaction of its own (or part of the one that is open); how many rows it changed."""
+    """Run one statement, in a transaction of its own or in the open one. Return how many rows it changed."""
     connection: Any = get_connection(ALIAS)
     return int(await connection.write(statement.text_for(connection), values))
 
 
-async def _to_the_end(step: Coroutine[Any, Any, None]) -> None:
-    """Await a step even when the request is cancelled meanwhile, once or more often; then let the cancellation through."""
+async def _complete(step: Coroutine[Any, Any, None]) -> None:
+    """Wait for a step to end even if the request is cancelled meanwhile, then raise the cancellation."""
     task = asyncio.ensure_future(step)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
