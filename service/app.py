@@ -25,7 +25,7 @@ from service.web.assets import serve_asset
 from service.web.boundary import Boundary
 from service.web.cors import CrossOrigin
 from service.web.forms import MAX_BODY
-from service.web.forward_auth import answer_forward_auth
+from service.web.forward_auth import ForwardAuth
 from service.web.front_page import sign_out
 from service.web.graphql_fast_path import GraphQLFastPath
 from service.web.guide.routes import guide_routes
@@ -74,7 +74,8 @@ def _other_routes() -> list[Route]:
         Route(refusals.PATH, refusals.show_refusal),
         Route("/logout", sign_out, methods=["POST"], max_body_size=MAX_BODY),
         Route("/widget.js", serve_widget),
-        Route("/verify", answer_forward_auth),
+        Route("/verify", ForwardAuth()),
+        Route("/verify/{path:path}", ForwardAuth()),
         Route("/.well-known/jwks.json", probes.jwks),
         Route("/healthz", probes.healthz),
         Route("/readyz", probes.readyz),

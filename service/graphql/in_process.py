@@ -34,5 +34,5 @@ async def run_operation(
     """The operation's data; raises `OperationRefused` where any part of it was refused."""
     payload = await _operations.answer(GraphQLRequest(document, variables), Context(instance, caller))
     for error in payload.get("errors", ()):
-        raise OperationRefused(error["extensions"]["code"], error["message"])
+        raise OperationRefused(ErrorCode(error["extensions"]["code"]), error["message"])
     return payload.get("data") or {}

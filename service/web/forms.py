@@ -22,6 +22,8 @@ async def read_form(request: Request) -> FormData:
     # Python knows codecs that are slow, and some that raise what no form parser expects.
     if options.get(b"charset", b"utf-8").lower() not in _CHARSETS:
         raise HTTPException(415)
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise HTTPException(415, headers={"Accept-Encoding": "identity"})  # RFC 9110, section 15.5.16
     try:
         return await request.form(max_files=0, max_fields=_MAX_FIELDS, max_part_size=MAX_BODY)
     except (FormParserError, UnicodeError) as error:

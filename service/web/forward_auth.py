@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from service.authority import by_session_token
 from service.credentials import bearer_token, client_of
@@ -23,7 +24,20 @@ _NEVER_KEPT = {
 }
 
 
-async def answer_forward_auth(request: Request) -> Response:
+class ForwardAuth:
+    """The ASGI application of `/verify` and the paths below it, for any method.
+
+    A class, because Starlette adds methods to a route whose endpoint is a function. Envoy and Istio send the method of
+    the original request and append its path.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request of a proxy."""
+        response = await _answer(Request(scope))
+        await response(scope, receive, send)
+
+
+async def _answer(request: Request) -> Response:
     """200 with the headers of whoever is signed in, else 401; no body either way."""
     session = await _session_of(request)
     if session is None:

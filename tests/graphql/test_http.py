@@ -196,9 +196,58 @@ async def test_batches_are_refused_in_words() -> None:
     assert MUTATED == []
 
 
-async def test_a_compressed_body_is_not_json() -> None:
-    response = await Toy().send(gzip.compress(b'{"query":"{methods}"}'), content_encoding="gzip")
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "zstd", "identity, gzip"])
+async def test_a_compressed_body_is_415_and_the_message_says_why(encoding: str) -> None:
+    response = await Toy().send(gzip.compress(b'{"query":"{methods}"}'), content_encoding=encoding)
+    assert response.status_code == 415
+    assert response.headers["accept-encoding"] == "identity"
+    assert "without Content-Encoding" in messages(response.json())[0]
+
+
+async def test_the_encoding_identity_is_no_encoding() -> None:
+    response = await Toy().send(b'{"query":"{methods}"}', content_encoding="identity")
+    assert response.json() == {"data": {"methods": ["EMAIL"]}}
+
+
+async def test_a_byte_order_mark_before_the_body_is_ignored() -> None:
+    response = await Toy().send(b'\xef\xbb\xbf{"query":"{methods}"}')
+    assert response.json() == {"data": {"methods": ["EMAIL"]}}
+
+
+@pytest.mark.parametrize("empty", ["", None])
+@pytest.mark.parametrize("name", ["operationName", "variables", "extensions"])
+async def test_an_empty_parameter_counts_as_absent(name: str, empty: str | None) -> None:
+    assert (await Toy().send({"query": "{methods}", name: empty})).json() == {"data": {"methods": ["EMAIL"]}}
+
+
+@pytest.mark.parametrize(("name", "value"), [("operationName", 0), ("variables", False), ("variables", "{}")])
+async def test_another_value_of_the_wrong_type_is_refused(name: str, value: object) -> None:
+    response = await Toy().send({"query": "{methods}", name: value})
     assert response.status_code == 400
+    assert name in messages(response.json())[0]
+
+
+HASH = {"persistedQuery": {"version": 1, "sha256Hash": "ab" * 32}}
+
+
+@pytest.mark.parametrize("accept", ["*/*", GRAPHQL_RESPONSE])
+@pytest.mark.parametrize("query", [{}, {"query": None}, {"query": ""}])
+async def test_the_hash_of_a_persisted_query_makes_clients_send_the_query(query: dict[str, Any], accept: str) -> None:
+    response = await Toy().send({**query, "extensions": HASH}, accept=accept)
+    assert response.status_code == 200
+    assert response.json() == {
+        "errors": [{"message": "PersistedQueryNotSupported", "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED"}}]
+    }
+
+
+async def test_a_query_beside_its_hash_is_answered() -> None:
+    assert (await Toy().send({"query": "{methods}", "extensions": HASH})).json() == {"data": {"methods": ["EMAIL"]}}
+
+
+async def test_the_hash_of_a_persisted_query_by_get_makes_clients_send_the_query() -> None:
+    async with Toy().client() as client:
+        response = await client.get("/graphql", params={"extensions": json.dumps(HASH)})
+    assert messages(response.json()) == ["PersistedQueryNotSupported"]
 
 
 # ---------------------------------------------------------------- GET

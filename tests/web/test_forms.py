@@ -111,3 +111,9 @@ def test_form_of_a_good_code_takes_any_spelling_of_its_type(site: Site, client: 
 )
 def test_field_counts_where_it_was_given_once(query: str, value: str | None) -> None:
     assert given_once(QueryParams(query), "a") == value
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br"])
+def test_compressed_form_is_not_understood(client: httpx2.Client, encoding: str) -> None:
+    headers = {"Content-Type": URLENCODED, "Content-Encoding": encoding}
+    assert client.post("/", content=b"\x1f\x8b", headers=headers).status_code == 415

@@ -180,10 +180,19 @@ async def test_its_use_is_noted(api: Api, instance: Instance) -> None:
     assert (await user(person.id)).last_seen_at is not None
 
 
-async def test_only_reading_is_answered(api: Api, instance: Instance) -> None:
+@pytest.mark.parametrize("path", ["/verify", "/verify/", "/verify/orders/7", "/verify//a%2Fb?q=1"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"])
+async def test_every_method_and_every_path_below_is_answered(
+    api: Api, instance: Instance, method: str, path: str
+) -> None:
     opened = await open_for(await member("ana@example.com"), token_transport=TokenTransport.COOKIE)
 
-    head = await api.http.head("/verify", headers=cookie(instance, opened.token))
-    post = await api.http.post("/verify", headers=cookie(instance, opened.token))
+    signed_in = await api.http.request(method, path, headers=cookie(instance, opened.token))
+    signed_out = await api.http.request(method, path)
 
-    assert (head.status_code, post.status_code) == (200, 405)
+    assert (signed_in.status_code, signed_out.status_code) == (200, 401)
+    assert "x-auth-user-id" in signed_in.headers
+
+
+async def test_a_path_beside_it_is_not_found(api: Api) -> None:
+    assert (await api.http.get("/verifyx")).status_code == 404

@@ -33,7 +33,7 @@ _LEFT_OUT_NOT_NULL = "This may be left out, but it cannot be null."
 class ErrorExtensions(TypedDict):
     """What a program reads of an error; `retryAfterSeconds` stands with TOO_MANY_ATTEMPTS."""
 
-    code: ErrorCode
+    code: str
     reference: NotRequired[str]
     retryAfterSeconds: NotRequired[int]
 
@@ -47,9 +47,9 @@ class FormattedError(TypedDict):
     extensions: ErrorExtensions
 
 
-def bad_user_input(message: str) -> FormattedError:
+def bad_user_input(message: str, code: str = ErrorCode.BAD_USER_INPUT) -> FormattedError:
     """An error of the request as a whole."""
-    return {"message": message[:MAX_MESSAGE], "extensions": {"code": ErrorCode.BAD_USER_INPUT}}
+    return {"message": message[:MAX_MESSAGE], "extensions": {"code": code}}
 
 
 def request_error(error: GraphQLError) -> FormattedError:

@@ -135,7 +135,7 @@ def _check_only_queries(document: Document, request: GraphQLRequest) -> None:
 
 
 def _refused(refusal: HttpRefusal, media_type: MediaType) -> Response:
-    body = _encoded({"errors": [bad_user_input(refusal.message)]})
+    body = _encoded({"errors": [bad_user_input(refusal.message, refusal.code)]})
     return _response(refusal.status, body, media_type, refusal.headers)
 
 

@@ -14,10 +14,14 @@ import orjson
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from service.errors import ErrorCode
+
 MAX_BODY = 64 * 1024
 """Bytes of a body, and of a query string."""
 
 _MAX_PARAMETERS = 20
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_TAKEN_FOR_ABSENT = (None, "")
 
 
 class HttpRefusal(Exception):
@@ -28,6 +32,19 @@ class HttpRefusal(Exception):
         self.status = status
         self.message = message
         self.headers = headers or {}
+        self.code: str = ErrorCode.BAD_USER_INPUT
+        """`extensions.code` of the error in the response."""
+
+
+class PersistedQueryNotSupported(HttpRefusal):
+    """The request has the hash of a query instead of a query (Apollo's automatic persisted queries).
+
+    Clients of the protocol look for this message or code in a response with status 200, and send the query next time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(200, "PersistedQueryNotSupported")
+        self.code = "PERSISTED_QUERY_NOT_SUPPORTED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +97,7 @@ def _quality(weight: str) -> float:
 async def read_post(headers: Mapping[bytes, bytes], receive: Receive) -> GraphQLRequest:
     """The request in a body. Raises `HttpRefusal`, or `ClientDisconnect` where the client went away meanwhile."""
     _check_content_type(headers.get(b"content-type", b""))
+    _check_content_encoding(headers.get(b"content-encoding", b""))
     _check_content_length(headers.get(b"content-length", b""))
     return _request_in(_json(await _body(receive), "The body"))
 
@@ -108,6 +126,15 @@ def _check_content_type(content_type: bytes) -> None:
         raise HttpRefusal(415, "Send the request as application/json, in UTF-8.")
 
 
+def _check_content_encoding(content_encoding: bytes) -> None:
+    if content_encoding.strip().lower() not in (b"", b"identity"):
+        raise HttpRefusal(
+            415,
+            "The body is compressed: send it without Content-Encoding.",
+            {"Accept-Encoding": "identity"},  # RFC 9110, section 15.5.16
+        )
+
+
 def _check_content_length(declared: bytes) -> None:
     significant = declared.lstrip(b"0")
     if significant.isdigit() and (len(significant) > len(str(MAX_BODY)) or int(significant) > MAX_BODY):
@@ -132,6 +159,8 @@ def _too_large() -> HttpRefusal:
 
 
 def _json(text: bytearray | str, what: str) -> object:
+    if isinstance(text, bytearray):
+        text = text.removeprefix(_BYTE_ORDER_MARK)  # RFC 8259, section 8.1, lets a parser ignore it
     try:
         value: object = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -144,8 +173,12 @@ def _request_in(parameters: object) -> GraphQLRequest:
         raise HttpRefusal(400, "Batching is not supported: send one request at a time, as an object.")
     if not isinstance(parameters, dict):
         raise HttpRefusal(400, "The body has to be an object with a query.")
+    # Some clients send an empty text for what they leave out.
+    parameters = {name: value for name, value in parameters.items() if value not in _TAKEN_FOR_ABSENT}
     query, operation_name = parameters.get("query"), parameters.get("operationName")
-    if not isinstance(query, str) or not query:
+    if query is None and _has_persisted_query(parameters.get("extensions")):
+        raise PersistedQueryNotSupported
+    if not isinstance(query, str):
         raise HttpRefusal(400, '"query" has to be a document, as a string.')
     if not isinstance(operation_name, str | None):
         raise HttpRefusal(400, '"operationName" has to be a string or null.')
@@ -153,3 +186,7 @@ def _request_in(parameters: object) -> GraphQLRequest:
         if not isinstance(parameters.get(name), dict | None):
             raise HttpRefusal(400, f'"{name}" has to be an object or null.')
     return GraphQLRequest(query, parameters.get("variables"), operation_name)
+
+
+def _has_persisted_query(extensions: object) -> bool:
+    return isinstance(extensions, dict) and isinstance(extensions.get("persistedQuery"), dict)

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from service.accounts.models import User
 from service.authority import Caller, by_session_token
 from service.credentials import client_of, cookie_name, is_same_origin
-from service.errors import ErrorCode
+from service.errors import ErrorCode, RequestRefused
 from service.instance import Instance
 from service.sessions.models import TokenTransport
 from service.settings import Settings
@@ -141,7 +141,7 @@ def shown_to_admins(handler: Handler) -> Callable[[Request], Awaitable[Response]
             return _to_sign_in(request)
         try:
             return await handler(admin_page)
-        except OperationRefused as refused:
+        except (OperationRefused, RequestRefused) as refused:
             return await show_problem(admin_page, in_words(refused.message), status_of(refused))
 
     return endpoint
@@ -160,10 +160,21 @@ def done_by_admins(handler: FormHandler, *, on_problem: Problem) -> Callable[[Re
             return _to_sign_in(request)
         try:
             return await handler(admin_page, form)
-        except OperationRefused as refused:
-            return await on_problem(admin_page, in_words(refused.message), status_of(refused))
+        except (OperationRefused, RequestRefused) as refused:
+            return await _show_on_its_page(admin_page, refused, on_problem)
 
     return endpoint
+
+
+async def _show_on_its_page(
+    admin_page: AdminPage, refused: OperationRefused | RequestRefused, on_problem: Problem
+) -> Response:
+    """Show what went wrong on the page of the form, or on a page of its own if the form's page is refused too."""
+    message, status = in_words(refused.message), status_of(refused)
+    try:
+        return await on_problem(admin_page, message, status)
+    except (OperationRefused, RequestRefused):
+        return await show_problem(admin_page, message, status)
 
 
 async def show_problem(admin_page: AdminPage, message: str, status: int) -> Response:
@@ -218,6 +229,6 @@ def _to_sign_in(request: Request) -> Response:
     return see_other(settings, f"{SIGN_IN}?{urlencode({'returnTo': here})}")
 
 
-def status_of(refused: OperationRefused) -> int:
+def status_of(refused: OperationRefused | RequestRefused) -> int:
     """The status of a page that says why an operation was refused."""
     return _STATUSES.get(refused.code, 500 if refused.code is ErrorCode.INTERNAL_SERVER_ERROR else 422)
