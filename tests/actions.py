@@ -18,11 +18,12 @@ from service.clock import now
 from service.database import Row, Statement, fetch, fetch_one
 from service.errors import SignInErrorCode, SignInRefused
 from service.external_auth import secrets
-from service.external_auth.exchange import SignInAttempt, SignInResult, exchange
+from service.external_auth.exchange import exchange
 from service.external_auth.policy_changes import Given, PolicyChange, update_policy
 from service.instance import Instance
 from service.sessions.lifecycle import Client, OpenedSession, Opening, open_session
 from service.sessions.models import SignInMethod, TokenTransport
+from service.sign_in.attempt import SignInAttempt, SignInResult
 
 TABLES = [
     "api_keys",

@@ -21,11 +21,12 @@ from service.clock import now
 from service.database import transaction
 from service.errors import SignInRefused
 from service.external_auth import codes, secrets
-from service.external_auth.exchange import SignInAttempt, exchange
+from service.external_auth.exchange import exchange
 from service.instance import Instance, open_instance
 from service.sessions.lifecycle import Client, Opening, open_session
 from service.sessions.models import SignInMethod, TokenTransport
 from service.settings import Settings
+from service.sign_in.attempt import SignInAttempt
 from service.web.guide.chapters import CHAPTERS
 
 DAYS = 30

@@ -11,16 +11,12 @@ from service.accounts.seats import lock_seats
 from service.audit.log import Actor
 from service.database import transaction
 from service.email_login.configuration import read_configuration
-from service.email_login.dependencies import (
-    EmailLoginDependencies,
-    EmailSignInAttempt,
-    EmailSignInResult,
-    granted,
-    noted,
-)
+from service.email_login.dependencies import EmailLoginDependencies
 from service.email_login.links import find_invited, is_setup_link, use_up_link
 from service.errors import Refusal, SignInErrorCode, SignInRefused
-from service.sessions.models import TokenTransport
+from service.sessions.models import SignInMethod, TokenTransport
+from service.sign_in.attempt import SignInAttempt, SignInResult
+from service.sign_in.outcome import record_refusal, record_success
 
 
 class LinkNotGood(Refusal):
@@ -33,8 +29,8 @@ class LinkNotGood(Refusal):
 
 
 async def use_setup_link(
-    token: str, email: str, attempt: EmailSignInAttempt, dependencies: EmailLoginDependencies
-) -> EmailSignInResult:
+    token: str, email: str, attempt: SignInAttempt, dependencies: EmailLoginDependencies
+) -> SignInResult:
     """Make the user with this email the first admin, creating the user if needed, and sign in.
 
     Takes the seat lock first: if two people hold set-up links, one becomes the first admin and the other's link is
@@ -45,28 +41,26 @@ async def use_setup_link(
         if not await is_setup_link(token) or not await use_up_link(token):
             raise LinkNotGood
         user = await make_admin(email, Actor("setup", attempt.client.ip_address))
-        opened = await dependencies.open_session(user, attempt)
+        result = await dependencies.open_session(user, attempt)
     await record_user_seen(user)
-    return granted(opened)
+    return record_success(SignInMethod.EMAIL, result)
 
 
-async def use_invitation(
-    token: str, attempt: EmailSignInAttempt, dependencies: EmailLoginDependencies
-) -> EmailSignInResult:
+async def use_invitation(token: str, attempt: SignInAttempt, dependencies: EmailLoginDependencies) -> SignInResult:
     """Sign in the invited user. Raises `LinkNotGood` or `SignInRefused`.
 
     An admin's invitation works while email login is off, so that the operator can always create an admin session.
     """
-    async with noted(attempt.client), transaction():
+    async with record_refusal(SignInMethod.EMAIL, attempt.client), transaction():
         user = await find_invited(token)
         if user is None or not _may_use(user, attempt.token_transport):
             raise LinkNotGood
         await _require_open(user, attempt.token_transport)
         if not await use_up_link(token):
             raise LinkNotGood
-        opened = await dependencies.open_session(user, attempt)
+        result = await dependencies.open_session(user, attempt)
     await record_user_seen(user)
-    return granted(opened)
+    return record_success(SignInMethod.EMAIL, result)
 
 
 def _may_use(user: User, token_transport: TokenTransport) -> bool:

@@ -1,10 +1,13 @@
-"""The exchange: a code becomes a session. The use case of contract §1, and its only transaction."""
+"""The exchange of a code for a session (contract §1).
+
+In this order: check the code, decide who signs in, then open or continue the session, in a transaction where anything
+else changes with it. A refusal on the way is recorded by `sign_in.outcome`.
+"""
 
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-
-import structlog
+from functools import partial
 
 from service.accounts.lookup import find_by_email, find_by_id_claim
 from service.accounts.models import User
@@ -18,8 +21,7 @@ from service.accounts.provisioning import (
     record_user_seen,
 )
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
-from service.audit.actions import Action
-from service.audit.log import Actor, record_hourly
+from service.audit.log import Actor
 from service.clock import now
 from service.database import Statement, transaction, write
 from service.errors import BadUserInput, SignInErrorCode, SignInRefused
@@ -27,12 +29,11 @@ from service.external_auth.codes import UnverifiedCode, VerifiedClaims, claimed_
 from service.external_auth.configuration import JwtConfiguration, JwtConfigurationCache
 from service.external_auth.policy import EmailLinking
 from service.external_auth.policy_changes import MAX_CLOCK_SKEW
-from service.metrics import SIGN_IN_REFUSALS, SIGN_INS
 from service.rate_limit import FailedSignIns
-from service.sessions.lifecycle import Client, LiveSession, Opening, can_continue, open_session
-from service.sessions.models import SignInMethod, TokenTransport
-
-_log = structlog.get_logger()
+from service.sessions.lifecycle import Opening, can_continue, open_session
+from service.sessions.models import SignInMethod
+from service.sign_in.attempt import SignInAttempt, SignInResult
+from service.sign_in.outcome import ProvenPerson, count_guess, record_refusal, record_success
 
 _USE_UP = Statement("INSERT INTO used_codes (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
 _PURGE = Statement("DELETE FROM used_codes WHERE id IN (SELECT id FROM used_codes WHERE expires_at < $1 LIMIT $2)")
@@ -40,113 +41,93 @@ _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class SignInAttempt:
-    """How a code came: from where, what carries the session it opens, and which session its request carries already."""
-
-    client: Client
-    token_transport: TokenTransport
-    session: LiveSession | None = None
-    session_token: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SignInResult:
-    """Somebody is signed in."""
-
-    token: str
-    session: LiveSession
-    new_user: bool
-    continued: bool
-
-
-@dataclass(frozen=True, slots=True)
 class ExchangeDependencies:
-    """What every exchange of this process shares. Lifetimes are in seconds."""
+    """What every exchange of this process shares. `session_lifetime` is in seconds."""
 
     configuration_cache: JwtConfigurationCache
     failed_sign_ins: FailedSignIns
     session_lifetime: int
 
 
+@dataclass(frozen=True, slots=True)
+class _VerifiedExchange:
+    """An exchange whose code has passed every check: what the code says, and what decides about the session."""
+
+    claims: VerifiedClaims
+    attempt: SignInAttempt
+    configuration: JwtConfiguration
+    session_end: datetime
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(f"code:{self.claims.secret_id}", self.attempt.client.ip_address)
+
+    @property
+    def link_by_email(self) -> bool:
+        return self.configuration.policy.email_linking is EmailLinking.LINK
+
+
 async def exchange(
     code: str, attempt: SignInAttempt, dependencies: ExchangeDependencies, *, lifetime: int | None = None
 ) -> SignInResult:
-    """Sign in whom the code speaks of, for `lifetime` seconds or less; raises `SignInRefused`.
+    """Sign in the user whom the code names, for at most `lifetime` seconds.
 
-    By a known user it costs two reads and one write. A refused code leaves nothing behind, save that the audit log
-    counts the refusals of genuine ones.
+    Raises `SignInRefused`, or `BadUserInput` for a lifetime under 1. For a known user whom the code does not change it
+    costs two reads and one write. A refused code changes nothing, except that the audit log counts refusals of codes
+    whose signature is right.
     """
     if lifetime is not None and lifetime < 1:
         raise BadUserInput("`lifetimeSeconds` must be 1 or more.")
-    try:
-        result = await _exchange(
-            code, attempt, dependencies, min(lifetime or dependencies.session_lifetime, dependencies.session_lifetime)
-        )
-    except SignInRefused as refusal:
-        SIGN_IN_REFUSALS.labels(refusal.code).inc()
-        _log.info(
-            "sign_in_refused",
-            method=SignInMethod.EXTERNAL_JWT,
-            code=refusal.code,
-            cause=refusal.cause,
-            reference=refusal.reference,
-            ip=attempt.client.ip_address,
-        )
-        raise
-    SIGN_INS.labels(
-        SignInMethod.EXTERNAL_JWT, "new" if result.new_user else "continued" if result.continued else "known"
-    ).inc()
-    return result
-
-
-async def _exchange(
-    code: str, attempt: SignInAttempt, dependencies: ExchangeDependencies, lifetime: int
-) -> SignInResult:
     configuration = await dependencies.configuration_cache.current()
-    if not configuration.enabled:
-        raise SignInRefused(SignInErrorCode.EXTERNAL_AUTH_DISABLED)
     unverified = UnverifiedCode(code, configuration.secrets, configuration.policy, now().timestamp())
+    async with record_refusal(SignInMethod.EXTERNAL_JWT, attempt.client, partial(_find_person, unverified, attempt)):
+        if not configuration.enabled:
+            raise SignInRefused(SignInErrorCode.EXTERNAL_AUTH_DISABLED)
+        claims = await _check(unverified, attempt, dependencies.failed_sign_ins)
+        seconds = min(lifetime or dependencies.session_lifetime, dependencies.session_lifetime)
+        session_end = _session_end(claims, configuration, seconds)
+        result = await _sign_in(_VerifiedExchange(claims, attempt, configuration, session_end))
+    return record_success(SignInMethod.EXTERNAL_JWT, result)
+
+
+async def _check(unverified: UnverifiedCode, attempt: SignInAttempt, failed_sign_ins: FailedSignIns) -> VerifiedClaims:
     try:
-        return await _sign_in(run_checks(unverified), attempt, configuration, lifetime)
+        return run_checks(unverified)
     except SignInRefused as refusal:
-        if unverified.is_genuine:
-            await _record_refusal(refusal, unverified, attempt)
-        elif refusal.code is SignInErrorCode.INVALID_SIGNATURE:
-            await _count_failure(attempt, dependencies, refusal)
+        if refusal.code is SignInErrorCode.INVALID_SIGNATURE:
+            raise await count_guess(refusal, attempt.client, failed_sign_ins) from None
         raise
 
 
-async def _sign_in(
-    claims: VerifiedClaims, attempt: SignInAttempt, configuration: JwtConfiguration, lifetime: int
-) -> SignInResult:
-    by = Actor(f"code:{claims.secret_id}", attempt.client.ip_address)
-    linking = configuration.policy.email_linking is EmailLinking.LINK
-    decision = await _decide(claims.subject, attempt.session, linking)
+async def _sign_in(verified: _VerifiedExchange) -> SignInResult:
+    """Decide who signs in, and open or continue the session.
+
+    A known user whom the code does not change needs no transaction: the session's row is the only write. A concurrent
+    deactivation or revocation is harmless, because the row holds the epochs that were read before, and `find_session`
+    accepts a session only while its epochs are the current ones (see `end_sessions_of_user`).
+    """
+    decision = await _decide(verified)
     known = decision if isinstance(decision, SignIn) and not decision.changes_user else None
-    until = _session_end(claims, configuration, lifetime)
-    if known and not configuration.policy.single_use:
-        result = await _open_or_continue(known.user, False, claims, attempt, configuration, until)
+    if known and not verified.configuration.policy.single_use:
+        result = await _open_or_continue(verified, known.user)
     else:
         async with transaction():
-            if configuration.policy.single_use:
-                await _use_up(claims)
-            user, is_new = (
-                (known.user, False) if known else await provision(claims.subject, link_by_email=linking, by=by)
-            )
-            result = await _open_or_continue(user, is_new, claims, attempt, configuration, until)
+            result = await _change_and_open(verified, known)
     if known:
-        await record_ignored_profile(known, by)
+        await record_ignored_profile(known, verified.actor)
     await record_user_seen(result.session.user)
-    await configuration.record_secret_used(claims.secret_id)
+    await verified.configuration.record_secret_used(verified.claims.secret_id)
     return result
 
 
-async def _decide(subject: Subject, session: LiveSession | None, linking: bool) -> Decision:
-    """The session's own user is known already: where the code surely speaks of the same one, that saves the read.
+async def _decide(verified: _VerifiedExchange) -> Decision:
+    """Decide what the code means now; a request that has a session of the same user saves reading the user again.
 
-    An id that is not its external id is looked up all the same: it may be the external id of somebody else.
+    The session proves the same user only by external ID or email. Any other ID is looked up, because it may be the
+    external ID of another user.
     """
-    user = session.user if session else None
+    user = verified.attempt.session.user if verified.attempt.session else None
+    subject: Subject = verified.claims.subject
     match subject:
         case UserClaim(id=user_id) if user is not None and user_id == user.external_id:
             return await decide_for(user, subject)
@@ -155,39 +136,43 @@ async def _decide(subject: Subject, session: LiveSession | None, linking: bool) 
         case EmailClaim(email=email) if user is not None and email == user.email:
             return SignIn(user)
         case _:
-            return await decide(subject, link_by_email=linking)
+            return await decide(subject, link_by_email=verified.link_by_email)
 
 
-async def _open_or_continue(
-    user: User,
-    is_new: bool,
-    claims: VerifiedClaims,
-    attempt: SignInAttempt,
-    configuration: JwtConfiguration,
-    until: datetime,
-) -> SignInResult:
+async def _change_and_open(verified: _VerifiedExchange, known: SignIn | None) -> SignInResult:
+    """In the caller's transaction: use up a single-use code, create or update the user, open the session."""
+    if verified.configuration.policy.single_use:
+        await _use_up(verified.claims)
+    if known:
+        return await _open_or_continue(verified, known.user)
+    user, is_new = await provision(verified.claims.subject, link_by_email=verified.link_by_email, by=verified.actor)
+    return await _open_or_continue(verified, user, is_new=is_new)
+
+
+async def _open_or_continue(verified: _VerifiedExchange, user: User, *, is_new: bool = False) -> SignInResult:
+    attempt, configuration = verified.attempt, verified.configuration
     if (
         attempt.session
         and attempt.session_token
-        and can_continue(attempt.session, user, attempt.token_transport, until)
+        and can_continue(attempt.session, user, attempt.token_transport, verified.session_end)
     ):
-        session = replace(attempt.session, user=user)  # as the code has just brought it up to date
-        return SignInResult(attempt.session_token, session, new_user=False, continued=True)
+        session = replace(attempt.session, user=user)  # the code may have changed the user since the session was read
+        return SignInResult(attempt.session_token, session, continued=True)
     opening = Opening(
         SignInMethod.EXTERNAL_JWT,
         attempt.token_transport,
         attempt.client,
         configuration.session_epoch,
-        claims.secret_id,
+        verified.claims.secret_id,
     )
-    opened = await open_session(user, opening, until)
-    return SignInResult(opened.token, opened.session, new_user=is_new, continued=False)
+    opened = await open_session(user, opening, verified.session_end)
+    return SignInResult(opened.token, opened.session, new_user=is_new)
 
 
 def _session_end(claims: VerifiedClaims, configuration: JwtConfiguration, lifetime: int) -> datetime:
-    """When a session that opens now ends: with its lifetime, or with the code where the policy says so.
+    """Return when a session that opens now ends: after `lifetime` seconds, or with the code if the policy says so.
 
-    A code that is let in within the grace after its `exp` opens a session until the end of that grace.
+    A code that is accepted within the clock skew after its `exp` opens a session until the end of that clock skew.
     """
     moment = now()
     end = moment + timedelta(seconds=lifetime)
@@ -198,9 +183,10 @@ def _session_end(claims: VerifiedClaims, configuration: JwtConfiguration, lifeti
 
 
 async def _use_up(claims: VerifiedClaims) -> None:
-    """Remember the code. In the transaction: a code that is refused later is not used up.
+    """Store that the code is used, in the caller's transaction: a code that is refused later is not used up.
 
-    It is remembered for as long as any policy would accept it: the grace may be made longer meanwhile.
+    Raises `SignInRefused` if it was used before. The row is kept for the longest clock skew that a policy can have,
+    because the clock skew may be raised after this sign-in.
     """
     assert claims.jti is not None and claims.expires_at is not None, "the policy check asks for both"
     forgotten_at = _moment(claims.expires_at + MAX_CLOCK_SKEW)
@@ -209,12 +195,12 @@ async def _use_up(claims: VerifiedClaims) -> None:
 
 
 def used_code_id(secret_id: str, jti: str) -> str:
-    """What is remembered of a used code: a `jti` is unique for one secret only."""
+    """Return the key of a used code: a `jti` is unique for one secret only."""
     return hashlib.sha256(f"{secret_id}\n{jti}".encode()).hexdigest()
 
 
 def _moment(seconds: float) -> datetime:
-    """Any finite number of seconds as a date; what lies beyond all dates is the last one."""
+    """Return the date of any finite number of seconds since 1970, at most 1 January 9999."""
     return datetime.fromtimestamp(seconds, UTC) if seconds < _END_OF_TIME.timestamp() else _END_OF_TIME
 
 
@@ -223,32 +209,25 @@ async def purge_used_codes(batch: int) -> int:
     return await write(_PURGE, now(), batch)
 
 
-async def _count_failure(attempt: SignInAttempt, dependencies: ExchangeDependencies, refusal: SignInRefused) -> None:
-    """Guessing signatures is bounded by address. Only here: a code whose signature holds is never held up."""
-    retry_after = await dependencies.failed_sign_ins.count(attempt.client.ip_address)
-    if retry_after is not None:
-        raise SignInRefused(SignInErrorCode.TOO_MANY_ATTEMPTS, retry_after=retry_after) from refusal
-
-
-async def _record_refusal(refusal: SignInRefused, unverified: UnverifiedCode, attempt: SignInAttempt) -> None:
-    """After the rollback, in a transaction of its own. Who it was is the user, where there is one, else what the code says."""
+async def _find_person(
+    unverified: UnverifiedCode, attempt: SignInAttempt, refusal: SignInRefused
+) -> ProvenPerson | None:
+    """Name the person of a refused code for the audit log; None if the code's signature is not right."""
+    if not unverified.is_genuine:
+        return None
     name = claimed_subject_of(unverified)
     email = name.email if isinstance(name, EmailClaim) else None
     user_id = refusal.user_id or await _id_of(name)
-    await record_hourly(
-        Action.SIGN_IN_REFUSED,
+    return ProvenPerson(
         Actor(f"code:{unverified.signer.id}", attempt.client.ip_address),
         person=user_id or email or "",
-        reason=refusal.code,
         user_id=user_id,
-        secret_id=unverified.signer.id,
-        detail={"code": refusal.code, "reason": refusal.reason} | ({"email": email} if email else {}),
-        reference=refusal.reference,
+        detail={"reason": refusal.reason} | ({"email": email} if email else {}),
     )
 
 
 async def _id_of(name: IdClaim | EmailClaim | None) -> str | None:
-    """A person has an id, an external id and an email: whichever a code names, the events are of one user."""
+    """Return the ID of the user whom the code names by ID, external ID or email, so that all events are of one user."""
     match name:
         case IdClaim(id=user_id):
             user = await find_by_id_claim(user_id)

@@ -6,7 +6,6 @@ from typing import Annotated, TypeAlias, TypeVar
 import strawberry
 
 from service.email_login import configuration
-from service.email_login.dependencies import EmailSignInAttempt
 from service.email_login.login import exchange_email_code, request_email_code
 from service.errors import SignInRefused
 from service.graphql.context import Info
@@ -14,6 +13,7 @@ from service.graphql.enums import SignUpMode
 from service.graphql.external_auth import JwtAuth
 from service.graphql.sign_in import SessionGrant, SignInError, SignInResult
 from service.sessions.models import TokenTransport
+from service.sign_in.attempt import SignInAttempt
 
 Value = TypeVar("Value")
 
@@ -90,7 +90,7 @@ class EmailLoginMutations:
         code: Annotated[str, strawberry.argument(description="The 6 digits, with or without spaces.")],
     ) -> SignInResult:
         context = info.context
-        attempt = EmailSignInAttempt(context.caller.client, TokenTransport.BEARER)
+        attempt = SignInAttempt(context.caller.client, TokenTransport.BEARER)
         try:
             result = await exchange_email_code(request_id, code, attempt, context.instance.email_login)
         except SignInRefused as refusal:

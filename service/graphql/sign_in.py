@@ -6,13 +6,14 @@ import strawberry
 
 from service.email_login.configuration import read_configuration
 from service.errors import SignInRefused
-from service.external_auth.exchange import SignInAttempt, exchange
+from service.external_auth.exchange import exchange
 from service.graphql.context import Context, Info
 from service.graphql.enums import SignInErrorCode, SignInMethod
 from service.graphql.sessions import AccessToken
 from service.graphql.users import Session, User
 from service.sessions.lifecycle import LiveSession
 from service.sessions.models import TokenTransport
+from service.sign_in.attempt import SignInAttempt
 
 
 @strawberry.type(description="Somebody is signed in.")

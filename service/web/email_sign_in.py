@@ -13,11 +13,11 @@ from starlette.responses import Response
 from service.credentials import client_of, is_same_origin
 from service.email_login.codes import find_request
 from service.email_login.configuration import read_configuration
-from service.email_login.dependencies import EmailSignInAttempt, EmailSignInResult
 from service.email_login.login import exchange_email_code, request_email_code, resend_wait
 from service.errors import BadUserInput, SignInErrorCode, SignInRefused
 from service.sessions.lifecycle import end_session
 from service.sessions.models import TokenTransport
+from service.sign_in.attempt import SignInAttempt, SignInResult
 from service.web import link_login
 from service.web.destination import after_sign_in
 from service.web.email_refusals import refuse_other_origin, show_refused_sign_in
@@ -86,7 +86,7 @@ async def answer_email_code(request: Request) -> Response:
     return await _code_form(request, given_once(query, "request") or "", given_once(query, "returnTo"))
 
 
-async def welcome(request: Request, result: EmailSignInResult, return_to: str | None) -> Response:
+async def welcome(request: Request, result: SignInResult, return_to: str | None) -> Response:
     """A new session, always; the one that this browser had before ends, because nobody is left who could end it."""
     settings = instance_of(request).settings
     before = (await member_of(request)).session
@@ -103,7 +103,7 @@ async def _sign_in(request: Request) -> Response:
         return refuse_other_origin(request)
     form = await read_form(request)
     request_id, return_to = given_once(form, "request") or "", given_once(form, "returnTo")
-    attempt = EmailSignInAttempt(client_of(request), TokenTransport.COOKIE)
+    attempt = SignInAttempt(client_of(request), TokenTransport.COOKIE)
     try:
         result = await exchange_email_code(request_id, given_once(form, "code") or "", attempt, instance.email_login)
     except SignInRefused as refusal:

@@ -4,11 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.credentials import client_of, is_same_origin
-from service.email_login.dependencies import EmailSignInAttempt
 from service.email_login.link_sign_in import LinkNotGood, use_invitation
 from service.email_login.links import INVITATION_PATH, find_invited
 from service.errors import SignInRefused
 from service.sessions.models import TokenTransport
+from service.sign_in.attempt import SignInAttempt
 from service.web.email_refusals import refuse_other_origin, show_refused_sign_in
 from service.web.email_sign_in import welcome
 from service.web.forms import given_once, read_form
@@ -38,7 +38,7 @@ async def _accept(request: Request) -> Response:
     token = given_once(await read_form(request), "token") or ""
     try:
         result = await use_invitation(
-            token, EmailSignInAttempt(client_of(request), TokenTransport.COOKIE), instance.email_login
+            token, SignInAttempt(client_of(request), TokenTransport.COOKIE), instance.email_login
         )
     except LinkNotGood:
         return _show_dead_link(request)

@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import SignInRefused
-from service.external_auth.exchange import SignInAttempt, SignInResult, exchange
+from service.external_auth.exchange import exchange
 from service.instance import Instance
 from service.sessions.lifecycle import LiveSession, end_session
 from service.sessions.models import TokenTransport
 from service.settings import Settings
+from service.sign_in.attempt import SignInAttempt, SignInResult
 from service.web.destination import after_sign_in
 from service.web.forms import given_once, read_form
 from service.web.front_page import show_front_page

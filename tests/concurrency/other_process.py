@@ -15,12 +15,13 @@ from types import TracebackType
 from typing import Self
 
 from service.errors import SignInRefused
-from service.external_auth.exchange import SignInAttempt, exchange
+from service.external_auth.exchange import exchange
 from service.instance import Instance, open_instance
 from service.logs import configure_logs
 from service.sessions.lifecycle import Client
 from service.sessions.models import TokenTransport
 from service.settings import load_settings
+from service.sign_in.attempt import SignInAttempt
 from tests.processes import ROOT
 
 

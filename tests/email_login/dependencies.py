@@ -7,7 +7,6 @@ import pytest
 from service.audit.models import AuditEvent
 from service.database import Statement, fetch, write
 from service.email_login.configuration import update_configuration
-from service.email_login.dependencies import EmailSignInAttempt, EmailSignInResult
 from service.email_login.login import CodeRequest, exchange_email_code, request_email_code
 from service.email_login.mail_queue import ClaimedMail, QueuedMail
 from service.email_login.models import SignUpMode
@@ -15,6 +14,7 @@ from service.errors import SignInErrorCode, SignInRefused
 from service.instance import Instance
 from service.sessions.lifecycle import Client
 from service.sessions.models import TokenTransport
+from service.sign_in.attempt import SignInAttempt, SignInResult
 from tests.actions import CLIENT, TESTER
 
 INVALID = SignInErrorCode.INVALID_EMAIL_CODE
@@ -40,11 +40,9 @@ async def sign_in(
     *,
     token_transport: TokenTransport = TokenTransport.BEARER,
     client: Client = CLIENT,
-) -> EmailSignInResult:
+) -> SignInResult:
     """One exchange."""
-    return await exchange_email_code(
-        request_id, code, EmailSignInAttempt(client, token_transport), instance.email_login
-    )
+    return await exchange_email_code(request_id, code, SignInAttempt(client, token_transport), instance.email_login)
 
 
 async def answer_to(instance: Instance, request_id: str, code: str, **how: Any) -> SignInErrorCode | None:

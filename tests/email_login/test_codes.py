@@ -18,13 +18,13 @@ from service.accounts.seats import set_seat_limit
 from service.clock import now
 from service.email_login import codes
 from service.email_login.configuration import update_configuration
-from service.email_login.dependencies import EmailSignInResult
 from service.encryption import Cipher
 from service.errors import BadUserInput, SignInErrorCode, SignInRefused
 from service.instance import Instance, open_instance
 from service.sessions.lifecycle import find_session
 from service.sessions.models import SignInMethod, TokenTransport
 from service.settings import Settings
+from service.sign_in.attempt import SignInResult
 from tests.actions import TESTER, admin, count, member, rows
 from tests.email_login.dependencies import (
     INVALID,
@@ -249,7 +249,7 @@ async def test_session_of_a_user_who_is_deactivated_meanwhile_is_dead(instance: 
         assert await find_session(result.token) is None
 
 
-async def _or_none(signing_in: Awaitable[EmailSignInResult]) -> EmailSignInResult | None:
+async def _or_none(signing_in: Awaitable[SignInResult]) -> SignInResult | None:
     try:
         return await signing_in
     except SignInRefused:

@@ -16,7 +16,6 @@ from service.accounts.seats import set_seat_limit
 from service.clock import now
 from service.database import transaction
 from service.email_login.configuration import update_configuration
-from service.email_login.dependencies import EmailSignInAttempt, EmailSignInResult
 from service.email_login.invitations import invite, invite_admin, invite_again
 from service.email_login.link_sign_in import LinkNotGood, use_invitation, use_setup_link
 from service.email_login.links import find_invited, is_setup_link, make_invitation_token, make_setup_token, purge_links
@@ -33,6 +32,7 @@ from service.errors import (
 )
 from service.instance import Instance
 from service.sessions.models import SignInMethod, TokenTransport
+from service.sign_in.attempt import SignInAttempt, SignInResult
 from tests.actions import (
     CLIENT,
     TESTER,
@@ -49,19 +49,19 @@ from tests.actions import (
 )
 from tests.email_login.dependencies import audited, queued_mails
 
-PANEL = EmailSignInAttempt(CLIENT, TokenTransport.ADMIN_COOKIE)
-DOOR = EmailSignInAttempt(CLIENT, TokenTransport.COOKIE)
+PANEL = SignInAttempt(CLIENT, TokenTransport.ADMIN_COOKIE)
+DOOR = SignInAttempt(CLIENT, TokenTransport.COOKIE)
 
 
-async def set_up(instance: Instance, token: str, email: str = "boss@example.com") -> EmailSignInResult:
+async def set_up(instance: Instance, token: str, email: str = "boss@example.com") -> SignInResult:
     return await use_setup_link(token, email, PANEL, instance.email_login)
 
 
-async def accept(instance: Instance, token: str, attempt: EmailSignInAttempt = DOOR) -> EmailSignInResult:
+async def accept(instance: Instance, token: str, attempt: SignInAttempt = DOOR) -> SignInResult:
     return await use_invitation(token, attempt, instance.email_login)
 
 
-async def outcome(signing_in: Awaitable[EmailSignInResult]) -> type[BaseException] | None:
+async def outcome(signing_in: Awaitable[SignInResult]) -> type[BaseException] | None:
     """The type of the refusal, or None where somebody is signed in."""
     try:
         await signing_in

@@ -7,10 +7,10 @@ import time_machine
 
 from service.accounts import administration
 from service.external_auth import secrets
-from service.external_auth.exchange import SignInResult
 from service.instance import Instance
 from service.sessions.lifecycle import end_session, find_session
 from service.sessions.models import SignInMethod, TokenTransport
+from service.sign_in.attempt import SignInResult
 from tests.actions import TESTER, answer_to, code_of, count, enable, member, open_for, rows, set_policy, sign_in, user
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)

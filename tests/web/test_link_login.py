@@ -7,10 +7,11 @@ import httpx2
 import pytest
 from starlette.requests import Request
 
-from service.external_auth.exchange import SignInAttempt, exchange
+from service.external_auth.exchange import exchange
 from service.external_auth.models import UsedCode
 from service.sessions.lifecycle import Client, find_session
 from service.sessions.models import Session, TokenTransport
+from service.sign_in.attempt import SignInAttempt
 from service.web.prefetch import is_speculative
 from tests.site import Site, new_user_id, parameters, set_cookies
 from tests.web.conftest import APP

@@ -13,13 +13,13 @@ from starlette.responses import Response
 from service.accounts.models import UserRole
 from service.credentials import client_of, cookie_name, is_same_origin
 from service.email_login.codes import find_request
-from service.email_login.dependencies import EmailSignInAttempt, EmailSignInResult
 from service.email_login.link_sign_in import LinkNotGood, use_invitation, use_setup_link
 from service.email_login.links import find_invited, is_setup_link
 from service.email_login.login import exchange_email_code, request_email_code, resend_wait
 from service.errors import BadUserInput, Forbidden, Refusal, SeatLimitReached, SignInErrorCode, SignInRefused
 from service.sessions.lifecycle import end_session, find_session
 from service.sessions.models import TokenTransport
+from service.sign_in.attempt import SignInAttempt, SignInResult
 from service.web.admin.page import SIGN_IN, in_words, no_mail_is_sent, text_of
 from service.web.destination import safe_path
 from service.web.forms import read_form
@@ -68,7 +68,7 @@ async def sign_in(request: Request) -> Response:
     if form is None:
         return _refused_origin(request)
     request_id, return_to = text_of(form, "request"), _return_to(text_of(form, "returnTo"))
-    attempt = EmailSignInAttempt(client_of(request), TokenTransport.ADMIN_COOKIE)
+    attempt = SignInAttempt(client_of(request), TokenTransport.ADMIN_COOKIE)
     admin_page = instance_of(request).email_login
     try:
         result = await exchange_email_code(request_id, text_of(form, "code"), attempt, admin_page)
@@ -91,7 +91,7 @@ async def set_up(request: Request) -> Response:
     if form is None:
         return _refused_origin(request)
     token, email = text_of(form, "token"), text_of(form, "email")
-    attempt = EmailSignInAttempt(client_of(request), TokenTransport.ADMIN_COOKIE)
+    attempt = SignInAttempt(client_of(request), TokenTransport.ADMIN_COOKIE)
     try:
         result = await use_setup_link(token, email, attempt, instance_of(request).email_login)
     except LinkNotGood:
@@ -115,7 +115,7 @@ async def accept_invitation(request: Request) -> Response:
     form = await _form_of(request)
     if form is None:
         return _refused_origin(request)
-    attempt = EmailSignInAttempt(client_of(request), TokenTransport.ADMIN_COOKIE)
+    attempt = SignInAttempt(client_of(request), TokenTransport.ADMIN_COOKIE)
     try:
         result = await use_invitation(text_of(form, "token"), attempt, instance_of(request).email_login)
     except LinkNotGood:
@@ -136,7 +136,7 @@ async def sign_out(request: Request) -> Response:
     return response
 
 
-async def _welcome(request: Request, result: EmailSignInResult, where: str) -> Response:
+async def _welcome(request: Request, result: SignInResult, where: str) -> Response:
     """A new session in place of the one that the cookie had."""
     settings = instance_of(request).settings
     await _end_session_before(request)

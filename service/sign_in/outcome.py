@@ -1,0 +1,97 @@
+"""The outcome of a sign-in, by any method: counted in the metrics, written to the log, recorded in the audit log.
+
+This is the only module that does so. It also counts failed guesses by address, for both methods together.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import structlog
+
+from service.audit.actions import Action
+from service.audit.log import Actor, record_hourly
+from service.errors import SignInErrorCode, SignInRefused
+from service.metrics import SIGN_IN_REFUSALS, SIGN_INS
+from service.rate_limit import FailedSignIns
+from service.sessions.lifecycle import Client
+from service.sessions.models import SignInMethod
+from service.sign_in.attempt import SignInResult
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenPerson:
+    """A person who proved who they are and is refused all the same, as the audit log names them.
+
+    `person` is the key by which refusals of one hour are folded into one event.
+    """
+
+    actor: Actor
+    person: str
+    user_id: str | None
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+FindPerson = Callable[[SignInRefused], Awaitable[ProvenPerson | None]]
+
+
+async def _find_no_person(refusal: SignInRefused) -> None:
+    """The default: the sign-in has proved nothing yet."""
+
+
+@asynccontextmanager
+async def record_refusal(
+    method: SignInMethod, client: Client, find_person: FindPerson = _find_no_person
+) -> AsyncIterator[None]:
+    """Record a `SignInRefused` that leaves the block, then raise it again. Use it outside the sign-in's transaction.
+
+    `find_person` returns None if nothing was proved. Then the refusal is not recorded in the audit log, because otherwise
+    a stranger could fill the table.
+    """
+    try:
+        yield
+    except SignInRefused as refusal:
+        if (person := await find_person(refusal)) is not None:
+            await _audit(refusal, person)
+        SIGN_IN_REFUSALS.labels(refusal.code).inc()
+        _log.info(
+            "sign_in_refused",
+            method=method,
+            code=refusal.code,
+            cause=refusal.cause,
+            reference=refusal.reference,
+            ip=client.ip_address,
+        )
+        raise
+
+
+def record_success(method: SignInMethod, result: SignInResult) -> SignInResult:
+    """Count a sign-in that succeeded, and return its result. Call it after the commit."""
+    SIGN_INS.labels(method, "new" if result.new_user else "continued" if result.continued else "known").inc()
+    return result
+
+
+async def count_guess(refusal: SignInRefused, client: Client, failed_sign_ins: FailedSignIns) -> SignInRefused:
+    """Count a wrong signature or a wrong email code by address. Returns the refusal, or TOO_MANY_ATTEMPTS instead of it.
+
+    A signature or an email code that is right is never counted, so it is never held up.
+    """
+    retry_after = await failed_sign_ins.count(client.ip_address)
+    if retry_after is None:
+        return refusal
+    return SignInRefused(SignInErrorCode.TOO_MANY_ATTEMPTS, retry_after=retry_after)
+
+
+async def _audit(refusal: SignInRefused, person: ProvenPerson) -> None:
+    """Runs after the rollback, in a transaction of its own."""
+    await record_hourly(
+        Action.SIGN_IN_REFUSED,
+        person.actor,
+        person=person.person,
+        reason=refusal.code,
+        user_id=person.user_id,
+        detail={"code": refusal.code, **person.detail},
+        reference=refusal.reference,
+    )
