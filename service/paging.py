@@ -2,6 +2,8 @@
 
 The rules are those of Relay (https://relay.dev/graphql/connections.htm) and of contract §4: 50 rows by default, 200 at
 most, nulls last, ties by ID.
+
+SQL by hand: beyond the ORM. Pages are read by key and put nulls last, which Tortoise cannot build.
 """
 
 import base64

@@ -8,13 +8,9 @@ from service.accounts.seats import count_user, lock_seats
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import now
-from service.database import Statement, fetch_one, transaction
+from service.database import transaction
 from service.errors import BadUserInput, Conflict, Forbidden, SeatLimitReached
 from service.ids import new_id
-
-_OTHER_ADMINS = Statement(
-    "SELECT COUNT(*) AS others FROM users WHERE role = 'ADMIN' AND status = 'ACTIVE' AND email IS NOT NULL AND serial <> $1"
-)
 
 
 class Unchanged:
@@ -157,11 +153,11 @@ async def set_status(user: User, status: UserStatus) -> None:
 
 
 async def _keep_an_admin(user: User) -> None:
-    """Somebody must be able to undo things."""
+    """Raise `Conflict` if this user is the last active admin who can sign in by email."""
     if user.role is not UserRole.ADMIN or user.status is not UserStatus.ACTIVE:
         return
-    row = await fetch_one(_OTHER_ADMINS, user.serial)
-    if row is None or not row["others"]:
+    admins = User.filter(role=UserRole.ADMIN, status=UserStatus.ACTIVE, email__isnull=False)
+    if not await admins.exclude(serial=user.serial).exists():
         raise Conflict("This is the last active admin. Make another user an admin first.")
 
 

@@ -6,14 +6,11 @@ from service.accounts.models import User, UserRole, UserStatus
 from service.accounts.seats import lock_seats
 from service.audit.actions import Action
 from service.audit.log import Actor, record
-from service.database import Statement, fetch
-
-_ACTIVE_ADMIN = Statement("SELECT 1 FROM users WHERE role = 'ADMIN' AND status = 'ACTIVE' LIMIT 1")
 
 
 async def has_admin() -> bool:
-    """Whether anybody can administer."""
-    return bool(await fetch(_ACTIVE_ADMIN))
+    """Return whether there is an active admin."""
+    return await User.filter(role=UserRole.ADMIN, status=UserStatus.ACTIVE).exists()
 
 
 async def make_admin(email: str, by: Actor) -> User:

@@ -1,4 +1,7 @@
-"""Finds one user by ID, external ID or email. Every sign-in runs these statements, so they are written by hand."""
+"""Finds one user by ID, external ID or email.
+
+SQL by hand: every request (finding a user), and atomic (locking a user).
+"""
 
 from service.accounts.models import User, UserOrigin, UserRole, UserStatus
 from service.database import Row, Statement, as_time, fetch_one

@@ -59,6 +59,7 @@ class User(Model):
         indexes = (("created_at", "id"), ("last_seen_at", "id"))
 
 
+# Only describes the table for migrations: its rows are read and written by SQL.
 class Seats(Model):
     """One row: the limit, and how many users of each origin and status there are. Locking it is taking a number in the queue."""
 

@@ -1,6 +1,8 @@
 """Known user, or newcomer: who a genuine code signs in, and what it changes on the way.
 
 What to do is decided as a value, so that the exchange, which does it, and the inspection, which only tells, agree.
+
+SQL by hand: atomic. The time of the last visit never goes back.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""The seat limit. Its one row is locked by every transaction that creates, moves or renames a user, and by nothing else."""
+"""The seat limit. Its one row is locked by every transaction that creates, moves or renames a user, and by nothing else.
+
+SQL by hand: atomic. The row is locked, the counters are raised, and the day's sample is replaced in one statement each.
+"""
 
 from dataclasses import dataclass
 from datetime import date, timedelta

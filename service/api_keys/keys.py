@@ -1,4 +1,7 @@
-"""Creates, finds and revokes API keys."""
+"""Creates, finds and revokes API keys.
+
+SQL by hand: atomic. The time of the last use never goes back.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime

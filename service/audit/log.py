@@ -1,4 +1,7 @@
-"""Writes the audit log: one event per action, and one event per hour for what a page repeats at every load."""
+"""Writes the audit log: one event per action, and one event per hour for what a page repeats at every load.
+
+SQL by hand: atomic. One upsert adds an hourly event or raises its count.
+"""
 
 import hashlib
 import json

@@ -1,4 +1,8 @@
-"""The command line (contract §6): one file a noun. Results alone go to stdout; what is for people goes to stderr."""
+"""The command line (contract §6), one file for each noun. Results go to stdout; messages for people go to stderr.
+
+It may import every feature and the instance. It imports neither `service.web` nor `service.graphql`, except for the
+two commands that print the schema and serve the application.
+"""
 
 import io
 import os

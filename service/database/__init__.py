@@ -1,7 +1,12 @@
-"""The database: opening and closing it, reading, and the one gate that every write goes through."""
+"""The database: opening and closing it, migrating it, reading, and writing in transactions.
+
+It may import the settings, the encryption and the other ground modules. It knows no feature, so its models are named to
+Tortoise by path.
+"""
 
 from service.database.connection import TORTOISE, is_unreachable, open_database
 from service.database.migration import is_migrated, migrate
+from service.database.purging import purge_expired
 from service.database.statements import Row, Statement, as_time, fetch, fetch_one
 from service.database.transactions import transaction, write
 
@@ -16,6 +21,7 @@ __all__ = [
     "is_unreachable",
     "migrate",
     "open_database",
+    "purge_expired",
     "transaction",
     "write",
 ]

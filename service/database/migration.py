@@ -1,4 +1,7 @@
-"""Migrates the database. Safe if several processes start at the same time."""
+"""Migrates the database. Safe if several processes start at the same time.
+
+SQL by hand: beyond the ORM. Tortoise has no model for its own table of migrations.
+"""
 
 import asyncio
 import fcntl

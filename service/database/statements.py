@@ -1,7 +1,17 @@
-"""Statements written by hand, for the few reads and writes where building a query would cost more than running it.
+"""SQL that is written by hand, and the rule for when it is.
 
-They are written once, as PostgreSQL reads them. SQLite calls `$1` `?1`, and needs no row locks: a transaction that is
-open there is the only writer.
+SQL is written by hand for two reasons. Everything else goes through the ORM.
+
+- *every request*: the statement runs on every request or every sign-in, where building a query would cost more than
+  running it.
+- *atomic*: the statement reads and writes in one step (a conditional update, a counter, an upsert, a row lock), so that
+  no other request can come between.
+
+A third kind is rare. *Beyond the ORM*: the query repeats the condition of such a statement, so that a word such as
+"live" has one meaning, or uses what Tortoise cannot build, such as window functions and pages that put nulls last.
+
+Each file with SQL names its kinds after the words "SQL by hand:". A statement is written once, for PostgreSQL. SQLite
+calls `$1` `?1`, and needs no row locks because an open transaction is the only writer there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +26,7 @@ Row = Mapping[str, Any]
 
 
 class Statement:
-    """SQL in both dialects."""
+    """One SQL statement in both dialects."""
 
     __slots__ = ("postgres", "sqlite")
 
@@ -25,23 +35,26 @@ class Statement:
         self.sqlite = sql.replace("$", "?").replace(" FOR UPDATE", "")
 
     def text_for(self, connection: Any) -> str:
-        """As this connection's database reads it."""
+        """Return the SQL in the dialect of this connection's database."""
         return self.sqlite if connection.capabilities.dialect == "sqlite" else self.postgres
 
 
 async def fetch(statement: Statement, *values: object) -> Sequence[Row]:
-    """The rows; inside a transaction as that transaction sees them."""
+    """Return all rows of the statement. Inside a transaction, it sees that transaction's changes."""
     connection = get_connection(ALIAS)
     return (await connection.execute_query(statement.text_for(connection), list(values)))[1]
 
 
 async def fetch_one(statement: Statement, *values: object) -> Row | None:
-    """The first row of a look-up that an index answers, or None. On SQLite it runs at once: no scan and no count here."""
+    """Return the first row of an indexed look-up, or None.
+
+    On SQLite it runs in the event loop's thread, so the statement must not scan or count a table.
+    """
     connection: Any = get_connection(ALIAS)
     rows = await connection.read_one(statement.text_for(connection), values)
     return rows[0] if rows else None
 
 
 def as_time(value: Any) -> datetime:
-    """A time column of a row: PostgreSQL hands over a datetime, SQLite its text. Always in UTC."""
+    """Return the value of a time column in UTC. PostgreSQL returns a datetime, SQLite a text."""
     return value if isinstance(value, datetime) else datetime.fromisoformat(value).astimezone(UTC)

@@ -7,7 +7,7 @@
 
 An address is counted whether or not a user has it, so the limit does not reveal which addresses have users.
 
-The statements are written by hand, because each count is one atomic conditional statement.
+SQL by hand: atomic. A request is counted by one conditional upsert.
 """
 
 import hashlib
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.clock import now
-from service.database import Statement, as_time, fetch_one, write
+from service.database import Statement, purge_expired, write
+from service.email_login.models import CodeAllowance
 from service.errors import SignInErrorCode, SignInRefused
 from service.ip_addresses import network_of
 
@@ -31,10 +32,6 @@ _TAKE = Statement(
     f" used = CASE WHEN {_OVER} THEN 1 ELSE email_code_allowances.used + 1 END,"
     f" ends_at = CASE WHEN {_OVER} THEN excluded.ends_at ELSE email_code_allowances.ends_at END"
     f" WHERE {_OVER} OR email_code_allowances.used < $4"
-)
-_LOOK = Statement("SELECT used, ends_at FROM email_code_allowances WHERE id = $1")
-_PURGE = Statement(
-    "DELETE FROM email_code_allowances WHERE id IN (SELECT id FROM email_code_allowances WHERE ends_at < $1 LIMIT $2)"
 )
 
 
@@ -61,8 +58,8 @@ async def take_allowance(email: str, ip_address: str | None) -> datetime:
 
 
 async def purge_allowances(batch: int) -> int:
-    """Delete at most `batch` counts whose hour is over. Returns how many were deleted."""
-    return await write(_PURGE, now(), batch)
+    """Delete at most `batch` counts whose hour is over, and return how many were deleted."""
+    return await purge_expired("email_code_allowances", "id", "ends_at", batch)
 
 
 def _bounds(email: str, ip_address: str | None) -> list[_Bound]:
@@ -76,11 +73,11 @@ def _bounds(email: str, ip_address: str | None) -> list[_Bound]:
 async def _take(bound: _Bound) -> datetime:
     moment = now()
     taken = await write(_TAKE, bound.id, moment + WINDOW, moment, bound.most)
-    row = await fetch_one(_LOOK, bound.id)
-    ends_at = as_time(row["ends_at"]) if row else moment  # a purge may have deleted the row after the update
+    count = await CodeAllowance.get_or_none(id=bound.id)
+    ends_at = count.ends_at if count else moment  # a purge may have deleted the row since
     if not taken:
         raise SignInRefused(SignInErrorCode.TOO_MANY_ATTEMPTS, retry_after=_seconds_until(ends_at))
-    return ends_at if row and row["used"] >= bound.most else moment
+    return ends_at if count and count.used >= bound.most else moment
 
 
 def _seconds_until(moment: datetime) -> int:

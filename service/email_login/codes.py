@@ -3,7 +3,7 @@
 Only the client that made the request has its ID (128 random bits). Without the ID, a code cannot be tried, its tries
 cannot be used up, and it cannot be made void. Requests for the same address do not affect each other.
 
-The statements are written by hand, because counting a try and using up a code are atomic conditional statements.
+SQL by hand: atomic. A try is counted, and a code is used up, by one conditional update.
 """
 
 import re
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.clock import now
-from service.database import Row, Statement, as_time, fetch_one, write
+from service.database import Statement, purge_expired, write
+from service.email_login.models import EmailCode
 from service.encryption import Cipher
 
 DIGITS = 6
@@ -25,15 +26,10 @@ _ID = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
 _CODE = re.compile(rf"[0-9]{{{DIGITS}}}", re.ASCII)
 _BETWEEN_DIGITS = re.compile(r"[\s\u200b-\u200d\u2060\ufeff.-]+")
 
-_ADD = Statement(
-    "INSERT INTO email_codes (id, email, code_hash, tries, created_at, expires_at) VALUES ($1, $2, $3, 0, $4, $5)"
-)
-_FIND = Statement("SELECT email, code_hash, created_at, expires_at FROM email_codes WHERE id = $1")
 _TRY = Statement(
     "UPDATE email_codes SET tries = tries + 1 WHERE id = $1 AND tries < $2 AND used_at IS NULL AND expires_at > $3"
 )
 _USE_UP = Statement("UPDATE email_codes SET used_at = $1 WHERE id = $2 AND used_at IS NULL")
-_PURGE = Statement("DELETE FROM email_codes WHERE id IN (SELECT id FROM email_codes WHERE expires_at < $1 LIMIT $2)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +51,20 @@ class KnownRequest:
 
 
 async def make_code(email: str, cipher: Cipher) -> NewCode:
-    """Create a request for this normalised address, whether or not a user has it. One insert."""
+    """Add a request for this normalised address, known or not, in the caller's transaction."""
     moment = now()
     made = NewCode(
         id=secrets.token_urlsafe(ID_BYTES),
         digits=f"{secrets.randbelow(10**DIGITS):0{DIGITS}}",
         expires_at=moment + LIFETIME,
     )
-    await write(_ADD, made.id, email, cipher.keyed_hash(_hashed(made.id, made.digits)), moment, made.expires_at)
+    await EmailCode.create(
+        id=made.id,
+        email=email,
+        code_hash=cipher.keyed_hash(_hashed(made.id, made.digits)),
+        created_at=moment,
+        expires_at=made.expires_at,
+    )
     return made
 
 
@@ -74,10 +76,10 @@ async def try_code(request_id: str, typed: str, cipher: Cipher) -> str | None:
     """
     if not _ID.fullmatch(request_id) or not await write(_TRY, request_id, MAX_TRIES, now()):
         return None
-    row = await _find(request_id)
-    if row is None or not cipher.fits(_hashed(request_id, _read_digits(typed)), row["code_hash"]):
+    request = await EmailCode.get_or_none(id=request_id)
+    if request is None or not cipher.fits(_hashed(request_id, _read_digits(typed)), request.code_hash):
         return None
-    return str(row["email"])
+    return request.email
 
 
 async def use_up(request_id: str) -> bool:
@@ -86,20 +88,14 @@ async def use_up(request_id: str) -> bool:
 
 
 async def find_request(request_id: str) -> KnownRequest | None:
-    """Return the request with this ID, or None if it is unknown or was purged."""
-    row = await _find(request_id) if _ID.fullmatch(request_id) else None
-    if row is None:
-        return None
-    return KnownRequest(row["email"], as_time(row["created_at"]), as_time(row["expires_at"]))
+    """Return the request with this ID, or None if it is unknown or purged."""
+    request = await EmailCode.get_or_none(id=request_id) if _ID.fullmatch(request_id) else None
+    return KnownRequest(request.email, request.created_at, request.expires_at) if request else None
 
 
 async def purge_codes(batch: int) -> int:
-    """Delete at most `batch` expired requests. Returns how many were deleted."""
-    return await write(_PURGE, now(), batch)
-
-
-async def _find(request_id: str) -> Row | None:
-    return await fetch_one(_FIND, request_id)
+    """Delete at most `batch` expired requests, and return how many were deleted."""
+    return await purge_expired("email_codes", "id", "expires_at", batch)
 
 
 def _hashed(request_id: str, digits: str) -> str:

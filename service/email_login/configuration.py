@@ -1,20 +1,16 @@
 """The configuration of email login: on or off, and who may sign up.
 
-Read at every use, so that a change applies at once in every process. The statements are written by hand for that
-reason.
+Read at every use, so that a change applies at once in every process.
 """
 
 from dataclasses import dataclass, replace
 
 from service.audit.actions import Action
 from service.audit.log import Actor, record
-from service.database import Row, Statement, fetch_one, transaction, write
-from service.email_login.models import SignUpMode
+from service.database import transaction
+from service.email_login.models import EmailLogin, SignUpMode
 
-_READ = "SELECT enabled, sign_up FROM email_login WHERE id = 1"
-_CURRENT = Statement(_READ)
-_LOCK = Statement(_READ + " FOR UPDATE")
-_SET = Statement("UPDATE email_login SET enabled = $1, sign_up = $2 WHERE id = 1")
+_ROW = 1  # the only row, which a migration inserts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +28,7 @@ class EmailLoginConfiguration:
 
 async def read_configuration() -> EmailLoginConfiguration:
     """Return the current configuration."""
-    return _configuration_of(await fetch_one(_CURRENT))
+    return _configuration_of(await EmailLogin.get(id=_ROW))
 
 
 async def update_configuration(
@@ -40,16 +36,15 @@ async def update_configuration(
 ) -> EmailLoginConfiguration:
     """Change the fields that are not None, and return the configuration. Ends no session."""
     async with transaction():
-        before = _configuration_of(await fetch_one(_LOCK))
+        before = _configuration_of(await EmailLogin.filter(id=_ROW).select_for_update().get())
         after = replace(
             before, enabled=before.enabled if enabled is None else enabled, sign_up=sign_up or before.sign_up
         )
         if after != before:
-            await write(_SET, after.enabled, after.sign_up)
+            await EmailLogin.filter(id=_ROW).update(enabled=after.enabled, sign_up=after.sign_up)
             await record(Action.EMAIL_LOGIN_UPDATED, by, detail={"enabled": after.enabled, "signUp": after.sign_up})
     return after
 
 
-def _configuration_of(row: Row | None) -> EmailLoginConfiguration:
-    assert row is not None, "the migration makes this row"
-    return EmailLoginConfiguration(bool(row["enabled"]), SignUpMode(row["sign_up"]))
+def _configuration_of(row: EmailLogin) -> EmailLoginConfiguration:
+    return EmailLoginConfiguration(row.enabled, row.sign_up)

@@ -2,16 +2,19 @@
 
 Looking at a link uses nothing up; using it does, exactly once. Each holder has one link at most, so a new one voids the
 old, and only the hash of its token is kept.
+
+SQL by hand: atomic. A new link replaces the old one, and a link is used once.
 """
 
 import re
 from datetime import timedelta
 from urllib.parse import urlencode
 
-from service.accounts.lookup import user_from_row
+from service.accounts.admins import has_admin
 from service.accounts.models import User, UserRole
 from service.clock import now
-from service.database import Row, Statement, fetch_one, write
+from service.database import Statement, purge_expired, write
+from service.email_login.models import SignInLink
 from service.tokens import hash_token, new_token
 
 SETUP_LIFETIME = timedelta(hours=1)
@@ -29,18 +32,7 @@ _PUT = Statement(
     "INSERT INTO sign_in_links (holder, token_hash, email, expires_at) VALUES ($1, $2, $3, $4) ON CONFLICT (holder) DO UPDATE SET"
     " token_hash = excluded.token_hash, email = excluded.email, expires_at = excluded.expires_at"
 )
-_SETUP_LINK = Statement(
-    f"SELECT 1 FROM sign_in_links WHERE token_hash = $1 AND expires_at > $2 AND holder = {_SETUP}"
-    " AND NOT EXISTS (SELECT 1 FROM users WHERE role = 'ADMIN' AND status = 'ACTIVE')"
-)
-_INVITATION = Statement(
-    "SELECT u.* FROM sign_in_links l JOIN users u ON u.serial = l.holder AND u.email = l.email"
-    " WHERE l.token_hash = $1 AND l.expires_at > $2"
-)
 _USE_UP = Statement("DELETE FROM sign_in_links WHERE token_hash = $1 AND expires_at > $2")
-_PURGE = Statement(
-    "DELETE FROM sign_in_links WHERE holder IN (SELECT holder FROM sign_in_links WHERE expires_at < $1 LIMIT $2)"
-)
 
 
 async def make_setup_token() -> str:
@@ -65,24 +57,25 @@ def invitation_url(public_url: str, user: User, token: str) -> str:
 
 
 async def is_setup_link(token: str) -> bool:
-    """Whether this is the token of a set-up link that is good. Uses nothing up."""
-    return await _find(_SETUP_LINK, token) is not None
+    """Return whether this is the token of a live set-up link. The link stays usable."""
+    link = await _find(token)
+    return link is not None and link.holder == _SETUP and not await has_admin()
 
 
 async def find_invited(token: str) -> User | None:
-    """Whom the invitation with this token is for, while it is good; a deactivated user too. Uses nothing up."""
-    row = await _find(_INVITATION, token)
-    return user_from_row(row) if row else None
+    """Return the invited user, also a deactivated one, or None without a live invitation. The link stays usable."""
+    link = await _find(token)
+    return await User.get_or_none(serial=link.holder, email=link.email) if link and link.email else None
 
 
 async def use_up_link(token: str) -> bool:
-    """Let the link not be used again; false where somebody else just used it. In the transaction of the sign-in."""
+    """Delete the link, in the transaction of the sign-in, and return false if another request has just used it."""
     return await write(_USE_UP, hash_token(token), now()) > 0
 
 
 async def purge_links(batch: int) -> int:
-    """Forget so many links at most that have expired; how many there were."""
-    return await write(_PURGE, now(), batch)
+    """Delete at most `batch` expired links, and return how many were deleted."""
+    return await purge_expired("sign_in_links", "holder", "expires_at", batch)
 
 
 async def _make(holder: int, email: str | None, lifetime: timedelta) -> str:
@@ -91,5 +84,7 @@ async def _make(holder: int, email: str | None, lifetime: timedelta) -> str:
     return token
 
 
-async def _find(statement: Statement, token: str) -> Row | None:
-    return await fetch_one(statement, hash_token(token), now()) if _FORM.fullmatch(token) else None
+async def _find(token: str) -> SignInLink | None:
+    if not _FORM.fullmatch(token):
+        return None
+    return await SignInLink.get_or_none(token_hash=hash_token(token), expires_at__gt=now())

@@ -1,7 +1,8 @@
 """The queue of mails in the database. A transaction adds a mail, and the mail worker of any process sends it.
 
-The content is encrypted, because it holds a valid code or link. A mail is deleted once it was sent. The statements are
-written by hand, because claiming a mail is one atomic conditional statement.
+The content is encrypted, because it holds a valid code or link. A mail is deleted once it was sent.
+
+SQL by hand: atomic. One conditional update claims a mail for one process.
 """
 
 import asyncio
@@ -11,27 +12,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from service.clock import now
-from service.database import Statement, as_time, fetch, write
+from service.database import Statement, purge_expired, transaction, write
+from service.email_login.models import OutgoingMail
 from service.encryption import Cipher
 from service.ids import new_id
 
-_ADD = Statement(
-    "INSERT INTO outgoing_mails (id, encrypted_letter, tries, due_at, expires_at) VALUES ($1, $2, 0, $3, $4)"
-)
-# The mail that expires soonest is sent first: a code before an invitation, even behind a long queue of invitations.
-_DUE = Statement(
-    "SELECT id, encrypted_letter, tries, expires_at FROM outgoing_mails WHERE due_at <= $1 ORDER BY expires_at, id LIMIT 1"
-)
 _CLAIM = Statement("UPDATE outgoing_mails SET tries = tries + 1, due_at = $1 WHERE id = $2 AND tries = $3")
-_PUT_OFF = Statement("UPDATE outgoing_mails SET due_at = $1 WHERE id = $2")
-_REMOVE = Statement("DELETE FROM outgoing_mails WHERE id = $1")
-_PURGE = Statement(
-    "DELETE FROM outgoing_mails WHERE id IN (SELECT id FROM outgoing_mails WHERE expires_at < $1 LIMIT $2)"
-)
-
-
-_STORED = Statement("SELECT id, encrypted_letter FROM outgoing_mails WHERE expires_at > $1")
-_RENEW = Statement("UPDATE outgoing_mails SET encrypted_letter = $1 WHERE id = $2")
 
 
 class MailKind(StrEnum):
@@ -63,15 +49,20 @@ class ClaimedMail:
 
 
 class MailQueue:
-    """The queue. `wake_up` tells the mail worker of this process that a mail was added."""
+    """Adds and decrypts mails. The event `wake_up` tells this process's worker of a new one."""
 
     def __init__(self, cipher: Cipher) -> None:
         self._cipher = cipher
         self.wake_up = asyncio.Event()
 
     async def put(self, queued_mail: QueuedMail, expires_at: datetime) -> None:
-        """Add a mail, in the caller's transaction. The caller sets `wake_up` after the commit."""
-        await write(_ADD, new_id(), self._cipher.encrypt(json.dumps(asdict(queued_mail))), now(), expires_at)
+        """Queue a mail in the caller's transaction. The caller sets `wake_up` after the commit."""
+        await OutgoingMail.create(
+            id=new_id(),
+            encrypted_letter=self._cipher.encrypt(json.dumps(asdict(queued_mail))),
+            due_at=now(),
+            expires_at=expires_at,
+        )
 
     def read(self, mail: ClaimedMail) -> QueuedMail:
         """Return the content of the mail. Raises `SettingsError` if its encryption key was removed."""
@@ -85,34 +76,37 @@ async def claim(lease: timedelta) -> ClaimedMail | None:
     The mail stays in the table until it was sent. If this process dies, another one sends the mail when the lease ends.
     So a mail may be sent twice, and is never lost.
     """
-    while rows := await fetch(_DUE, moment := now()):
-        row = rows[0]
-        if await write(_CLAIM, moment + lease, row["id"], row["tries"]):
-            return ClaimedMail(row["id"], row["encrypted_letter"], row["tries"] + 1, as_time(row["expires_at"]))
+    # What expires soonest goes first: a code before an invitation, however many invitations wait.
+    while mail := await OutgoingMail.filter(due_at__lte=(moment := now())).order_by("expires_at", "id").first():
+        if await write(_CLAIM, moment + lease, mail.id, mail.tries):
+            return ClaimedMail(mail.id, mail.encrypted_letter, mail.tries + 1, mail.expires_at)
     return None
 
 
 async def postpone(mail: ClaimedMail, until: datetime) -> None:
-    """Make the mail due at `until`."""
-    await write(_PUT_OFF, until, mail.id)
+    """Let the mail be due again at `until`."""
+    async with transaction():
+        await OutgoingMail.filter(id=mail.id).update(due_at=until)
 
 
 async def remove(mail: ClaimedMail) -> None:
-    """Delete a mail that was sent or is undeliverable."""
-    await write(_REMOVE, mail.id)
+    """Delete a mail that was sent, or that will never be."""
+    async with transaction():
+        await OutgoingMail.filter(id=mail.id).delete()
 
 
 async def purge_mail_queue(batch: int) -> int:
-    """Delete at most `batch` expired mails. Returns how many were deleted."""
-    return await write(_PURGE, now(), batch)
+    """Delete at most `batch` expired mails, and return how many were deleted."""
+    return await purge_expired("outgoing_mails", "id", "expires_at", batch)
 
 
 async def renew_mail_encryption(cipher: Cipher) -> None:
-    """Encrypt every queued mail with the first encryption key, so that older keys can be removed.
+    """Encrypt the queued mails with the first encryption key, so that older keys can be removed.
 
     Raises `SettingsError` if one cannot be read.
     """
-    for row in await fetch(_STORED, now()):
-        renewed = cipher.renewed(row["encrypted_letter"])
+    for mail in await OutgoingMail.filter(expires_at__gt=now()):
+        renewed = cipher.renewed(mail.encrypted_letter)
         if renewed is not None:
-            await write(_RENEW, renewed, row["id"])
+            async with transaction():
+                await OutgoingMail.filter(id=mail.id).update(encrypted_letter=renewed)

@@ -2,6 +2,8 @@
 
 One short read a request asks for the version alone; the rest, decrypted, is kept for as long as the version stands. So a
 change made through any process holds for the next request of every process (contract §2).
+
+SQL by hand: every request. An exchange reads the version.
 """
 
 from dataclasses import dataclass, field

@@ -2,6 +2,8 @@
 
 In this order: check the code, decide who signs in, then open or continue the session, in a transaction where anything
 else changes with it. A refusal on the way is recorded by `sign_in.outcome`.
+
+SQL by hand: atomic. One insert uses a code up.
 """
 
 import hashlib
@@ -23,7 +25,7 @@ from service.accounts.provisioning import (
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.audit.log import Actor
 from service.clock import now
-from service.database import Statement, transaction, write
+from service.database import Statement, purge_expired, transaction, write
 from service.errors import BadUserInput, SignInErrorCode, SignInRefused
 from service.external_auth.codes import UnverifiedCode, VerifiedClaims, claimed_subject_of, run_checks
 from service.external_auth.configuration import JwtConfiguration, JwtConfigurationCache
@@ -36,7 +38,6 @@ from service.sign_in.attempt import SignInAttempt, SignInResult
 from service.sign_in.outcome import ProvenPerson, count_guess, record_refusal, record_success
 
 _USE_UP = Statement("INSERT INTO used_codes (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-_PURGE = Statement("DELETE FROM used_codes WHERE id IN (SELECT id FROM used_codes WHERE expires_at < $1 LIMIT $2)")
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -205,8 +206,8 @@ def _moment(seconds: float) -> datetime:
 
 
 async def purge_used_codes(batch: int) -> int:
-    """Forget so many codes at most that have expired; how many there were."""
-    return await write(_PURGE, now(), batch)
+    """Delete at most `batch` used codes that have expired, and return how many were deleted."""
+    return await purge_expired("used_codes", "id", "expires_at", batch)
 
 
 async def _find_person(

@@ -41,6 +41,7 @@ class JwtSecret(Model):
         table = "jwt_secrets"
 
 
+# Only describes the table for migrations: its rows are read and written by SQL.
 class UsedCode(Model):
     """A code that must not work twice, remembered until it would expire anyway."""
 

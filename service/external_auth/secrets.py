@@ -2,6 +2,8 @@
 
 Every change raises the configuration version first. The update locks the configuration row, so changes run one after
 the other. The new version makes the next request of every process reload the configuration.
+
+SQL by hand: atomic. The version is raised, and the time of the last use never goes back.
 """
 
 from dataclasses import dataclass

@@ -2,6 +2,8 @@
 
 A key is published (`NEXT`) before it signs, so a verifier with a cached key set knows it when `rotate_signing_key`
 makes it current. The previous key stays published until its last token has expired.
+
+SQL by hand: every request (the current key) and atomic (adding a key that another process may add at the same time).
 """
 
 import json
@@ -13,12 +15,13 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from jwt.algorithms import ECAlgorithm
+from tortoise.expressions import Q
 
 from service.accounts.models import UserRole
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import now
-from service.database import Statement, fetch, fetch_one, transaction, write
+from service.database import Statement, fetch_one, transaction, write
 from service.encryption import Cipher
 from service.ids import new_id
 from service.sessions.lifecycle import LiveSession
@@ -30,16 +33,9 @@ JWKS_MAX_AGE = 300  # seconds that a verifier may keep the key set
 _OVERLAP = timedelta(seconds=2 * JWKS_MAX_AGE)  # for clocks that differ, beyond the lifetime of the tokens themselves
 
 _CURRENT = Statement("SELECT kid, encrypted_private_key FROM signing_keys WHERE state = 'CURRENT'")
-_PUBLISHED = Statement(
-    "SELECT public_jwk FROM signing_keys WHERE state <> 'RETIRED' OR retired_at > $1 ORDER BY created_at DESC"
-)
 _ADD = Statement(
     "INSERT INTO signing_keys (kid, state, encrypted_private_key, public_jwk, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"
 )
-_LOCK = Statement("SELECT kid FROM signing_keys WHERE state <> 'RETIRED' ORDER BY kid FOR UPDATE")
-_RETIRE = Statement("UPDATE signing_keys SET state = 'RETIRED', retired_at = $1 WHERE state = 'CURRENT'")
-_PROMOTE = Statement("UPDATE signing_keys SET state = 'CURRENT' WHERE state = 'NEXT'")
-_PURGE = Statement("DELETE FROM signing_keys WHERE state = 'RETIRED' AND retired_at < $1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +76,9 @@ async def issue_access_token(session: LiveSession, settings: Settings, cipher: C
 
 async def published_keys(settings: Settings) -> list[dict[str, str]]:
     """Return `keys` of the JWK Set (RFC 7517 §5): next, current, and retired ones whose tokens may still be valid."""
-    return [json.loads(row["public_jwk"]) for row in await fetch(_PUBLISHED, _forgotten_before(settings))]
+    published = ~Q(state=SigningKeyState.RETIRED) | Q(retired_at__gt=_forgotten_before(settings))
+    keys = await SigningKey.filter(published).order_by("-created_at")
+    return [json.loads(key.public_jwk) for key in keys]
 
 
 async def ensure_signing_keys(cipher: Cipher) -> None:
@@ -97,10 +95,10 @@ async def rotate_signing_key(cipher: Cipher, by: Actor) -> str:
     """
     await ensure_signing_keys(cipher)
     async with transaction():
-        # Without the lock, two rotations at once would promote the same key. `ORDER BY` prevents a deadlock.
-        await fetch(_LOCK)
-        await write(_RETIRE, now())
-        await write(_PROMOTE)
+        # Without the lock, two rotations at once would promote the same key. The order prevents a deadlock.
+        await SigningKey.exclude(state=SigningKeyState.RETIRED).order_by("kid").select_for_update()
+        await SigningKey.filter(state=SigningKeyState.CURRENT).update(state=SigningKeyState.RETIRED, retired_at=now())
+        await SigningKey.filter(state=SigningKeyState.NEXT).update(state=SigningKeyState.CURRENT)
         await _add_key(SigningKeyState.NEXT, cipher)
         row = await fetch_one(_CURRENT)
         assert row is not None
@@ -122,7 +120,9 @@ async def renew_key_encryption(cipher: Cipher) -> None:
 
 async def purge_signing_keys(settings: Settings) -> int:
     """Delete keys whose last token has expired. Returns how many were deleted."""
-    return await write(_PURGE, _forgotten_before(settings))
+    expired = SigningKey.filter(state=SigningKeyState.RETIRED, retired_at__lt=_forgotten_before(settings))
+    async with transaction():
+        return await expired.delete()
 
 
 def _forgotten_before(settings: Settings) -> datetime:

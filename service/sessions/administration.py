@@ -1,4 +1,7 @@
-"""Ends sessions at the request of a user, an admin or the operator, and records it in the audit log."""
+"""Ends sessions at the request of a user, an admin or the operator, and records it in the audit log.
+
+SQL by hand: beyond the ORM. The query repeats the condition for "live".
+"""
 
 from service.accounts.lookup import lock_by_id
 from service.accounts.models import User

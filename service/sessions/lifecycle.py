@@ -1,6 +1,7 @@
 """Opens, finds, continues and ends sessions.
 
-`find_session` runs at every request, so its statement is written by hand.
+SQL by hand: every request (finding, opening, noting use), atomic (ending sessions by an epoch or a cut-off), and
+beyond the ORM (counting, with the same condition for "live").
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import datetime, timedelta
 from service.accounts.lookup import user_from_row
 from service.accounts.models import User, UserRole
 from service.clock import now
-from service.database import Row, Statement, as_time, fetch, fetch_one, write
+from service.database import Row, Statement, as_time, fetch, fetch_one, purge_expired, write
 from service.ids import new_id
 from service.sessions.models import SignInMethod, TokenTransport
 from service.tokens import SESSION_PREFIX, hash_token, new_token
@@ -41,9 +42,6 @@ _COUNT_OF_USER = Statement(
 )
 _CUT_OFF = Statement(
     "INSERT INTO session_cutoffs (scope, epoch) VALUES ($1, $2) ON CONFLICT (scope) DO UPDATE SET epoch = excluded.epoch"
-)
-_PURGE = Statement(
-    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)"
 )
 
 # Plain dicts: about ten times faster than `SignInMethod(value)` on this hot path.
@@ -220,8 +218,5 @@ async def end_sessions_of_method(method: SignInMethod, epoch: int) -> None:
 
 
 async def purge_expired_sessions(batch: int) -> int:
-    """Delete at most `batch` expired sessions, so that the write lock is held briefly.
-
-    Returns how many were deleted.
-    """
-    return await write(_PURGE, now(), batch)
+    """Delete at most `batch` expired sessions, and return how many were deleted."""
+    return await purge_expired("sessions", "id", "expires_at", batch)

@@ -1,4 +1,7 @@
-"""Lists the live sessions of users, newest first, for many users in one query."""
+"""Lists the live sessions of users, newest first, for many users in one query.
+
+SQL by hand: beyond the ORM. The queries repeat the condition for "live" and rank rows with a window function.
+"""
 
 from collections.abc import Sequence
 

@@ -21,6 +21,7 @@ class TokenTransport(StrEnum):
     ADMIN_COOKIE = "ADMIN_COOKIE"
 
 
+# Only describes the table for migrations: its rows are read and written by SQL.
 class Session(Model):
     """A sign-in that lasts. Live while it has not expired and nothing that opened it has been ended since.
 
@@ -47,6 +48,7 @@ class Session(Model):
         indexes = (("user_serial", "id"),)
 
 
+# Only describes the table for migrations: its rows are read and written by SQL.
 class SessionCutoff(Model):
     """Ends the sessions of a whole method (those of an older epoch) or of a secret (all of them) at one stroke."""
 

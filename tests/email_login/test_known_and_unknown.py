@@ -60,9 +60,9 @@ SOMEBODY = [known, known_admin, deactivated, unknown]
 
 
 def shape(statements: Statements, email: str) -> list[str]:
-    """Statements without their values, which SQLite's tracing puts in."""
+    """Statements without their values, which SQLite's tracing puts in, and without the ORM's quotes."""
     assert statements
-    return [re.sub(r"'[^']*'|\b\d+\b", "?", statement.replace(email, "?")) for statement in statements]
+    return [re.sub(r"'[^']*'|\b\d+\b", "?", statement.replace(email, "?").replace('"', "")) for statement in statements]
 
 
 async def asked(instance: Instance, who: Callable[[Instance], Awaitable[str]]) -> list[str]:

@@ -14,7 +14,7 @@ from structlog.typing import EventDict
 from service.accounts import administration
 from service.accounts.models import UserRole
 from service.clock import now
-from service.database import Statement, as_time, fetch, write
+from service.database import Statement, as_time, fetch, transaction, write
 from service.email_login import mail_worker
 from service.email_login.configuration import update_configuration
 from service.email_login.invitations import invite
@@ -315,9 +315,9 @@ async def test_mail_under_a_key_that_is_gone_is_dropped(instance: Instance) -> N
 
 async def test_letter_that_cannot_be_addressed_is_dropped(instance: Instance) -> None:
     mail_queue = instance.email_login.mail_queue
-    await mail_queue.put(
-        QueuedMail(MailKind.CODE, "=?utf-8?q?x?=@example.com", "012345"), now() + timedelta(minutes=10)
-    )
+    unusable = QueuedMail(MailKind.CODE, "=?utf-8?q?x?=@example.com", "012345")
+    async with transaction():
+        await mail_queue.put(unusable, now() + timedelta(minutes=10))
     await deliver(instance, post := Post())
     assert post.taken == []
     assert await count("outgoing_mails") == 0

@@ -19,6 +19,7 @@ from service.accounts.models import User
 from service.api_keys.keys import create_api_key
 from service.api_keys.models import ApiKeyScope
 from service.authority import Caller
+from service.external_auth.secrets import list_secrets
 from service.graphql.context import Context
 from service.graphql.in_process import _operations
 from service.graphql.schema import schema
@@ -128,7 +129,7 @@ class Side:
 
     async def by_attributes(self, document: str) -> dict[str, Any]:
         """Return the answer of the service's executor."""
-        return await _operations.answer(GraphQLRequest(self.fill(document)), self._context)
+        return dict(await _operations.answer(GraphQLRequest(self.fill(document)), self._context))
 
     async def by_stock(self, document: str) -> dict[str, Any]:
         """Return the answer of Strawberry's executor."""
@@ -148,8 +149,8 @@ async def _side(run: str, instance: Instance, boss: User, secret: str) -> Side:
     key = (await create_api_key(f"key {run}", ApiKeyScope.READ, None, TESTER)).row.id
     code = code_of(secret, {"user": {"id": f"by-code-{run}", "email": f"code-{run}@example.com", "plan": {"seats": 2}}})
     context = Context(instance, await _caller(boss))
-    old = (await _operations.answer(GraphQLRequest("{ authentication { jwt { secrets { id } } } }"), context))["data"]
-    values = {"SECRET": old["authentication"]["jwt"]["secrets"][-1]["id"], "USER": here.id, "LEAVER": leaver.id}
+    old = (await list_secrets())[-1].id
+    values = {"SECRET": old, "USER": here.id, "LEAVER": leaver.id}
     return Side(run, context, values | {"CODE": code, "KEY": key, "SESSION": session})
 
 

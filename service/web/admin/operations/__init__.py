@@ -1,4 +1,8 @@
-"""The operations of the panel, one file each, as any dashboard could send them. CI validates them against the schema."""
+"""The GraphQL operations of the panel, one file each, as any other client could send them.
+
+It may import `service.graphql.in_process`, which no other module of `service.web` may. A test validates the operations
+against the schema.
+"""
 
 from pathlib import Path
 from typing import Any

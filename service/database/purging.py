@@ -1,0 +1,26 @@
+"""Deletes expired rows in batches.
+
+SQL by hand: atomic. One statement chooses and deletes a batch, so that a batch needs no transaction that reads first.
+"""
+
+from functools import lru_cache
+
+from service.clock import now
+from service.database.statements import Statement
+from service.database.transactions import write
+
+
+async def purge_expired(table: str, key: str, column: str, batch: int) -> int:
+    """Delete at most `batch` rows of the table whose time in `column` is past, and return how many were deleted.
+
+    `key` is the primary key, `column` an indexed time. All three names are constants of the program.
+    """
+    statement = _purge_statement(table, key, column)
+    return await write(statement, now(), batch)
+
+
+@lru_cache(maxsize=32)
+def _purge_statement(table: str, key: str, column: str) -> Statement:
+    return Statement(
+        f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {column} < $1 ORDER BY {column} LIMIT $2)"
+    )
