@@ -1,4 +1,4 @@
-"""Users: what administrators see of them, and do to them."""
+"""Queries and mutations of users, for admins."""
 
 from datetime import datetime
 from functools import partial
@@ -17,32 +17,43 @@ from service.graphql.users import User
 from service.paging import Slice
 from service.sessions.administration import end_user_sessions
 
-_ID = Annotated[strawberry.ID, strawberry.argument(description="A user's `id` (not its external id).")]
-_FIRST = Annotated[int | None, strawberry.argument(description="How many from the start, 200 at most; 50 unless said.")]
-_AFTER = Annotated[str | None, strawberry.argument(description="Begin behind this cursor.")]
-_LAST = Annotated[
-    int | None, strawberry.argument(description="How many from the end, 200 at most; not together with `first`.")
+_ID = Annotated[strawberry.ID, strawberry.argument(description="The `id` of a user, not its external ID.")]
+_FIRST = Annotated[
+    int | None, strawberry.argument(description="The number of users from the start: 0 to 200. Default 50.")
 ]
-_BEFORE = Annotated[str | None, strawberry.argument(description="End before this cursor.")]
-_ORDER = Annotated[UserOrder, strawberry.argument(description="In which order; cursors are good for one order.")]
+_AFTER = Annotated[str | None, strawberry.argument(description="Return what follows this cursor.")]
+_LAST = Annotated[
+    int | None,
+    strawberry.argument(description="The number of users from the end: 0 to 200. Not together with `first`."),
+]
+_BEFORE = Annotated[str | None, strawberry.argument(description="Return what precedes this cursor.")]
+_ORDER = Annotated[UserOrder, strawberry.argument(description="The order. A cursor is valid for one order.")]
 
 
-@strawberry.input(description="Which users: all conditions that are given hold.")
+@strawberry.input(description="Selects users. All given conditions must hold.")
 class UserFilter:
-    origin: UserOrigin | None = strawberry.field(default=None, description="How they came to be.")
-    status: UserStatus | None = strawberry.field(default=None, description="Whether they are active.")
-    role: UserRole | None = strawberry.field(default=None, description="What they may do.")
-    email: str | None = strawberry.field(default=None, description="Exactly this address, normalised first.")
-    external_id: str | None = strawberry.field(default=None, description="Exactly this external id.")
+    origin: UserOrigin | None = strawberry.field(default=None, description="Users that were created in this way.")
+    status: UserStatus | None = strawberry.field(default=None, description="Users with this status.")
+    role: UserRole | None = strawberry.field(default=None, description="Users with this role.")
+    email: str | None = strawberry.field(
+        default=None,
+        description=(
+            "The user with exactly this address, in any spelling of it. BAD_USER_INPUT if it is not an address."
+        ),
+    )
+    external_id: str | None = strawberry.field(default=None, description="The user with exactly this external ID.")
     search: str | None = strawberry.field(
         default=None,
-        description="Anywhere in id, external id or email, whatever the case; under 3 characters: from their start. At most 255 characters: BAD_USER_INPUT.",
+        description=(
+            "Users whose ID, external ID or email contains this text, in upper or lower case. A text of 1 or 2 "
+            "characters is searched at the start only. BAD_USER_INPUT for more than 255 characters."
+        ),
     )
-    created_after: datetime | None = strawberry.field(default=None, description="Created later than this.")
-    created_before: datetime | None = strawberry.field(default=None, description="Created earlier than this.")
+    created_after: datetime | None = strawberry.field(default=None, description="Users created after this time.")
+    created_before: datetime | None = strawberry.field(default=None, description="Users created before this time.")
 
     def as_wanted(self) -> directory.UserFilter:
-        """The filter as the directory takes it."""
+        """Return the filter for the directory."""
         return directory.UserFilter(
             origin=self.origin,
             status=self.status,
@@ -55,12 +66,12 @@ class UserFilter:
         )
 
 
-_FILTER = Annotated[UserFilter | None, strawberry.argument(description="Which users; left out: all.")]
+_FILTER = Annotated[UserFilter | None, strawberry.argument(description="Selects users. Default: all users.")]
 
 
-@strawberry.type(description="A user that is no more.")
+@strawberry.type(description="A user that was deleted.")
 class DeletedUser:
-    id: strawberry.ID = strawberry.field(description="The id that it had, which is free again.")
+    id: strawberry.ID = strawberry.field(description="The ID of the deleted user. It can be used again.")
 
 
 @strawberry.type
@@ -82,7 +93,7 @@ class AccountQueries:
         page = await listing.page(Slice(first, after, last, before))
         return Connection(page=page, node_of=User.of_row, counter=partial(directory.count_users, wanted, listing))
 
-    @strawberry.field(description="The user with this id; null where there is none. For admins and API keys.")
+    @strawberry.field(description="The user with this ID. Null if there is none. For admins and API keys.")
     async def user(self, info: Info, id: _ID) -> User | None:
         info.context.caller.require_reader()
         return _shown(await find_by_id(id))
@@ -91,15 +102,18 @@ class AccountQueries:
 @strawberry.type
 class AccountMutations:
     @strawberry.mutation(
-        description="Make a user who may sign in by this email, and mail an invitation: a link that signs in once, within 24 hours. Takes a"
-        " seat at once: SEAT_LIMIT_REACHED. CONFLICT where the email is in use, BAD_USER_INPUT where it is none."
-        " Inviting an admin takes an admin in person: FORBIDDEN for API keys."
+        description=(
+            "Creates a user who may sign in by this email and sends an invitation: a link that signs in once, "
+            "within 24 hours. The user takes a seat at once. Only an admin in person may invite an admin. Errors:"
+            " SEAT_LIMIT_REACHED, CONFLICT if the email is in use, BAD_USER_INPUT if it is not an address, "
+            "FORBIDDEN for an API key that invites an admin."
+        )
     )
     async def invite_user(
         self,
         info: Info,
-        email: Annotated[str, strawberry.argument(description="The address.")],
-        role: Annotated[UserRole, strawberry.argument(description="What the user will be.")] = UserRole.MEMBER,
+        email: Annotated[str, strawberry.argument(description="The email address.")],
+        role: Annotated[UserRole, strawberry.argument(description="The role of the new user.")] = UserRole.MEMBER,
     ) -> User | None:
         caller = info.context.caller
         by = caller.require_admin()
@@ -108,8 +122,11 @@ class AccountMutations:
         return User.of(await invite(email, role, by, info.context.instance.email_login))
 
     @strawberry.mutation(
-        description="Mail another link to somebody who was invited and has not come yet; the link before is void. CONFLICT for anybody else,"
-        " and for a member while email login is off; FORBIDDEN for an admin's by an API key; NOT_FOUND."
+        description=(
+            "Sends a new invitation to a user who was invited and has not signed in yet. The previous link "
+            "becomes invalid. Errors: CONFLICT for any other user, and for a member while email login is "
+            "disabled; FORBIDDEN if an API key invites an admin; NOT_FOUND."
+        )
     )
     async def send_invitation(self, info: Info, id: _ID) -> User | None:
         caller = info.context.caller
@@ -117,18 +134,21 @@ class AccountMutations:
         return User.of(await invite_again(id, by, dependencies, in_person=caller.session is not None))
 
     @strawberry.mutation(
-        description="Set the email or the external id; null clears it, left out leaves it. CONFLICT where another user has it, and for"
-        " an admin's email that is to be cleared. An API key changes no admin's email: FORBIDDEN. NOT_FOUND, BAD_USER_INPUT."
+        description=(
+            "Sets the email or the external ID. Null clears a value; an argument that is left out changes "
+            "nothing. Errors: CONFLICT if another user has the value, or if the email of an admin would be "
+            "cleared; FORBIDDEN if an API key changes the email of an admin; NOT_FOUND; BAD_USER_INPUT."
+        )
     )
     async def update_user(
         self,
         info: Info,
         id: _ID,
         email: Annotated[
-            strawberry.Maybe[str | None], strawberry.argument(description="The new address, or null for none.")
+            strawberry.Maybe[str | None], strawberry.argument(description="The new email address. Null clears it.")
         ] = None,
         external_id: Annotated[
-            strawberry.Maybe[str | None], strawberry.argument(description="The new external id, or null for none.")
+            strawberry.Maybe[str | None], strawberry.argument(description="The new external ID. Null clears it.")
         ] = None,
     ) -> User | None:
         caller = info.context.caller
@@ -142,39 +162,51 @@ class AccountMutations:
         return User.of(user)
 
     @strawberry.mutation(
-        description="End a user's sessions, free its seat, and keep it out until it is reactivated. CONFLICT for the last active admin; NOT_FOUND."
+        description=(
+            "Deactivates a user: ends its sessions, frees its seat, and refuses its sign-ins until it is "
+            "reactivated. Errors: CONFLICT for the last active admin, NOT_FOUND."
+        )
     )
     async def deactivate_user(self, info: Info, id: _ID) -> User | None:
         by = info.context.caller.require_admin()
         return User.of(await administration.deactivate_user(id, by))
 
     @strawberry.mutation(
-        description="Let a deactivated user in again, on a seat: SEAT_LIMIT_REACHED where none is free. NOT_FOUND."
+        description=("Reactivates a user, who takes a seat. Errors: SEAT_LIMIT_REACHED if no seat is free, NOT_FOUND.")
     )
     async def reactivate_user(self, info: Info, id: _ID) -> User | None:
         by = info.context.caller.require_admin()
         return User.of(await administration.reactivate_user(id, by))
 
     @strawberry.mutation(
-        description="Forget a user. Frees its seat and its ids, so a code that is still good makes it anew: to keep somebody out, deactivate."
-        " CONFLICT for the last active admin."
+        description=(
+            "Deletes a user and frees its seat and IDs. A code that is still valid creates the user again; to "
+            "keep a user out, deactivate it. Errors: CONFLICT for the last active admin, NOT_FOUND."
+        )
     )
     async def delete_user(self, info: Info, id: _ID) -> DeletedUser | None:
         by = info.context.caller.require_admin()
         return DeletedUser(id=strawberry.ID(await administration.delete_user(id, by)))
 
     @strawberry.mutation(
-        description="End every session of a user, for the next request everywhere. How many were live."
+        description=(
+            "Ends all sessions of a user, from the next request on in every process. Returns how many were live. "
+            "Errors: NOT_FOUND."
+        )
     )
     async def end_user_sessions(self, info: Info, id: _ID) -> int | None:
         by = info.context.caller.require_admin()
         return await end_user_sessions(id, by)
 
     @strawberry.mutation(
-        description="Make a user an admin or a member. For an admin in person: FORBIDDEN for API keys. CONFLICT for the last active admin, and for a user without an email, which an admin signs in by; NOT_FOUND."
+        description=(
+            "Makes a user an admin or a member. For an admin in person. Errors: FORBIDDEN for API keys; CONFLICT "
+            "for the last active admin, and for a user without an email, because admins sign in by email; "
+            "NOT_FOUND."
+        )
     )
     async def set_user_role(
-        self, info: Info, id: _ID, role: Annotated[UserRole, strawberry.argument(description="What the user shall be.")]
+        self, info: Info, id: _ID, role: Annotated[UserRole, strawberry.argument(description="The new role.")]
     ) -> User | None:
         by = info.context.caller.require_admin_in_person()
         return User.of(await administration.set_role(id, role, by))

@@ -1,4 +1,4 @@
-"""API keys: machines that administer."""
+"""Queries and mutations of API keys."""
 
 from datetime import datetime
 from typing import Annotated
@@ -10,20 +10,22 @@ from service.graphql.context import Info
 from service.graphql.enums import ApiKeyScope
 
 
-@strawberry.type(description="A machine's key; its token cannot be read again.")
+@strawberry.type(description="An API key, by which a program administers. Its token cannot be read again.")
 class ApiKey:
-    id: strawberry.ID = strawberry.field(description="The key's id; not its token.")
-    name: str = strawberry.field(description="What it is for, in your words.")
-    hint: str = strawberry.field(description="The first 4 characters of its token, after `dck_`.")
-    scope: ApiKeyScope = strawberry.field(description="What it may do.")
-    created_at: datetime = strawberry.field(description="When it was made.")
-    expires_at: datetime | None = strawberry.field(description="When it ends; null: when it is revoked.")
-    revoked_at: datetime | None = strawberry.field(description="When it was revoked; null: it was not.")
-    last_used_at: datetime | None = strawberry.field(description="When it was last used, to the minute; null: never.")
+    id: strawberry.ID = strawberry.field(description="The ID of the key. It is not its token.")
+    name: str = strawberry.field(description="The name that the admin gave the key.")
+    hint: str = strawberry.field(description="The first 4 characters of the token after `dck_`.")
+    scope: ApiKeyScope = strawberry.field(description="What the key may do.")
+    created_at: datetime = strawberry.field(description="When it was created.")
+    expires_at: datetime | None = strawberry.field(description="When the key expires. Null if it does not expire.")
+    revoked_at: datetime | None = strawberry.field(description="When it was revoked. Null if it was not.")
+    last_used_at: datetime | None = strawberry.field(
+        description="When the key was last used, rounded down to the minute. Null if it was never used."
+    )
 
     @classmethod
     def of(cls, row: models.ApiKey) -> "ApiKey":
-        """The key as the schema shows it."""
+        """Return the GraphQL type of a key."""
         return cls(
             id=strawberry.ID(row.id),
             name=row.name,
@@ -36,15 +38,19 @@ class ApiKey:
         )
 
 
-@strawberry.type(description="A key that was just made.")
+@strawberry.type(description="An API key that was just created.")
 class NewApiKey:
-    token: str = strawberry.field(description="To be sent as `Authorization: Bearer …`. Shown this once.")
-    api_key: ApiKey = strawberry.field(description="The key.")
+    token: str = strawberry.field(
+        description="The token, to be sent as `Authorization: Bearer …`. It is shown only once."
+    )
+    api_key: ApiKey = strawberry.field(description="The key without its token.")
 
 
 @strawberry.type
 class ApiKeyQueries:
-    @strawberry.field(description="Every API key there ever was, newest first. For admins and API keys.")
+    @strawberry.field(
+        description="All API keys, newest first, revoked and expired keys included. For admins and API keys."
+    )
     async def api_keys(self, info: Info) -> list[ApiKey] | None:
         info.context.caller.require_reader()
         return [ApiKey.of(row) for row in await models.ApiKey.all().order_by("-created_at", "-id")]
@@ -52,23 +58,36 @@ class ApiKeyQueries:
 
 @strawberry.type
 class ApiKeyMutations:
-    @strawberry.mutation(description="Make an API key. For an admin in person: no key makes keys.")
+    @strawberry.mutation(
+        description=(
+            "Creates an API key. For an admin in person. Errors: FORBIDDEN for API keys, BAD_USER_INPUT for a "
+            "name or an expiry that is not valid."
+        )
+    )
     async def create_api_key(
         self,
         info: Info,
-        name: Annotated[str, strawberry.argument(description="What it is for: 1 to 100 characters.")],
-        scope: Annotated[ApiKeyScope, strawberry.argument(description="What it may do.")] = ApiKeyScope.READ,
+        name: Annotated[
+            str, strawberry.argument(description="A name that says what the key is for: 1 to 100 characters.")
+        ],
+        scope: Annotated[ApiKeyScope, strawberry.argument(description="What the key may do.")] = ApiKeyScope.READ,
         expires_at: Annotated[
-            datetime | None, strawberry.argument(description="When it ends, in the future; null: when it is revoked.")
+            datetime | None,
+            strawberry.argument(description="When the key expires, a time in the future. Null: it does not expire."),
         ] = None,
     ) -> NewApiKey | None:
         by = info.context.caller.require_admin_in_person()
         made = await keys.create_api_key(name, scope, expires_at, by)
         return NewApiKey(token=made.token, api_key=ApiKey.of(made.row))
 
-    @strawberry.mutation(description="Let an API key do nothing any more. For an admin in person.")
+    @strawberry.mutation(
+        description=(
+            "Revokes an API key from the next request on. For an admin in person. Errors: FORBIDDEN for API keys,"
+            " NOT_FOUND."
+        )
+    )
     async def revoke_api_key(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Which.")]
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The ID of the key.")]
     ) -> ApiKey | None:
         by = info.context.caller.require_admin_in_person()
         return ApiKey.of(await keys.revoke_api_key(id, by))

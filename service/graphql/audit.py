@@ -1,4 +1,4 @@
-"""The audit log, for administrators."""
+"""The query of the audit log, for admins."""
 
 from datetime import datetime
 from typing import Annotated
@@ -14,31 +14,44 @@ from service.graphql.context import Info
 from service.paging import Slice
 
 
-@strawberry.type(description="Something that was done, or refused.")
+@strawberry.type(description="An audit event: something that was done or refused.")
 class AuditEvent:
     row: strawberry.Private[AuditEventRow]
-    id: strawberry.ID = strawberry.field(description="The event's id.")
-    action: str = strawberry.field(description="What was done, as `user.deactivated`.")
+    id: strawberry.ID = strawberry.field(description="The ID of the event.")
+    action: str = strawberry.field(description="What was done, such as `user.deactivated`.")
     actor: str = strawberry.field(
-        description="Who did it: `user:ID`, `api-key:ID`, `code:SECRET_ID` (whoever signs with it), `email`"
-        " (whoever reads the mailbox), `setup` (whoever has the set-up link), `cli` or `system`."
+        description=(
+            "Who did it: `user:ID`, `api-key:ID`, `code:SECRET_ID` (a code signed with this secret), `email` (a "
+            "user who signs in by email), `setup` (the holder of the set-up link) or `cli` (the command line)."
+        )
     )
-    user_id: strawberry.ID | None = strawberry.field(description="To which user, where to one.")
-    ip_address: str | None = strawberry.field(description="From where.")
+    user_id: strawberry.ID | None = strawberry.field(
+        description="The ID of the affected user. Null if the event does not concern a user."
+    )
+    ip_address: str | None = strawberry.field(
+        description="The client address of the request. Null if unknown, and for the command line."
+    )
     reference: str | None = strawberry.field(
-        description="Of a refusal: the first one's reference, which stands in the log and was shown to the person."
+        description=(
+            "The reference of the first refusal in this event, which the log and the page of the user also show. "
+            "Null for other events."
+        )
     )
-    created_at: datetime = strawberry.field(description="When; of refusals, the first time in that hour.")
+    created_at: datetime = strawberry.field(
+        description="When it happened. For refusals, the first time within that hour."
+    )
 
     @strawberry.field(
-        description="The particulars. Refusals of one person, reason and hour are one event, with their `count`."
+        description=(
+            "The details. Refusals of one user for one reason within an hour are one event; `count` is their number."
+        )
     )
     def detail(self) -> JSON:
         return JSON(listing.detail_of(self.row))
 
     @classmethod
     def of_row(cls, values: Row) -> "AuditEvent":
-        """The event of a row of the table."""
+        """Return the GraphQL type of a row of the table."""
         row = AuditEventRow._init_from_db(**dict(values))
         return cls(
             row=row,
@@ -52,18 +65,18 @@ class AuditEvent:
         )
 
 
-@strawberry.input(description="Which events: all conditions that are given hold.")
+@strawberry.input(description="Selects events. All given conditions must hold.")
 class AuditFilter:
-    action: str | None = strawberry.field(default=None, description="Exactly this action.")
-    user_id: strawberry.ID | None = strawberry.field(default=None, description="Of this user.")
+    action: str | None = strawberry.field(default=None, description="Events with exactly this action.")
+    user_id: strawberry.ID | None = strawberry.field(default=None, description="Events that concern this user.")
     secret_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Of this JWT secret, or of codes signed with it."
+        default=None, description="Events that concern this signing secret or codes signed with it."
     )
-    after: datetime | None = strawberry.field(default=None, description="Later than this.")
-    before: datetime | None = strawberry.field(default=None, description="Earlier than this.")
+    after: datetime | None = strawberry.field(default=None, description="Events after this time.")
+    before: datetime | None = strawberry.field(default=None, description="Events before this time.")
 
     def as_wanted(self) -> listing.AuditFilter:
-        """The filter as the log takes it."""
+        """Return the filter for the audit log."""
         return listing.AuditFilter(self.action, self.user_id, self.secret_id, self.after, self.before)
 
 
@@ -73,9 +86,13 @@ class AuditQueries:
     async def audit_log(
         self,
         info: Info,
-        first: Annotated[int | None, strawberry.argument(description="How many, 200 at most; 50 unless said.")] = None,
-        after: Annotated[str | None, strawberry.argument(description="Begin behind this cursor.")] = None,
-        filter: Annotated[AuditFilter | None, strawberry.argument(description="Which events; left out: all.")] = None,
+        first: Annotated[
+            int | None, strawberry.argument(description="The number of events: 0 to 200. Default 50.")
+        ] = None,
+        after: Annotated[str | None, strawberry.argument(description="Return what follows this cursor.")] = None,
+        filter: Annotated[
+            AuditFilter | None, strawberry.argument(description="Selects events. Default: all events.")
+        ] = None,
     ) -> Connection[AuditEvent] | None:
         info.context.caller.require_reader()
         events = listing.list_events(filter.as_wanted() if filter else listing.AuditFilter())

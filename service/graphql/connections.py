@@ -1,4 +1,4 @@
-"""Relay cursor connections over keyset pages, with `nodes` beside `edges`. What is not selected is not counted."""
+"""Relay cursor connections over keyset pages, with `nodes` beside `edges`. The total is counted only if it is selected."""
 
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
@@ -11,7 +11,7 @@ from service.paging import Page
 Node = TypeVar("Node")
 
 
-@strawberry.type(description="Where a page stands in its list (Relay, Cursor Connections).")
+@strawberry.type(description="The position of a page in its list (Relay Cursor Connections).")
 class PageInfo:
     page: strawberry.Private[Page]
 
@@ -19,15 +19,15 @@ class PageInfo:
     async def has_next_page(self) -> bool:
         return await self.page.has_next()
 
-    @strawberry.field(description="Whether rows come before this page.")
+    @strawberry.field(description="Whether rows precede this page.")
     async def has_previous_page(self) -> bool:
         return await self.page.has_previous()
 
-    @strawberry.field(description="The first row's cursor; null on an empty page.")
+    @strawberry.field(description="The cursor of the first row. Null on an empty page.")
     def start_cursor(self) -> str | None:
         return self.page.listing.cursor(self.page.rows[0]) if self.page.rows else None
 
-    @strawberry.field(description="The last row's cursor, to go on from; null on an empty page.")
+    @strawberry.field(description="The cursor of the last row, for the argument `after`. Null on an empty page.")
     def end_cursor(self) -> str | None:
         return self.page.listing.cursor(self.page.rows[-1]) if self.page.rows else None
 
@@ -35,12 +35,15 @@ class PageInfo:
 @strawberry.type(description="A row and its cursor.")
 class Edge(Generic[Node]):
     cursor: str = strawberry.field(
-        description="The row's place: good for `after` and `before` in the same order, also once the row is gone."
+        description=(
+            "The cursor, for the arguments `after` and `before` in the same order. It stays valid after the row "
+            "was deleted."
+        )
     )
-    node: Node = strawberry.field(description="The row itself.")
+    node: Node = strawberry.field(description="The row.")
 
 
-@strawberry.type(description="A page of a list: 50 rows unless said, 200 at most.")
+@strawberry.type(description="A page of a list: 50 rows by default, 200 at most.")
 class Connection(Generic[Node]):
     page: strawberry.Private[Page]
     node_of: strawberry.Private[Callable[[Row], Node]]
@@ -50,14 +53,14 @@ class Connection(Generic[Node]):
     def edges(self) -> list[Edge[Node]]:
         return [Edge(cursor=self.page.listing.cursor(row), node=self.node_of(row)) for row in self.page.rows]
 
-    @strawberry.field(description="The rows alone.")
+    @strawberry.field(description="The rows without cursors.")
     def nodes(self) -> list[Node]:
         return [self.node_of(row) for row in self.page.rows]
 
-    @strawberry.field(description="Where the page stands.")
+    @strawberry.field(description="The position of the page.")
     def page_info(self) -> PageInfo:
         return PageInfo(page=self.page)
 
-    @strawberry.field(description="How many rows the whole list has; counted only where it is asked for.")
+    @strawberry.field(description="The number of rows in the whole list. Counted only if this field is selected.")
     async def total_count(self) -> int:
         return await self.counter()

@@ -1,4 +1,4 @@
-"""Email login as the schema has it, and the settings of both methods together."""
+"""Queries and mutations of email login, and the settings of both methods."""
 
 from datetime import datetime
 from typing import Annotated, TypeAlias, TypeVar
@@ -18,42 +18,46 @@ from service.sign_in.attempt import SignInAttempt
 Value = TypeVar("Value")
 
 
-@strawberry.type(description="Email login: a code by mail.")
+@strawberry.type(description="Email login: sign-in by a code sent by email.")
 class EmailLogin:
-    enabled: bool = strawberry.field(description="Whether it is on.")
-    sign_up: SignUpMode = strawberry.field(description="Who may sign in by it.")
+    enabled: bool = strawberry.field(description="Whether email login is enabled.")
+    sign_up: SignUpMode = strawberry.field(description="Who may sign in by email.")
 
     @classmethod
     def of(cls, current: configuration.EmailLoginConfiguration) -> "EmailLogin":
-        """The switch as the schema shows it."""
+        """Return the GraphQL type of the configuration."""
         return cls(enabled=current.enabled, sign_up=current.sign_up)
 
 
-@strawberry.type(description="Both ways to sign in.")
+@strawberry.type(description="The settings of both sign-in methods.")
 class AuthenticationSettings:
     email_login: EmailLogin = strawberry.field(description="Email login.")
     jwt: JwtAuth = strawberry.field(description="JWT sign-in.")
 
 
 @strawberry.type(
-    description="A code is on its way, where the address may have one; the answer is the same where it may not."
+    description=(
+        "A request for an email code. A code is sent only if the address may sign in; the answer is the same "
+        "if it may not."
+    )
 )
 class EmailCodeRequest:
     id: strawberry.ID = strawberry.field(
-        description="The request, to be given back with the code. Keep it to yourself."
+        description="The ID of the request, which `exchangeEmailCode` needs beside the code. Keep it secret."
     )
-    expires_at: datetime = strawberry.field(description="Until when the code is good: 10 minutes.")
-    resend_after: datetime = strawberry.field(description="From when it makes sense to ask for another one.")
+    expires_at: datetime = strawberry.field(description="When the code expires: 10 minutes after the request.")
+    resend_after: datetime = strawberry.field(description="The earliest time at which to request another code.")
 
 
 EmailCodeResult: TypeAlias = Annotated[
-    EmailCodeRequest | SignInError, strawberry.union("EmailCodeResult", description="A request, or why there is none.")
+    EmailCodeRequest | SignInError,
+    strawberry.union("EmailCodeResult", description="A request for a code, or the reason for its refusal."),
 ]
 
 
 @strawberry.type
 class EmailLoginQueries:
-    @strawberry.field(description="How people sign in here. For admins and API keys.")
+    @strawberry.field(description="The settings of both sign-in methods. For admins and API keys.")
     async def authentication(self, info: Info) -> AuthenticationSettings | None:
         info.context.caller.require_reader()
         return AuthenticationSettings(
@@ -64,11 +68,14 @@ class EmailLoginQueries:
 @strawberry.type
 class EmailLoginMutations:
     @strawberry.mutation(
-        description="Ask for a code by mail: 6 digits, good for 10 minutes and 5 tries, once. An address has 5 an hour:"
-        " TOO_MANY_ATTEMPTS. BAD_USER_INPUT for what is no address."
+        description=(
+            "Requests a code by email: 6 digits, valid for 10 minutes, 5 tries and one sign-in. The answer is "
+            "TOO_MANY_ATTEMPTS after 5 requests for an address within an hour. Errors: BAD_USER_INPUT if the "
+            "value is not an address."
+        )
     )
     async def request_email_code(
-        self, info: Info, email: Annotated[str, strawberry.argument(description="The address.")]
+        self, info: Info, email: Annotated[str, strawberry.argument(description="The email address.")]
     ) -> EmailCodeResult:
         context = info.context
         try:
@@ -80,13 +87,15 @@ class EmailLoginMutations:
         )
 
     @strawberry.mutation(
-        description="Sign in by a code that came by mail, always in a new session. INVALID_EMAIL_CODE whatever is wrong with it."
-        " Sets no cookie."
+        description=(
+            "Signs in by an email code and opens a new session. The answer is INVALID_EMAIL_CODE for every code "
+            "that is not valid. Sets no cookie."
+        )
     )
     async def exchange_email_code(
         self,
         info: Info,
-        request_id: Annotated[strawberry.ID, strawberry.argument(description="The request's id.")],
+        request_id: Annotated[strawberry.ID, strawberry.argument(description="The `id` of the EmailCodeRequest.")],
         code: Annotated[str, strawberry.argument(description="The 6 digits, with or without spaces.")],
     ) -> SignInResult:
         context = info.context
@@ -98,15 +107,20 @@ class EmailLoginMutations:
         return SessionGrant.of(result.session, result.token, context, new_user=result.new_user)
 
     @strawberry.mutation(
-        description="Switch email login on or off, and say who may sign up by it; what is left out stays. Ends no session. While it"
-        " is off admins have no way into the panel but a link from `doorcode admin invite`."
+        description=(
+            "Enables or disables email login, and sets who may sign up. An argument that is left out changes "
+            "nothing. Ends no session. While email login is disabled, admins can enter the panel only by a link "
+            "from `doorcode admin invite`."
+        )
     )
     async def update_email_login(
         self,
         info: Info,
-        enabled: Annotated[strawberry.Maybe[bool], strawberry.argument(description="Whether it is on.")] = None,
+        enabled: Annotated[
+            strawberry.Maybe[bool], strawberry.argument(description="Whether email login is enabled.")
+        ] = None,
         sign_up: Annotated[
-            strawberry.Maybe[SignUpMode], strawberry.argument(description="Who may sign in by it.")
+            strawberry.Maybe[SignUpMode], strawberry.argument(description="Who may sign in by email.")
         ] = None,
     ) -> EmailLogin | None:
         by = info.context.caller.require_admin()

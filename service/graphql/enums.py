@@ -1,4 +1,4 @@
-"""The enums of the domain, as the schema describes them. Importing this module is what registers them."""
+"""The descriptions of the enums. Importing this module registers the enums with Strawberry."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +32,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """What an enum is for, and each of its values. (Values of two enums may be the same string: they cannot share a table.)"""
+    """The descriptions of an enum and of its values.
+
+    Each enum has a table of its own, because values of two enums may be the same string.
+    """
 
     whole: str
     values: Mapping[str, str]
@@ -42,88 +45,102 @@ _MEANINGS: Mapping[type[StrEnum], _Meaning] = {
     ApiKeyScope: _Meaning(
         "What an API key may do.",
         {
-            ApiKeyScope.READ: "Asks every admin query, and sends no mutation.",
-            ApiKeyScope.ADMIN: "Does all that an admin does, but create keys, set roles, invite admins and change an admin's email.",
+            ApiKeyScope.READ: "Allows every admin query and no mutation.",
+            ApiKeyScope.ADMIN: (
+                "Allows what an admin may do, except to create keys, set roles, invite admins or change an admin's "
+                "email."
+            ),
         },
     ),
     EmailLinking: _Meaning(
-        "What a new `user.id` with an existing user's email does.",
+        "What happens if a code has a new `user.id` and the email of an existing user.",
         {
-            EmailLinking.REFUSE: "Answers EMAIL_TAKEN.",
-            EmailLinking.LINK: "Signs that user in and gives it the id; never an admin, nor a user with an external id.",
+            EmailLinking.REFUSE: "The answer is EMAIL_TAKEN.",
+            EmailLinking.LINK: (
+                "The existing user is signed in and gets this external ID. An admin, or a user with another external "
+                "ID: EMAIL_TAKEN."
+            ),
         },
     ),
     JwtSecretStatus: _Meaning(
-        "Whether a secret signs and verifies codes.",
+        "The state of a signing secret.",
         {
-            JwtSecretStatus.CURRENT: "Signs codes.",
-            JwtSecretStatus.RETIRING: "Was replaced, and verifies until `retiresAt`.",
-            JwtSecretStatus.RETIRED: "Its time is over: verifies nothing.",
-            JwtSecretStatus.REVOKED: "Was revoked: verifies nothing.",
+            JwtSecretStatus.CURRENT: "Signs new codes and verifies codes.",
+            JwtSecretStatus.RETIRING: "Was replaced by a newer secret. Verifies codes until `retiresAt`.",
+            JwtSecretStatus.RETIRED: "Its grace period has ended. Verifies no codes.",
+            JwtSecretStatus.REVOKED: "Was revoked. Verifies no codes.",
         },
     ),
     SignInErrorCode: _Meaning(
-        "Why nobody was signed in. Only TOO_MANY_ATTEMPTS is worth trying again by itself.",
+        ("The reason why a sign-in was refused. A client may retry by itself only after TOO_MANY_ATTEMPTS."),
         {
-            SignInErrorCode.EXTERNAL_AUTH_DISABLED: "JWT sign-in is off. Show another way to sign in.",
-            SignInErrorCode.MALFORMED_CODE: "No JWS of at most 8 KiB: damaged, or cut off. Ask your backend for a fresh code.",
-            SignInErrorCode.INVALID_SIGNATURE: "Not HS256, or made with no secret that is live here. Check what your backend signs with.",
-            SignInErrorCode.CODE_EXPIRED: "`exp` is past. Ask your backend for a fresh code.",
-            SignInErrorCode.CODE_NOT_YET_VALID: "`nbf` or `iat` is in the future. Check the clock of the signing machine.",
-            SignInErrorCode.INVALID_CLAIMS: "A claim is missing or wrong; the message says which. Mend the signing program.",
-            SignInErrorCode.CODE_ALREADY_USED: "The policy lets each code in once. Ask your backend for a fresh one.",
-            SignInErrorCode.UNKNOWN_USER: "No user has this `id` or `email`. Sign a `user` object to create one.",
-            SignInErrorCode.EMAIL_TAKEN: "Another user has the email of this new `user.id`. An administrator can join the two.",
-            SignInErrorCode.SEAT_LIMIT_REACHED: "No seat is free for a newcomer. An administrator can free or add one.",
-            SignInErrorCode.USER_DEACTIVATED: "An administrator has deactivated this user, and can reactivate it.",
-            SignInErrorCode.EMAIL_LOGIN_DISABLED: "Email login is off. Show another way to sign in.",
-            SignInErrorCode.INVALID_EMAIL_CODE: "Wrong, used up, or too old. Let the person check it, or ask for another one.",
-            SignInErrorCode.TOO_MANY_ATTEMPTS: "Too many failed tries. Try again after `retryAfterSeconds`.",
+            SignInErrorCode.EXTERNAL_AUTH_DISABLED: "JWT sign-in is disabled. Show another way to sign in.",
+            SignInErrorCode.MALFORMED_CODE: (
+                "The code is not a JWS of at most 8 KiB: it was damaged or cut off. Request a fresh code from your "
+                "backend."
+            ),
+            SignInErrorCode.INVALID_SIGNATURE: (
+                "The signature is not HS256, or was not made with a live secret of this service. Check the secret of "
+                "your backend."
+            ),
+            SignInErrorCode.CODE_EXPIRED: "`exp` is in the past. Request a fresh code from your backend.",
+            SignInErrorCode.CODE_NOT_YET_VALID: "`nbf` or `iat` is in the future. Check the clock of the machine that signs.",
+            SignInErrorCode.INVALID_CLAIMS: "A claim is missing or wrong; the message says which. Correct the program that signs.",
+            SignInErrorCode.CODE_ALREADY_USED: (
+                "The policy accepts each code once, and this code was used. Request a fresh code from your backend."
+            ),
+            SignInErrorCode.UNKNOWN_USER: "No user has this `id` or `email`. To create a user, sign a `user` object.",
+            SignInErrorCode.EMAIL_TAKEN: "Another user has the email of this new `user.id`. An admin can join the two.",
+            SignInErrorCode.SEAT_LIMIT_REACHED: "No seat is free for a new user. An admin can free or add a seat.",
+            SignInErrorCode.USER_DEACTIVATED: "The user is deactivated. An admin can reactivate it.",
+            SignInErrorCode.EMAIL_LOGIN_DISABLED: "Email login is disabled. Show another way to sign in.",
+            SignInErrorCode.INVALID_EMAIL_CODE: "The code is wrong, used or expired. Let the user check it or request a new code.",
+            SignInErrorCode.TOO_MANY_ATTEMPTS: "There were too many failed tries. Retry after `retryAfterSeconds`.",
         },
     ),
     SignInMethod: _Meaning(
-        "A way to sign in.",
+        "A method of signing in.",
         {
-            SignInMethod.EMAIL: "By a code that came by email, or by a one-time link.",
-            SignInMethod.EXTERNAL_JWT: "By an externalAuthCode.",
+            SignInMethod.EMAIL: "Sign-in by a code sent by email, or by a one-time link.",
+            SignInMethod.EXTERNAL_JWT: "Sign-in by an externalAuthCode.",
         },
     ),
     SignUpMode: _Meaning(
         "Who may sign in by email.",
         {
-            SignUpMode.INVITATION: "Only people who have a place here.",
-            SignUpMode.OPEN: "Anyone; the first time makes the user, on a seat.",
+            SignUpMode.INVITATION: "Existing users only.",
+            SignUpMode.OPEN: "Any address. The first sign-in creates the user, who takes a seat.",
         },
     ),
     UserOrder: _Meaning(
-        "The order of users: nulls last, ties by id.",
+        "The order of users. Nulls are last; ties are ordered by ID.",
         {
-            UserOrder.CREATED_AT_DESC: "Newest first.",
-            UserOrder.CREATED_AT_ASC: "Oldest first.",
-            UserOrder.LAST_SEEN_AT_DESC: "Who was here last first; who never was, last.",
-            UserOrder.EMAIL_ASC: "By email, in the order of its bytes; who has none, last.",
+            UserOrder.CREATED_AT_DESC: "By creation, newest first.",
+            UserOrder.CREATED_AT_ASC: "By creation, oldest first.",
+            UserOrder.LAST_SEEN_AT_DESC: "By last visit, most recent first. Users who never visited are last.",
+            UserOrder.EMAIL_ASC: "By email, in the order of its bytes. Users without an email are last.",
         },
     ),
     UserOrigin: _Meaning(
-        "How a user came to be.",
+        "How a user was created.",
         {
-            UserOrigin.EMAIL: "Signed up by email.",
-            UserOrigin.INVITATION: "Was invited.",
-            UserOrigin.EXTERNAL_JWT: "Came by a code.",
+            UserOrigin.EMAIL: "By signing up by email.",
+            UserOrigin.INVITATION: "By an invitation.",
+            UserOrigin.EXTERNAL_JWT: "By an externalAuthCode.",
         },
     ),
     UserRole: _Meaning(
-        "What a user may do here.",
+        "The role of a user.",
         {
-            UserRole.MEMBER: "Reads and ends its own sessions.",
-            UserRole.ADMIN: "Administers this service, where it signs in by email.",
+            UserRole.MEMBER: "May read and end its own sessions.",
+            UserRole.ADMIN: "May administer this service in sessions that were opened by email.",
         },
     ),
     UserStatus: _Meaning(
-        "Whether a user takes a seat.",
+        "Whether a user takes a seat and may sign in.",
         {
-            UserStatus.ACTIVE: "Takes a seat.",
-            UserStatus.DEACTIVATED: "Takes none, and cannot sign in.",
+            UserStatus.ACTIVE: "Takes a seat and may sign in.",
+            UserStatus.DEACTIVATED: "Takes no seat and cannot sign in.",
         },
     ),
 }

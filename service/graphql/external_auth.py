@@ -1,4 +1,4 @@
-"""JWT sign-in, for administrators: the switch, the secrets, the policy, and why a code was refused."""
+"""Queries and mutations of JWT sign-in, for admins: configuration, secrets, policy, inspection of codes."""
 
 from datetime import datetime
 from math import isfinite
@@ -17,26 +17,31 @@ from service.graphql.context import Info
 from service.graphql.enums import EmailLinking, JwtSecretStatus, SignInErrorCode
 from service.graphql.users import User
 
-_SECRET_ID = Annotated[strawberry.ID, strawberry.argument(description="A secret's id.")]
+_SECRET_ID = Annotated[strawberry.ID, strawberry.argument(description="The ID of a signing secret.")]
 
 
-@strawberry.type(description="A secret that signs codes. Its text cannot be read again.")
+@strawberry.type(description="A signing secret for codes. Its text cannot be read again.")
 class JwtSecret:
-    id: strawberry.ID = strawberry.field(description="The secret's id, which a code may name as its `kid`.")
-    hint: str = strawberry.field(description="Its first 4 characters, to tell one from another.")
-    status: JwtSecretStatus = strawberry.field(description="What it is good for now.")
-    created_at: datetime = strawberry.field(description="When it was made.")
-    retires_at: datetime | None = strawberry.field(
-        description="Until when it verifies, once it was replaced; null: it was not."
+    id: strawberry.ID = strawberry.field(
+        description="The ID of the secret, which a code may name in its header as `kid`."
     )
-    revoked_at: datetime | None = strawberry.field(description="When it was revoked; null: it was not.")
+    hint: str = strawberry.field(description="The first 4 characters of the secret, to tell secrets apart.")
+    status: JwtSecretStatus = strawberry.field(description="The state of the secret now.")
+    created_at: datetime = strawberry.field(description="When it was created.")
+    retires_at: datetime | None = strawberry.field(
+        description="Until when the secret verifies codes after it was replaced. Null if it was not replaced."
+    )
+    revoked_at: datetime | None = strawberry.field(description="When it was revoked. Null if it was not.")
     last_used_at: datetime | None = strawberry.field(
-        description="When a code of it was last let in, to the minute; null: not yet."
+        description=(
+            "When a code signed with this secret last signed in a user, rounded down to the minute. Null if it "
+            "never did."
+        )
     )
 
     @classmethod
     def of(cls, row: JwtSecretRow) -> "JwtSecret":
-        """The secret as the schema shows it."""
+        """Return the GraphQL type of a secret."""
         return cls(
             id=strawberry.ID(row.id),
             hint=row.hint,
@@ -48,28 +53,36 @@ class JwtSecret:
         )
 
 
-@strawberry.type(description="What is asked of codes beyond the minimum.")
+@strawberry.type(description="The policy: what codes must fulfil beyond a valid signature.")
 class JwtPolicy:
     require_expiry: bool = strawberry.field(
-        description="Whether a code must have `exp`. Off, a code without it is good until its secret is replaced."
+        description=(
+            "Whether a code must have `exp`. If false, a code without `exp` is valid until its secret is replaced."
+        )
     )
     max_lifetime_seconds: int | None = strawberry.field(
-        description="The most that `exp - iat` may be, both then required; null: no bound."
+        description=("The maximum of `exp - iat` in seconds; a code must then have both. Null if there is no maximum.")
     )
-    single_use: bool = strawberry.field(description="Whether each code works once; `jti` and `exp` are then required.")
+    single_use: bool = strawberry.field(
+        description="Whether each code works only once. A code must then have `jti` and `exp`."
+    )
     session_ends_with_code: bool = strawberry.field(
         description="Whether a session ends when the code that opened it expires."
     )
-    clock_skew_seconds: int = strawberry.field(description="The grace for `exp`, `nbf` and `iat`: 0 to 300 seconds.")
-    issuer: str | None = strawberry.field(description="What `iss` must be; null: anything.")
-    audience: str | None = strawberry.field(description="What `aud` must be or contain; null: anything.")
+    clock_skew_seconds: int = strawberry.field(
+        description="The tolerance for `exp`, `nbf` and `iat` in seconds: 0 to 300."
+    )
+    issuer: str | None = strawberry.field(description="The required value of `iss`. Null if `iss` is not checked.")
+    audience: str | None = strawberry.field(
+        description="The value that `aud` must be or contain. Null if `aud` is not checked."
+    )
     email_linking: EmailLinking = strawberry.field(
-        description="What a new `user.id` with an existing user's email does."
+        description="What happens if a code has a new `user.id` and the email of an existing user."
     )
 
     @classmethod
     def of(cls, value: policy.Policy) -> "JwtPolicy":
-        """The policy as the schema shows it."""
+        """Return the GraphQL type of a policy."""
         return cls(
             require_expiry=value.require_expiry,
             max_lifetime_seconds=value.max_lifetime_seconds,
@@ -82,107 +95,116 @@ class JwtPolicy:
         )
 
 
-@strawberry.type(description="JWT sign-in: the switch, the policy, the secrets.")
+@strawberry.type(description="The configuration of JWT sign-in: whether it is enabled, the policy and the secrets.")
 class JwtAuth:
-    enabled: bool = strawberry.field(description="Whether codes are accepted.")
-    policy: JwtPolicy = strawberry.field(description="What is asked of codes.")
+    enabled: bool = strawberry.field(description="Whether JWT sign-in is enabled.")
+    policy: JwtPolicy = strawberry.field(description="The policy for codes.")
 
-    @strawberry.field(description="Every secret there ever was, newest first.")
+    @strawberry.field(description="All secrets, newest first, retired and revoked secrets included.")
     async def secrets(self) -> list[JwtSecret]:
         return [JwtSecret.of(row) for row in await secrets.list_secrets()]
 
     @classmethod
     async def read(cls) -> "JwtAuth":
-        """The state that holds now."""
+        """Read the configuration as it is now."""
         return cls.of(await ExternalAuth.get(id=1))
 
     @classmethod
     def of(cls, row: ExternalAuth) -> "JwtAuth":
-        """The row as the schema shows it."""
+        """Return the GraphQL type of the configuration's row."""
         return cls(enabled=row.enabled, policy=JwtPolicy.of(policy_of(row)))
 
 
-@strawberry.type(description="A secret that was just made.")
+@strawberry.type(description="A signing secret that was just created.")
 class NewJwtSecret:
     secret: str = strawberry.field(
-        description="The text: the HMAC key is its UTF-8 bytes, exactly as shown. Shown this once."
+        description=("The text of the secret. The HMAC key is its UTF-8 bytes exactly as shown. It is shown only once.")
     )
-    jwt_secret: JwtSecret = strawberry.field(description="The secret's row.")
-    jwt_auth: JwtAuth = strawberry.field(description="The state after it.")
+    jwt_secret: JwtSecret = strawberry.field(description="The secret without its text.")
+    jwt_auth: JwtAuth = strawberry.field(description="The configuration after the change.")
 
 
-@strawberry.type(description="JWT sign-in, enabled.")
+@strawberry.type(description="The result of enabling JWT sign-in.")
 class EnabledJwtAuth:
     secret: str | None = strawberry.field(
-        description="The text of the secret that was made, shown this once; null where there was a current one."
+        description=("The text of the secret that was created, shown only once. Null if there was a current secret.")
     )
-    jwt_auth: JwtAuth = strawberry.field(description="The state after it.")
+    jwt_auth: JwtAuth = strawberry.field(description="The configuration after the change.")
 
 
-@strawberry.input(description="New values of the policy; what is left out stays, null clears what can be null.")
+@strawberry.input(
+    description=(
+        "New values of the policy. A field that is left out stays as it is; null clears a value that can be null."
+    )
+)
 class JwtPolicyInput:
     require_expiry: strawberry.Maybe[bool] = strawberry.field(
         default=None, description="Whether a code must have `exp`."
     )
     max_lifetime_seconds: strawberry.Maybe[int | None] = strawberry.field(
         default=None,
-        description="The most that `exp - iat` may be, 1 to 315,360,000 seconds (10 years); null: no bound.",
+        description="The maximum of `exp - iat`: 1 to 315,360,000 seconds (10 years). Null: no maximum.",
     )
-    single_use: strawberry.Maybe[bool] = strawberry.field(default=None, description="Whether each code works once.")
+    single_use: strawberry.Maybe[bool] = strawberry.field(
+        default=None, description="Whether each code works only once."
+    )
     session_ends_with_code: strawberry.Maybe[bool] = strawberry.field(
-        default=None, description="Whether a session ends with the code that opened it."
+        default=None, description="Whether a session ends when the code that opened it expires."
     )
     clock_skew_seconds: strawberry.Maybe[int] = strawberry.field(
-        default=None, description="The grace for times, 0 to 300 seconds."
+        default=None, description="The tolerance for `exp`, `nbf` and `iat`: 0 to 300 seconds."
     )
     issuer: strawberry.Maybe[str | None] = strawberry.field(
-        default=None, description="What `iss` must be, 1 to 255 characters; null: anything."
+        default=None, description="The required value of `iss`, 1 to 255 characters. Null: `iss` is not checked."
     )
     audience: strawberry.Maybe[str | None] = strawberry.field(
-        default=None, description="What `aud` must be or contain, 1 to 255 characters; null: anything."
+        default=None,
+        description="The value that `aud` must be or contain, 1 to 255 characters. Null: `aud` is not checked.",
     )
     email_linking: strawberry.Maybe[EmailLinking] = strawberry.field(
-        default=None, description="What a new `user.id` with an existing user's email does."
+        default=None, description="What happens if a code has a new `user.id` and the email of an existing user."
     )
 
     def as_change(self) -> PolicyChange:
-        """The input as the policy takes it."""
+        """Return the change for the policy."""
         given = {name: Given(maybe.value) for name, maybe in vars(self).items() if maybe is not None}
         return PolicyChange(**given)
 
 
-@strawberry.type(description="One check of a code.")
+@strawberry.type(description="The result of one check of a code.")
 class CodeCheck:
-    name: str = strawberry.field(description="What was checked.")
-    passed: bool = strawberry.field(description="Whether it holds.")
-    detail: str = strawberry.field(description="What was found; where it failed, the likely cause in plain words.")
+    name: str = strawberry.field(description="The name of the check.")
+    passed: bool = strawberry.field(description="Whether the check passed. False also if it was not reached.")
+    detail: str = strawberry.field(description="What the check found. If it failed, also the likely cause.")
 
 
-@strawberry.type(description="What an exchange of this code would do, and why. Nothing was done.")
+@strawberry.type(description="What an exchange of this code would do, and why. The inspection changes nothing.")
 class CodeInspection:
     accepted: bool = strawberry.field(description="Whether an exchange would succeed.")
     error_code: SignInErrorCode | None = strawberry.field(
-        description="What an exchange would answer; null where it would succeed."
+        description="The error code that an exchange would answer. Null if it would succeed."
     )
     message: str | None = strawberry.field(
-        description="The message that an exchange would answer; null where it would succeed."
+        description="The message that an exchange would answer. Null if it would succeed."
     )
-    header: JSON | None = strawberry.field(description="The code's header, where it can be read.")
+    header: JSON | None = strawberry.field(description="The header of the code. Null if it cannot be read.")
     claims: JSON | None = strawberry.field(
-        description="The code's payload, where it can be read; not to be believed where the signature failed."
+        description=(
+            "The payload of the code. Null if it cannot be read. Do not trust it if the signature check failed."
+        )
     )
-    checks: list[CodeCheck] = strawberry.field(description="Every check, in order.")
+    checks: list[CodeCheck] = strawberry.field(description="All checks, in order.")
     secret: JwtSecret | None = strawberry.field(
-        description="The secret whose signature matched, retired and revoked ones included."
+        description="The secret that signed the code, retired and revoked secrets included. Null if none did."
     )
     user: User | None = strawberry.field(
-        description="The user that it would sign in; null where none, or where it creates one."
+        description="The existing user that the code would sign in. Null if there is none."
     )
-    creates_user: bool = strawberry.field(description="Whether it would create a user, who takes a seat.")
+    creates_user: bool = strawberry.field(description="Whether the code would create a user, who takes a seat.")
 
     @classmethod
     def of(cls, found: inspection.Inspection) -> "CodeInspection":
-        """The findings as the schema shows them."""
+        """Return the GraphQL type of an inspection."""
         return cls(
             accepted=found.accepted,
             error_code=found.refusal.code if found.refusal else None,
@@ -199,7 +221,10 @@ class CodeInspection:
 @strawberry.type
 class ExternalAuthQueries:
     @strawberry.field(
-        description="Why is a code refused, or whom would it sign in? Every check in order; nothing is done or kept. For admins and API keys."
+        description=(
+            "Says why a code would be refused, or which user it would sign in: all checks in order. Changes "
+            "nothing and stores nothing. For admins and API keys."
+        )
     )
     async def inspect_external_auth_code(
         self, info: Info, external_auth_code: Annotated[str, strawberry.argument(description="The code.")]
@@ -211,19 +236,22 @@ class ExternalAuthQueries:
 @strawberry.type
 class ExternalAuthMutations:
     @strawberry.mutation(
-        description="Accept codes from now on. Makes a secret where there is no current one, and shows it this once; CONFLICT where five are live."
+        description=(
+            "Enables JWT sign-in. If there is no current secret, creates one and shows it only once. Errors: "
+            "CONFLICT if 5 secrets are live already."
+        )
     )
     async def enable_jwt_auth(self, info: Info) -> EnabledJwtAuth | None:
         by = info.context.caller.require_admin()
         made = await secrets.enable(info.context.instance.cipher, by)
         return EnabledJwtAuth(secret=made.text if made else None, jwt_auth=await JwtAuth.read())
 
-    @strawberry.mutation(description="Accept no codes from now on. The secrets stay for when it is enabled again.")
+    @strawberry.mutation(description="Disables JWT sign-in. The secrets stay and are used when it is enabled again.")
     async def disable_jwt_auth(
         self,
         info: Info,
         end_sessions: Annotated[
-            bool, strawberry.argument(description="Whether every session that a code opened ends too.")
+            bool, strawberry.argument(description="Whether all sessions that codes opened end too.")
         ] = False,
     ) -> JwtAuth | None:
         by = info.context.caller.require_admin()
@@ -231,8 +259,11 @@ class ExternalAuthMutations:
         return await JwtAuth.read()
 
     @strawberry.mutation(
-        description="Make a new current secret; the one before goes on verifying for the grace period. Ends no session: for a leak, revoke. CONFLICT where five are live."
-        " CONFLICT where 5 are live already."
+        description=(
+            "Creates a new current secret. The previous secret verifies codes until the grace period ends. Ends "
+            "no session; after a leak, revoke the secret instead. Errors: CONFLICT if 5 secrets are live already,"
+            " BAD_USER_INPUT for a grace period out of range."
+        )
     )
     async def rotate_jwt_secret(
         self,
@@ -240,7 +271,7 @@ class ExternalAuthMutations:
         grace_period_seconds: Annotated[
             int,
             strawberry.argument(
-                description="How long the one before still verifies: 0 (not at all) to 2,592,000 (30 days)."
+                description="How long the previous secret still verifies codes: 0 to 2,592,000 seconds (30 days)."
             ),
         ] = secrets.DEFAULT_GRACE_PERIOD,
     ) -> NewJwtSecret | None:
@@ -249,14 +280,17 @@ class ExternalAuthMutations:
         return NewJwtSecret(secret=made.text, jwt_secret=JwtSecret.of(made.row), jwt_auth=await JwtAuth.read())
 
     @strawberry.mutation(
-        description="Accept no code of this secret any more. The current one may be revoked: then there is none until you rotate. NOT_FOUND."
+        description=(
+            "Revokes a secret: no code signed with it is accepted any more. If the current secret is revoked, "
+            "there is none until `rotateJwtSecret` creates one. Errors: NOT_FOUND."
+        )
     )
     async def revoke_jwt_secret(
         self,
         info: Info,
         id: _SECRET_ID,
         end_sessions: Annotated[
-            bool, strawberry.argument(description="Whether every session that its codes opened ends too.")
+            bool, strawberry.argument(description="Whether all sessions that codes of this secret opened end too.")
         ] = True,
     ) -> JwtAuth | None:
         by = info.context.caller.require_admin()
@@ -264,10 +298,12 @@ class ExternalAuthMutations:
         return await JwtAuth.read()
 
     @strawberry.mutation(
-        description="Change what is asked of codes, from the next one on. BAD_USER_INPUT names what cannot be."
+        description=(
+            "Changes the policy, from the next code on. Errors: BAD_USER_INPUT names the value that is not valid."
+        )
     )
     async def update_jwt_policy(
-        self, info: Info, policy: Annotated[JwtPolicyInput, strawberry.argument(description="What changes.")]
+        self, info: Info, policy: Annotated[JwtPolicyInput, strawberry.argument(description="The values to change.")]
     ) -> JwtAuth | None:
         by = info.context.caller.require_admin()
         return JwtAuth.of(await update_policy(policy.as_change(), by))
@@ -278,7 +314,7 @@ def _json(value: object) -> JSON | None:
 
 
 def _finite(value: object) -> object:
-    """A code may spell numbers that are infinite here (1e400), and no JSON of ours can: null stands for them."""
+    """Replace infinite numbers by null: a code may contain 1e400, which JSON cannot represent."""
     if isinstance(value, dict):
         return {name: _finite(member) for name, member in value.items()}
     if isinstance(value, list):

@@ -14,22 +14,22 @@ __all__ = ["JSON", "SCALAR_MAP"]
 _RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-5][0-9])", re.IGNORECASE
 )
-"""RFC 3339, section 5.6. Python's own parser takes a good deal more, times without an offset among it."""
+"""RFC 3339, section 5.6. Python's own parser accepts more, such as times without an offset."""
 
 _WANTED = "DateTime takes a time with its offset from UTC, as in 2030-01-31T12:00:00Z or 2030-01-31T13:00:00+01:00"
 
 
 def _format_datetime(moment: datetime) -> str:
-    """In UTC, with `Z`; raises `ValueError` for a time of no known zone, which is a bug here."""
+    """Return the time in UTC, with `Z`. Raises `ValueError` for a time without a zone, which is a bug of the service."""
     if moment.tzinfo is None:
-        raise ValueError("a time without a zone has no place in an answer")
+        raise ValueError("a time in an answer must have a zone")
     return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
 def _read(value: object) -> datetime:
-    """In UTC; fractions finer than a microsecond are cut off. Raises `GraphQLError` where it is no such time.
+    """Return the time in UTC, cut off to microseconds. Raises `GraphQLError` for any other value.
 
-    The value is not repeated in the message: it is whatever the client sent.
+    The message does not repeat the value, because the client may have sent a code or a token.
     """
     if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
         raise GraphQLError(f"{_WANTED}.")
@@ -40,7 +40,7 @@ def _read(value: object) -> datetime:
 
 
 def _read_literal(node: ValueNode, _variables: dict[str, object] | None = None) -> datetime:
-    """The same for a time written into the document; the error points at it."""
+    """Read a time that is written into the document. The error has its location."""
     try:
         return _read(node.value if isinstance(node, StringValueNode) else None)
     except GraphQLError as error:
@@ -54,7 +54,9 @@ def _as_it_is(value: object) -> object:
 SCALAR_MAP: Mapping[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
-        description="A moment as RFC 3339 writes it. Answers are in UTC, with `Z`; arguments have to carry an offset.",
+        description=(
+            "A time in RFC 3339 format. Answers are in UTC, with `Z`. Arguments must have an offset from UTC."
+        ),
         specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339#section-5.6",
         serialize=_format_datetime,
         parse_value=_read,
@@ -68,4 +70,4 @@ SCALAR_MAP: Mapping[object, ScalarDefinition] = {
         parse_value=_as_it_is,
     ),
 }
-"""What `datetime` and `JSON` are in the schema."""
+"""The scalars of `datetime` and `JSON`."""

@@ -1,4 +1,4 @@
-"""The schema, put together from one file a feature."""
+"""The schema, combined from one module for each feature."""
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
@@ -14,7 +14,12 @@ from service.graphql.sessions import SessionMutations, SessionQueries
 from service.graphql.sign_in import SignInMutations, SignInQueries
 
 
-@strawberry.type(description="Reading. Anyone may ask the first three; the others are for admins and API keys.")
+@strawberry.type(
+    description=(
+        "Queries. `signInMethods`, `viewer` and `currentSession` need no rights; the others are for admins "
+        "and API keys."
+    )
+)
 class Query(
     SignInQueries,
     SessionQueries,
@@ -28,7 +33,7 @@ class Query(
     pass
 
 
-@strawberry.type(description="Signing in and out, and administering.")
+@strawberry.type(description="Mutations: sign-in, sign-out and administration.")
 class Mutation(
     SignInMutations,
     EmailLoginMutations,

@@ -1,4 +1,4 @@
-"""Seats: how many are used, of how many."""
+"""The query and the mutation of seats."""
 
 from datetime import UTC, datetime, time
 from typing import Annotated
@@ -11,33 +11,35 @@ from service.graphql.context import Info
 from service.graphql.enums import UserOrigin
 
 
-@strawberry.type(description="The seats of one origin.")
+@strawberry.type(description="The seats that users of one origin take.")
 class OriginSeats:
     origin: UserOrigin = strawberry.field(description="How the users came to be.")
-    used: int = strawberry.field(description="Active users of this origin.")
+    used: int = strawberry.field(description="The number of active users of this origin.")
 
 
-@strawberry.type(description="A day's last count.")
+@strawberry.type(description="The seats at the end of a day.")
 class SeatSample:
-    date: datetime = strawberry.field(description="The beginning of the day, in UTC.")
-    used: int = strawberry.field(description="Active users at the day's end; of today, now.")
-    limit: int | None = strawberry.field(description="The limit at the day's end; null: none.")
+    date: datetime = strawberry.field(description="The start of the day in UTC.")
+    used: int = strawberry.field(description="The number of active users at the end of the day; for today, now.")
+    limit: int | None = strawberry.field(description="The seat limit at the end of the day. Null if there was none.")
 
 
 @strawberry.type(description="How many seats are used.")
 class SeatUsage:
     count: strawberry.Private[seats.SeatCount]
-    used: int = strawberry.field(description="Active users, of every origin.")
-    limit: int | None = strawberry.field(description="How many may be active; null: any number.")
-    available: int | None = strawberry.field(description="Free seats, never below 0; null: any number.")
+    used: int = strawberry.field(description="The number of active users of all origins.")
+    limit: int | None = strawberry.field(description="The seat limit. Null if there is none.")
+    available: int | None = strawberry.field(
+        description="The number of free seats, 0 or more. Null if there is no limit."
+    )
 
-    @strawberry.field(description="Used seats by the users' origin; every origin is there.")
+    @strawberry.field(description="Used seats by origin. Every origin has an entry.")
     def by_origin(self) -> list[OriginSeats]:
         return [OriginSeats(origin=origin, used=self.count.active(origin)) for origin in UserOrigin]
 
-    @strawberry.field(description="One sample a day, oldest first, today last. 1 to 3,660 days.")
+    @strawberry.field(description="One sample for each day, oldest first, today last. Errors: BAD_USER_INPUT.")
     async def history(
-        self, days: Annotated[int, strawberry.argument(description="How many days.")] = 30
+        self, days: Annotated[int, strawberry.argument(description="The number of days: 1 to 3,660. Default 30.")] = 30
     ) -> list[SeatSample]:
         return [
             SeatSample(date=datetime.combine(day.day, time.min, UTC), used=day.used, limit=day.limit)
@@ -46,7 +48,7 @@ class SeatUsage:
 
     @classmethod
     def of(cls, count: seats.SeatCount) -> "SeatUsage":
-        """The count as the schema shows it."""
+        """Return the GraphQL type of the count."""
         return cls(count=count, used=count.used, limit=count.limit, available=count.available)
 
 
@@ -61,14 +63,17 @@ class SeatQueries:
 @strawberry.type
 class SeatMutations:
     @strawberry.mutation(
-        description="Set the limit; null: no limit. Below what is used, it evicts nobody and lets nobody in."
+        description=(
+            "Sets the seat limit. A limit below the used seats removes no user and admits no new one. Errors: "
+            "BAD_USER_INPUT."
+        )
     )
     async def set_seat_limit(
         self,
         info: Info,
         limit: Annotated[
             strawberry.Maybe[int | None],
-            strawberry.argument(description="Seats, 0 to 2,147,483,647; null for no limit. Has to be given."),
+            strawberry.argument(description="The number of seats: 0 to 2,147,483,647. Null: no limit. Required."),
         ] = None,
     ) -> SeatUsage | None:
         by = info.context.caller.require_admin()

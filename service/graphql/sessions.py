@@ -1,4 +1,4 @@
-"""Whoever is signed in: who that is, its session, and the access token for other services."""
+"""The signed-in user, its session, and access tokens for other services."""
 
 from datetime import datetime
 from typing import Annotated
@@ -12,18 +12,22 @@ from service.sessions.administration import end_one_session
 from service.sessions.lifecycle import LiveSession
 
 
-@strawberry.type(description="A short-lived ES256 JWT that any other service verifies by /.well-known/jwks.json.")
+@strawberry.type(
+    description=(
+        "An access token: a short-lived ES256 JWT. Other services verify it with the keys at /.well-known/jwks.json."
+    )
+)
 class AccessToken:
     token: str = strawberry.field(
-        description="The JWT: iss, aud, sub (user ID), sid, iat, exp, jti, email, origin, role."
+        description=("The JWT, with the claims iss, aud, sub (user ID), sid, iat, exp, jti, email, origin and role.")
     )
     expires_at: datetime = strawberry.field(
-        description="When it expires: 10 minutes from now, unless the operator set another lifetime."
+        description="When the access token expires: after 10 minutes, unless the operator set another lifetime."
     )
 
     @classmethod
     async def issue(cls, info: Info, session: LiveSession) -> "AccessToken":
-        """Sign one for this session."""
+        """Sign an access token for this session."""
         instance = info.context.instance
         issued = await issue_access_token(session, instance.settings, instance.cipher)
         return cls(token=issued.token, expires_at=issued.expires_at)
@@ -31,12 +35,12 @@ class AccessToken:
 
 @strawberry.type
 class SessionQueries:
-    @strawberry.field(description="The user who is signed in; null where nobody is. An API key is nobody's.")
+    @strawberry.field(description="The user who is signed in. Null if the request is not signed in or uses an API key.")
     def viewer(self, info: Info) -> User | None:
         viewer = info.context.caller.viewer
         return User.of(viewer) if viewer else None
 
-    @strawberry.field(description="The session that asks; null where nobody is signed in.")
+    @strawberry.field(description="The session that made the request. Null if the request is not signed in.")
     def current_session(self, info: Info) -> Session | None:
         session = info.context.caller.session
         return Session.of(session, current=True) if session else None
@@ -44,19 +48,27 @@ class SessionQueries:
 
 @strawberry.type
 class SessionMutations:
-    @strawberry.mutation(description="A new access token for whoever is signed in.")
+    @strawberry.mutation(
+        description=(
+            "Issues a new access token for the user who is signed in. Errors: UNAUTHENTICATED without signing in."
+        )
+    )
     async def issue_access_token(self, info: Info) -> AccessToken | None:
         return await AccessToken.issue(info, info.context.caller.require_session())
 
     @strawberry.mutation(
-        description="End a session, for the next request everywhere: the one that asks, or by id one of your own; an admin may end anyone's."
-        " False where none was live. Somebody else's is NOT_FOUND; with an id, nobody is UNAUTHENTICATED."
+        description=(
+            "Ends the current session, or the session with this `id`, from the next request on in every process. "
+            "Members may end their own sessions; admins may end any. Returns false if the session was not live. "
+            "Errors: NOT_FOUND for another user's session, UNAUTHENTICATED if `id` is given without signing in."
+        )
     )
     async def end_session(
         self,
         info: Info,
         id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Which; left out: the one that asks.")
+            strawberry.ID | None,
+            strawberry.argument(description="The ID of the session. Default: the session that made the request."),
         ] = None,
     ) -> bool | None:
         caller = info.context.caller
@@ -66,5 +78,5 @@ class SessionMutations:
             by = caller.require_admin()
             return session_id is not None and await end_one_session(session_id, by, owner=None)
         if session_id is None:
-            return False  # what a client is told that signs out twice
+            return False  # a client that signs out twice gets this answer
         return await end_one_session(session_id, caller.actor, owner=caller.require_session().user)

@@ -1,4 +1,4 @@
-"""Signing in: what a frontend calls, and the answers that it has to handle."""
+"""The sign-in methods and the exchange of a code, for frontends."""
 
 from typing import Annotated, TypeAlias
 
@@ -16,41 +16,41 @@ from service.sessions.models import TokenTransport
 from service.sign_in.attempt import SignInAttempt
 
 
-@strawberry.type(description="Somebody is signed in.")
+@strawberry.type(description="A successful sign-in.")
 class SessionGrant:
     live: strawberry.Private[LiveSession]
     token: str = strawberry.field(
-        description="The session token, to be sent as `Authorization: Bearer …`. Opaque, shown this once."
+        description=("The session token, to be sent as `Authorization: Bearer …`. It is opaque and shown only once.")
     )
     session: Session = strawberry.field(description="The session.")
-    user: User = strawberry.field(description="Who is signed in.")
-    new_user: bool = strawberry.field(description="Whether this sign-in made the user.")
+    user: User = strawberry.field(description="The user who is signed in.")
+    new_user: bool = strawberry.field(description="Whether this sign-in created the user.")
 
-    @strawberry.field(description="A short-lived JWT for other services; signed only when it is selected.")
+    @strawberry.field(description="A short-lived JWT for other services. It is signed only if this field is selected.")
     async def access_token(self, info: Info) -> AccessToken:
         return await AccessToken.issue(info, self.live)
 
     @classmethod
     def of(cls, live: LiveSession, token: str, context: Context, *, new_user: bool) -> "SessionGrant":
-        """The grant as the schema shows it: to the person who has just been signed in."""
+        """Return the GraphQL type of a sign-in, and let its fields show the new session to its user."""
         context.granted.append(live)
         return cls(
             live=live, token=token, session=Session.of(live, current=True), user=User.of(live.user), new_user=new_user
         )
 
 
-@strawberry.type(description="Nobody is signed in, and why.")
+@strawberry.type(description="A refused sign-in and its reason.")
 class SignInError:
-    code: SignInErrorCode = strawberry.field(description="For your program.")
-    message: str = strawberry.field(description="For the person to read: what happened, and what to do next.")
-    reference: str = strawberry.field(description="For whoever has to look: the same id stands in the log.")
+    code: SignInErrorCode = strawberry.field(description="The reason, for programs.")
+    message: str = strawberry.field(description="A text for the user: what happened and what to do next.")
+    reference: str = strawberry.field(description="An ID for support. The log has the same ID.")
     retry_after_seconds: int | None = strawberry.field(
-        default=None, description="With TOO_MANY_ATTEMPTS: try again after so many seconds."
+        default=None, description="With TOO_MANY_ATTEMPTS, the seconds to wait before the next try. Else null."
     )
 
     @classmethod
     def of(cls, refusal: SignInRefused, context: Context) -> "SignInError":
-        """The refusal as data; with `Retry-After` where waiting helps."""
+        """Return the refusal as data, and set `Retry-After` if the client should wait."""
         if refusal.retry_after is not None:
             context.response_headers["Retry-After"] = str(refusal.retry_after)
         return cls(
@@ -62,13 +62,14 @@ class SignInError:
 
 
 SignInResult: TypeAlias = Annotated[
-    SessionGrant | SignInError, strawberry.union("SignInResult", description="A session, or why there is none.")
+    SessionGrant | SignInError,
+    strawberry.union("SignInResult", description="A session, or the reason for the refusal."),
 ]
 
 
 @strawberry.type
 class SignInQueries:
-    @strawberry.field(description="The ways to sign in that are on now, EMAIL first. Anyone may ask.")
+    @strawberry.field(description="The sign-in methods that are enabled now, EMAIL first. Needs no rights.")
     async def sign_in_methods(self, info: Info) -> list[SignInMethod]:
         email, configuration = (
             await read_configuration(),
@@ -81,8 +82,11 @@ class SignInQueries:
 @strawberry.type
 class SignInMutations:
     @strawberry.mutation(
-        description="Sign in whom an externalAuthCode speaks of. Sent with the live session of the same user, opened by a code and with half"
-        " its life or more to go, it continues that session: same token. Sets no cookie."
+        description=(
+            "Signs in the user that an externalAuthCode names. If the request carries a live session of the same "
+            "user that a code opened and that has at least half of its lifetime left, that session continues with"
+            " the same token. Sets no cookie. Errors: BAD_USER_INPUT if `lifetimeSeconds` is less than 1."
+        )
     )
     async def exchange_external_auth_code(
         self,
@@ -96,7 +100,9 @@ class SignInMutations:
         lifetime_seconds: Annotated[
             int | None,
             strawberry.argument(
-                description="A session no longer than this, in seconds; it is never longer than the operator allows."
+                description=(
+                    "The maximum lifetime of the session in seconds, 1 or more. The operator's maximum applies too."
+                )
             ),
         ] = None,
     ) -> SignInResult:

@@ -1,4 +1,4 @@
-"""Users and their sessions as the schema has them."""
+"""The GraphQL types of users and sessions."""
 
 from datetime import datetime
 from functools import partial
@@ -22,36 +22,51 @@ from service.sessions.listing import list_sessions
 _SESSIONS_SHOWN = 20
 
 
-@strawberry.type(description="A person with a place here.")
+@strawberry.type(description="A user of this service.")
 class User:
     row: strawberry.Private[models.User]
     id: strawberry.ID = strawberry.field(
-        description="The user ID. For a user created by a code, the `user.id` of that code; else `usr_…`."
+        description=(
+            "The user ID: the `user.id` of the code that created the user, else an ID of this service (`usr_…`)."
+        )
     )
     external_id: str | None = strawberry.field(
-        description="The `user.id` that your own system knows this user by, where it has one."
+        description=("The ID of this user in your own system, which codes carry as `user.id`. Null if there is none.")
     )
     email: str | None = strawberry.field(
-        description="The address in its normal form: lower case, domain in A-form. No two users share one."
+        description=(
+            "The email address in normal form: lower case, domain in IDNA A-form. Unique. Null if there is none."
+        )
     )
     origin: UserOrigin = strawberry.field(description="How the user came to be.")
-    role: UserRole = strawberry.field(description="MEMBER or ADMIN.")
-    status: UserStatus = strawberry.field(description="ACTIVE or DEACTIVATED.")
-    created_at: datetime = strawberry.field(description="When the user came to be.")
+    role: UserRole = strawberry.field(description="The role: MEMBER or ADMIN.")
+    status: UserStatus = strawberry.field(description="The status: ACTIVE or DEACTIVATED.")
+    created_at: datetime = strawberry.field(description="When the user was created.")
     last_seen_at: datetime | None = strawberry.field(
-        description="When the user was last here, to the hour; null: never."
+        description="When the user last made a request, rounded down to the hour. Null if the user never did."
     )
 
-    @strawberry.field(description="Whatever else the `user` object of a code carried; {} where nothing.")
+    @strawberry.field(
+        description="The other members of the `user` object of the last code that had any. {} if there are none."
+    )
     def metadata(self) -> JSON:
         return JSON(load_metadata(self.row.metadata))
 
-    @strawberry.field(description="Live sessions, newest first. For the user itself and for admins: else FORBIDDEN.")
+    @strawberry.field(
+        description=(
+            "The user's live sessions, newest first. For the user, admins and API keys. Errors: FORBIDDEN for "
+            "other users, UNAUTHENTICATED without signing in."
+        )
+    )
     async def sessions(
         self,
         info: Info,
-        first: Annotated[int | None, strawberry.argument(description="How many, 200 at most.")] = _SESSIONS_SHOWN,
-        after: Annotated[str | None, strawberry.argument(description="Go on behind this cursor.")] = None,
+        first: Annotated[
+            int | None, strawberry.argument(description="The number of sessions: 0 to 200. Default 20.")
+        ] = _SESSIONS_SHOWN,
+        after: Annotated[
+            str | None, strawberry.argument(description="Return the sessions that follow this cursor.")
+        ] = None,
     ) -> Connection["Session"]:
         context = info.context
         _require_self_or_reader(context, self.row)
@@ -67,7 +82,7 @@ class User:
 
     @classmethod
     def of(cls, row: models.User) -> "User":
-        """The user as the schema shows it."""
+        """Return the GraphQL type of a user."""
         return cls(
             row=row,
             id=strawberry.ID(row.id),
@@ -82,34 +97,44 @@ class User:
 
     @classmethod
     def of_row(cls, row: Row) -> "User":
-        """The same from a row of the table."""
+        """Return the GraphQL type of a row of the table."""
         return cls.of(user_from_row(row))
 
 
-@strawberry.type(description="A sign-in that lasts.")
+@strawberry.type(description="A session of a user.")
 class Session:
     live: strawberry.Private[LiveSession]
-    id: strawberry.ID = strawberry.field(description="The session's id; not its token, which nobody can read again.")
-    method: SignInMethod = strawberry.field(description="How the person signed in.")
-    created_at: datetime = strawberry.field(description="When it opened.")
-    expires_at: datetime = strawberry.field(description="When it ends; fixed when it opened.")
-    last_seen_at: datetime = strawberry.field(description="When it was last used, to 5 minutes.")
-    ip_address: str | None = strawberry.field(description="The address that it was opened from.")
-    user_agent: str | None = strawberry.field(
-        description="The browser or program that opened it, as it names itself; 256 characters at most."
+    id: strawberry.ID = strawberry.field(
+        description="The ID of the session. It is not the session token, which cannot be read again."
     )
-    current: bool = strawberry.field(description="Whether it is the session that asks.")
+    method: SignInMethod = strawberry.field(description="How the user signed in.")
+    created_at: datetime = strawberry.field(description="When the session was opened.")
+    expires_at: datetime = strawberry.field(description="When the session ends. Fixed when it is opened.")
+    last_seen_at: datetime = strawberry.field(description="When the session was last used, to 5 minutes.")
+    ip_address: str | None = strawberry.field(
+        description="The client address that the session was opened from. Null if unknown."
+    )
+    user_agent: str | None = strawberry.field(
+        description=(
+            "The `User-Agent` header of the client that opened the session, 256 characters at most. Null if there"
+            " was none."
+        )
+    )
+    current: bool = strawberry.field(description="Whether this session made the request.")
     admin_rights: bool = strawberry.field(
-        description="Whether it may administer: an ADMIN who signed in by email, and not on the members' cookie."
+        description=(
+            "Whether this session has admin rights: its user is an ADMIN who signed in by email, and its token is"
+            " not in the members' cookie."
+        )
     )
 
-    @strawberry.field(description="Whose session it is.")
+    @strawberry.field(description="The user of the session.")
     def user(self) -> User:
         return User.of(self.live.user)
 
     @classmethod
     def of(cls, live: LiveSession, *, current: bool) -> "Session":
-        """The session as the schema shows it."""
+        """Return the GraphQL type of a session."""
         return cls(
             live=live,
             id=strawberry.ID(live.id),
