@@ -1,21 +1,18 @@
-"""Queries and mutations of JWT sign-in, for admins: configuration, secrets, policy, inspection of codes."""
+"""JWT sign-in, for admins: configuration, secrets and policy."""
 
 from datetime import datetime
-from math import isfinite
 from typing import Annotated
 
 import strawberry
-from strawberry.scalars import JSON
 
 from service.clock import now
-from service.external_auth import inspection, policy, secrets
+from service.external_auth import policy, secrets
 from service.external_auth.configuration import policy_of
 from service.external_auth.models import ExternalAuth
 from service.external_auth.models import JwtSecret as JwtSecretRow
 from service.external_auth.policy_changes import Given, PolicyChange, update_policy
 from service.graphql.context import Info
-from service.graphql.enums import EmailLinking, JwtSecretStatus, SignInErrorCode
-from service.graphql.users import User
+from service.graphql.enums import EmailLinking, JwtSecretStatus
 
 _SECRET_ID = Annotated[strawberry.ID, strawberry.argument(description="The ID of a signing secret.")]
 
@@ -171,68 +168,6 @@ class JwtPolicyInput:
         return PolicyChange(**given)
 
 
-@strawberry.type(description="The result of one check of a code.")
-class CodeCheck:
-    name: str = strawberry.field(description="The name of the check.")
-    passed: bool = strawberry.field(description="Whether the check passed. False also if it was not reached.")
-    detail: str = strawberry.field(description="What the check found. If it failed, also the likely cause.")
-
-
-@strawberry.type(description="What an exchange of this code would do, and why. The inspection changes nothing.")
-class CodeInspection:
-    accepted: bool = strawberry.field(description="Whether an exchange would succeed.")
-    error_code: SignInErrorCode | None = strawberry.field(
-        description="The error code that an exchange would answer. Null if it would succeed."
-    )
-    message: str | None = strawberry.field(
-        description="The message that an exchange would answer. Null if it would succeed."
-    )
-    header: JSON | None = strawberry.field(description="The header of the code. Null if it cannot be read.")
-    claims: JSON | None = strawberry.field(
-        description=(
-            "The payload of the code. Null if it cannot be read. Do not trust it if the signature check failed."
-        )
-    )
-    checks: list[CodeCheck] = strawberry.field(description="All checks, in order.")
-    secret: JwtSecret | None = strawberry.field(
-        description="The secret that signed the code, retired and revoked secrets included. Null if none did."
-    )
-    user: User | None = strawberry.field(
-        description="The existing user that the code would sign in. Null if there is none."
-    )
-    creates_user: bool = strawberry.field(description="Whether the code would create a user, who takes a seat.")
-
-    @classmethod
-    def of(cls, found: inspection.Inspection) -> "CodeInspection":
-        """Return the GraphQL type of an inspection."""
-        return cls(
-            accepted=found.accepted,
-            error_code=found.refusal.code if found.refusal else None,
-            message=found.refusal.message if found.refusal else None,
-            header=_json(found.header),
-            claims=_json(found.claims),
-            checks=[CodeCheck(name=check.name, passed=check.passed, detail=check.detail) for check in found.checks],
-            secret=JwtSecret.of(found.secret) if found.secret else None,
-            user=User.of(found.user) if found.user else None,
-            creates_user=found.creates_user,
-        )
-
-
-@strawberry.type
-class ExternalAuthQueries:
-    @strawberry.field(
-        description=(
-            "Says why a code would be refused, or which user it would sign in: all checks in order. Changes "
-            "nothing and stores nothing. For admins and API keys."
-        )
-    )
-    async def inspect_external_auth_code(
-        self, info: Info, external_auth_code: Annotated[str, strawberry.argument(description="The code.")]
-    ) -> CodeInspection | None:
-        info.context.caller.require_reader()
-        return CodeInspection.of(await inspection.inspect(external_auth_code, info.context.instance.external_auth))
-
-
 @strawberry.type
 class ExternalAuthMutations:
     @strawberry.mutation(
@@ -307,16 +242,3 @@ class ExternalAuthMutations:
     ) -> JwtAuth | None:
         by = info.context.caller.require_admin()
         return JwtAuth.of(await update_policy(policy.as_change(), by))
-
-
-def _json(value: object) -> JSON | None:
-    return None if value is None else JSON(_finite(value))
-
-
-def _finite(value: object) -> object:
-    """Replace infinite numbers by null: a code may contain 1e400, which JSON cannot represent."""
-    if isinstance(value, dict):
-        return {name: _finite(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_finite(member) for member in value]
-    return None if isinstance(value, float) and not isfinite(value) else value

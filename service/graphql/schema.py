@@ -7,7 +7,8 @@ from service.graphql.accounts import AccountMutations, AccountQueries
 from service.graphql.api_keys import ApiKeyMutations, ApiKeyQueries
 from service.graphql.audit import AuditQueries
 from service.graphql.email_login import EmailLoginMutations, EmailLoginQueries
-from service.graphql.external_auth import ExternalAuthMutations, ExternalAuthQueries
+from service.graphql.external_auth import ExternalAuthMutations
+from service.graphql.inspection import InspectionQueries
 from service.graphql.scalars import SCALAR_MAP
 from service.graphql.seats import SeatMutations, SeatQueries
 from service.graphql.sessions import SessionMutations, SessionQueries
@@ -26,7 +27,7 @@ class Query(
     AccountQueries,
     SeatQueries,
     EmailLoginQueries,
-    ExternalAuthQueries,
+    InspectionQueries,
     ApiKeyQueries,
     AuditQueries,
 ):
