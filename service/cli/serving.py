@@ -14,6 +14,7 @@ from service.cli.running import fail, finish, program, read_settings, stderr
 from service.email_login.links import make_setup_token, setup_url
 from service.email_login.transports import describe_transport
 from service.external_auth.models import ExternalAuth
+from service.http_server import PARSER_BUFFER, http_protocol, raise_file_limit
 from service.instance import open_instance
 from service.logs import configure_logs
 from service.metrics import share_metrics_between_workers
@@ -39,6 +40,7 @@ def serve(
         raise typer.BadParameter("--dev takes one worker.", param_hint="--workers")
     configure_logs(settings)
     _check_port(host, port)
+    raise_file_limit()
     finish(_prepare(settings))
     options = {
         "host": host,
@@ -48,6 +50,8 @@ def serve(
         "proxy_headers": False,  # the application believes DOORCODE_TRUSTED_PROXIES alone
         "server_header": False,
         "ws": "none",
+        "http": http_protocol(),
+        "h11_max_incomplete_event_size": PARSER_BUFFER,
         "lifespan": "on",
         "timeout_graceful_shutdown": SHUTDOWN_GRACE,
     }
