@@ -15,6 +15,9 @@ from service.sessions.models import TokenTransport
 from service.settings import Settings
 from service.tokens import API_KEY_PREFIX
 
+MAX_COOKIES_TRIED = 5
+"""Cookies of one name whose tokens are looked up; each costs a query."""
+
 _ANY_TRANSPORT = frozenset(TokenTransport)
 
 
@@ -27,7 +30,7 @@ async def identify(request: HTTPConnection, settings: Settings) -> Caller:
     client = client_of(request)
     token = bearer_token(request)
     if token is None:
-        return await _by_cookie(request, settings, client)
+        return await _by_trusted_cookie(request, settings, client)
     if token.startswith(API_KEY_PREFIX):
         return Caller(client, api_key=await find_api_key(token))
     return await by_session_token(token, client, _ANY_TRANSPORT)
@@ -52,6 +55,37 @@ def cookie_name(settings: Settings, token_transport: TokenTransport) -> str:
     return f"{prefix}doorcode-admin" if admin else f"{prefix}doorcode"
 
 
+def cookie_tokens(request: HTTPConnection, settings: Settings, token_transport: TokenTransport) -> list[str]:
+    """Return the tokens of the cookies with this transport's name, in the order sent: the first five, without repetition.
+
+    Names are compared byte by byte, and only space and tab are removed around them (RFC 6265, section 4.2.1). A parser
+    that removes other white space takes a cookie named `__Host-doorcode` behind a byte 0xA0, which any subdomain may set, for ours.
+    One name occurs several times if an instance on a parent domain or on another port sets its own cookie.
+    """
+    wanted = cookie_name(settings, token_transport).encode()
+    tokens: list[str] = []
+    for header_name, header in request.scope["headers"]:
+        if header_name == b"cookie":
+            for pair in header.split(b";"):
+                name, equals, value = pair.partition(b"=")
+                if equals and name.strip(b" \t") == wanted:
+                    tokens.append(value.strip(b" \t").strip(b'"').decode("latin-1"))
+    return list(dict.fromkeys(tokens[:MAX_COOKIES_TRIED]))
+
+
+async def by_cookie(request: HTTPConnection, settings: Settings, token_transport: TokenTransport) -> Caller:
+    """Return the caller of the first cookie of this transport whose session is live; anonymous if there is none.
+
+    The caller of this function decides whether the page that sent the request may use the cookie.
+    """
+    client = client_of(request)
+    for token in cookie_tokens(request, settings, token_transport):
+        caller = await by_session_token(token, client, frozenset({token_transport}))
+        if caller.session:
+            return caller
+    return Caller(client)
+
+
 def is_same_origin(request: HTTPConnection, settings: Settings) -> bool:
     """Return whether the browser says that a page of this origin sent the request; false if the browser says nothing.
 
@@ -74,7 +108,7 @@ def is_under_cookie_domain(origin: str, settings: Settings) -> bool:
     return domain is not None and origin in settings.allowed_origins and (host == domain or host.endswith("." + domain))
 
 
-async def _by_cookie(request: HTTPConnection, settings: Settings, client: Client) -> Caller:
+async def _by_trusted_cookie(request: HTTPConnection, settings: Settings, client: Client) -> Caller:
     """Try the admin cookie, for same-origin requests only, and then the member cookie."""
     if "cookie" not in request.headers:
         return Caller(client)
@@ -82,9 +116,8 @@ async def _by_cookie(request: HTTPConnection, settings: Settings, client: Client
         (TokenTransport.ADMIN_COOKIE, is_same_origin),
         (TokenTransport.COOKIE, may_use_members_cookie),
     ):
-        token = request.cookies.get(cookie_name(settings, token_transport))
-        if token and trusted(request, settings):
-            caller = await by_session_token(token, client, frozenset({token_transport}))
+        if trusted(request, settings):
+            caller = await by_cookie(request, settings, token_transport)
             if caller.session:
                 return caller
     return Caller(client)

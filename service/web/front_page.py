@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.credentials import cookie_name, may_use_members_cookie
+from service.credentials import cookie_tokens, may_use_members_cookie
 from service.email_login.configuration import read_configuration
 from service.sessions.lifecycle import end_session, find_session
 from service.sessions.models import TokenTransport
@@ -34,13 +34,14 @@ async def sign_out(request: Request) -> Response:
         return page(settings, "sign_out_refused.html", status=403)
     response = see_other(settings, settings.app_url or HERE)
     for token_transport in _COOKIES:
-        await _end_session_in(request.cookies.get(cookie_name(settings, token_transport)), token_transport)
+        for token in cookie_tokens(request, settings, token_transport):
+            await _end_session_in(token, token_transport)
         clear_session_cookie(response, settings, token_transport)
     return response
 
 
-async def _end_session_in(token: str | None, token_transport: TokenTransport) -> None:
+async def _end_session_in(token: str, token_transport: TokenTransport) -> None:
     """A bearer's token in a cookie was put there by somebody else, and is none of ours to end."""
-    session = await find_session(token) if token else None
+    session = await find_session(token)
     if session is not None and session.token_transport is token_transport:
         await end_session(session.id)

@@ -4,8 +4,8 @@ from typing import cast
 
 from starlette.requests import Request
 
-from service.authority import Caller, by_session_token
-from service.credentials import client_of, cookie_name
+from service.authority import Caller
+from service.credentials import by_cookie
 from service.instance import Instance
 from service.sessions.models import TokenTransport
 
@@ -21,5 +21,4 @@ async def member_of(request: Request) -> Caller:
     Links to these pages stand on other sites on purpose, so the same-origin rule does not hold here. No other site can
     read these pages, and nothing is changed by reading them.
     """
-    token = request.cookies.get(cookie_name(instance_of(request).settings, TokenTransport.COOKIE))
-    return await by_session_token(token, client_of(request), frozenset({TokenTransport.COOKIE}))
+    return await by_cookie(request, instance_of(request).settings, TokenTransport.COOKIE)

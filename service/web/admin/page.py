@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.accounts.models import User
-from service.authority import Caller, by_session_token
-from service.credentials import client_of, cookie_name, is_same_origin
+from service.authority import Caller
+from service.credentials import by_cookie, is_same_origin
 from service.errors import ErrorCode, RequestRefused
 from service.instance import Instance
 from service.sessions.models import TokenTransport
@@ -215,8 +215,7 @@ def seats_are_few(seat_usage: Any) -> bool:
 async def _admin_page_of(request: Request) -> AdminPage | None:
     """The admin cookie is SameSite=Strict, so no other site's link or form brings it along."""
     instance = instance_of(request)
-    token = request.cookies.get(cookie_name(instance.settings, TokenTransport.ADMIN_COOKIE))
-    caller = await by_session_token(token, client_of(request), frozenset({TokenTransport.ADMIN_COOKIE}))
+    caller = await by_cookie(request, instance.settings, TokenTransport.ADMIN_COOKIE)
     return AdminPage(request, instance, caller) if caller.session and caller.session.has_admin_rights else None
 
 

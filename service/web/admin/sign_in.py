@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.accounts.models import UserRole
-from service.credentials import client_of, cookie_name, is_same_origin
+from service.credentials import client_of, cookie_tokens, is_same_origin
 from service.email_login.codes import find_request
 from service.email_login.link_sign_in import LinkNotGood, use_invitation, use_setup_link
 from service.email_login.links import find_invited, is_setup_link
@@ -146,10 +146,10 @@ async def _welcome(request: Request, result: SignInResult, where: str) -> Respon
 
 
 async def _end_session_before(request: Request) -> None:
-    token = request.cookies.get(cookie_name(instance_of(request).settings, TokenTransport.ADMIN_COOKIE))
-    session = await find_session(token) if token else None
-    if session is not None and session.token_transport is TokenTransport.ADMIN_COOKIE:
-        await end_session(session.id)
+    for token in cookie_tokens(request, instance_of(request).settings, TokenTransport.ADMIN_COOKIE):
+        session = await find_session(token)
+        if session is not None and session.token_transport is TokenTransport.ADMIN_COOKIE:
+            await end_session(session.id)
 
 
 async def _form_of(request: Request) -> FormData | None:
