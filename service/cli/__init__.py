@@ -51,9 +51,11 @@ app.add_typer(signing_keys.app, name="signing-key")
 
 
 def main() -> None:
-    """The entry point of `doorcode`."""
-    os.umask(0o077)  # what is written here, the database above all, is nobody else's to read
+    """Run the command line: the entry point of `doorcode`."""
+    os.umask(0o077)  # only the owner may read what a command writes, above all the database
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # ids and claims are of any script, a terminal may not be
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # IDs and claims may be in any script, also one that the terminal cannot show
     app()

@@ -1,4 +1,4 @@
-"""`doorcode code …`: sign a code to try things with, and find out why one is refused."""
+"""`doorcode code …`: sign a code to try sign-in, and find out why a code is refused."""
 
 import sys
 from typing import Annotated
@@ -20,30 +20,31 @@ from service.text import JsonObject
 
 DEFAULT_LIFETIME = 3600  # seconds
 
-app = typer.Typer(help="Codes: sign one, or see why one is refused.", no_args_is_help=True)
+app = typer.Typer(help="Sign a code, or find out why a code is refused.", no_args_is_help=True)
 
 
 @app.command()
 def sign(
     user_id: Annotated[
-        str | None, typer.Option("--user-id", help="Sign in this user, creating it the first time.")
+        str | None, typer.Option("--user-id", help="Sign in this user; the first sign-in creates it.")
     ] = None,
     existing_id: Annotated[str | None, typer.Option("--id", help="Sign in an existing user by user ID.")] = None,
     email: Annotated[
-        str | None, typer.Option(help="With --user-id the user's email; alone: sign in an existing user by email.")
+        str | None, typer.Option(help="The email of the user of --user-id. Alone: sign in an existing user by email.")
     ] = None,
     expires_in: Annotated[
-        int | None, typer.Option(help="Seconds until the code expires; left out: an hour, or what the policy allows.")
+        int | None,
+        typer.Option(help="Seconds until the code expires. Default: an hour, or less if the policy allows less."),
     ] = None,
     meta: Annotated[
-        list[str] | None, typer.Option(metavar="K=V", help="Metadata of the user; may be given several times.")
+        list[str] | None, typer.Option(metavar="K=V", help="A metadata member of the user. Can be given several times.")
     ] = None,
 ) -> None:
     """Sign a code with the current secret, as your backend would, and print it."""
     if user_id is None and existing_id is None and email is None:
-        raise typer.BadParameter("Say whom to sign in: --user-id, --id or --email.")
+        raise typer.BadParameter("Name the user to sign in: --user-id, --id or --email.")
     if meta and user_id is None:
-        raise typer.BadParameter("Metadata belongs to a user: it goes with --user-id.", param_hint="--meta")
+        raise typer.BadParameter("Metadata belongs to a user. Use it together with --user-id.", param_hint="--meta")
     subject = _subject(user_id, existing_id, email, dict(_pair(item) for item in meta or []))
 
     async def sign_on(instance: Instance) -> str:
@@ -54,7 +55,7 @@ def sign(
 
 @app.command()
 def inspect(code: Annotated[str, typer.Argument(help="The code, or - to read it from standard input.")]) -> None:
-    """Say check by check what an exchange of the code would do. Nothing is done; exit status 1 where it would be refused."""
+    """Show the result of every check of a code. Changes nothing. Exit status 1 if an exchange would be refused."""
     text = sys.stdin.buffer.read().decode(errors="replace").strip() if code == "-" else code
 
     async def inspect_on(instance: Instance) -> Inspection:
@@ -83,10 +84,10 @@ def _pair(item: str) -> tuple[str, str]:
 
 
 async def _sign(instance: Instance, subject: JsonObject, expires_in: int | None) -> str:
-    """With all that the policy may ask for, so that what is tried out works."""
+    """Return a code with every claim that the policy may require."""
     secret = await current_secret(instance.cipher)
     if secret is None:
-        raise Conflict("There is no current secret. Make one with: doorcode jwt enable")
+        raise Conflict("There is no current secret. Create one with: doorcode jwt enable")
     if expires_in is not None and expires_in < 1:
         raise BadUserInput("--expires-in must be 1 second or more.")
     auth = await ExternalAuth.get(id=1)
@@ -100,7 +101,7 @@ async def _sign(instance: Instance, subject: JsonObject, expires_in: int | None)
 
 
 def _show(found: Inspection) -> None:
-    """Plain lines on stdout: a mark, the check, what was found."""
+    """Print one line for each check: a mark, its name and what it found."""
     console = Console(highlight=False, markup=False, soft_wrap=True, emoji=False)
     for check in found.checks:
         mark, style = ("ok ", "green") if check.passed else ("NO ", "red")

@@ -1,4 +1,4 @@
-"""`doorcode jwt …`: the switch and the secrets."""
+"""`doorcode jwt …`: the configuration of JWT sign-in and its secrets."""
 
 from typing import Annotated
 
@@ -14,68 +14,68 @@ from service.external_auth.configuration import policy_of
 from service.external_auth.models import ExternalAuth
 from service.instance import Instance
 
-app = typer.Typer(help="JWT sign-in: the switch and the secrets.", no_args_is_help=True)
+app = typer.Typer(help="JWT sign-in: enable, disable, rotate and revoke secrets.", no_args_is_help=True)
 
 
 @app.command()
 def status() -> None:
-    """Show whether JWT sign-in is on, the policy, and every secret's state."""
+    """Show whether JWT sign-in is enabled, the policy, and the state of every secret."""
     run(_show_status)
 
 
 @app.command()
 def enable() -> None:
-    """Switch JWT sign-in on; prints the secret where a new one was made."""
+    """Enable JWT sign-in. If there is no current secret, create one and print it."""
     made = run(lambda instance: secrets.enable(instance.cipher, COMMAND_LINE))
     if made:
-        stderr.print("JWT sign-in is on. Keep this secret: it is shown this once.")
+        stderr.print("JWT sign-in is enabled. Store this secret now: it is shown only once.")
         print_result(made.text)
     else:
-        stderr.print(f"JWT sign-in is on, with the secrets it had. For a new one: {program()} jwt rotate")
+        stderr.print(f"JWT sign-in is enabled, with the existing secrets. To create a new one: {program()} jwt rotate")
 
 
 @app.command()
 def disable(
     end_sessions: Annotated[
-        bool, typer.Option("--end-sessions", help="End every session that a code opened, too.")
+        bool, typer.Option("--end-sessions", help="Also end all sessions that codes opened.")
     ] = False,
 ) -> None:
-    """Switch JWT sign-in off; the secrets stay."""
+    """Disable JWT sign-in. The secrets stay."""
     run(lambda _: secrets.disable(COMMAND_LINE, end_sessions=end_sessions))
-    stderr.print("JWT sign-in is off.")
+    stderr.print("JWT sign-in is disabled.")
 
 
 @app.command()
 def rotate(
     grace: Annotated[
-        int, typer.Option(help="Seconds for which the secret before still verifies; 0: not at all.")
+        int, typer.Option(help="Seconds for which the previous secret still verifies codes.")
     ] = secrets.DEFAULT_GRACE_PERIOD,
 ) -> None:
-    """Make a new secret and print it. Ends no session: for a leak, revoke the old one."""
+    """Create a new secret and print it. Ends no session. After a leak, revoke the old secret too."""
     made = run(lambda instance: secrets.rotate(instance.cipher, COMMAND_LINE, grace_period=grace))
-    stderr.print(f"New secret {made.row.id}. Keep it: it is shown this once.")
+    stderr.print(f"New secret {made.row.id}. Store it now: it is shown only once.")
     print_result(made.text)
 
 
 @app.command()
 def revoke(
-    secret_id: Annotated[str, typer.Argument(metavar="ID", help="The secret's id, from: doorcode jwt status")],
+    secret_id: Annotated[str, typer.Argument(metavar="ID", help="The ID of the secret, from: doorcode jwt status")],
     keep_sessions: Annotated[
         bool, typer.Option("--keep-sessions", help="Do not end the sessions that its codes opened.")
     ] = False,
 ) -> None:
-    """Accept no code of a secret any more, and end the sessions that its codes opened."""
+    """Revoke a secret: refuse its codes, and end the sessions that they opened."""
     run(lambda _: secrets.revoke(secret_id, COMMAND_LINE, end_sessions=not keep_sessions))
     stderr.print(f"Revoked {secret_id}.")
 
 
 async def _show_status(_: Instance) -> None:
     auth = await ExternalAuth.get(id=1)
-    print_result(f"JWT sign-in is {'on' if auth.enabled else 'off'}.")
+    print_result(f"JWT sign-in is {'enabled' if auth.enabled else 'disabled'}.")
     policy = policy_of(auth)
     print_result(
         "Policy: "
-        + ", ".join(f"{name.replace('_', ' ')} {_in_words(getattr(policy, name))}" for name in policy.__slots__)
+        + ", ".join(f"{name.replace('_', ' ')} {_as_text(getattr(policy, name))}" for name in policy.__slots__)
     )
     table = Table("id", "begins", "status", "created", "retires", "revoked", "last used")
     moment = now()
@@ -92,7 +92,7 @@ async def _show_status(_: Instance) -> None:
     print_table(table)
 
 
-def _in_words(value: object) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)

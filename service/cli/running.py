@@ -1,4 +1,4 @@
-"""How a command runs: on an open instance, with its refusals as one line on stderr and exit status 1."""
+"""Runs a command on an open instance. A refusal is one line on stderr and exit status 1."""
 
 import asyncio
 import shutil
@@ -20,15 +20,15 @@ from service.settings import Settings, SettingsError, load_settings
 Result = TypeVar("Result")
 
 stderr = Console(stderr=True, highlight=False, markup=False, soft_wrap=True, emoji=False)
-"""For what a person reads; never for a result."""
+"""The console for messages to people. Results go to stdout."""
 
 
 def run(command: Callable[[Instance], Awaitable[Result]]) -> Result:
-    """Run a command on this machine's Doorcode, beside a running server or without one."""
+    """Run a command on the instance of these settings. A server may run at the same time."""
     settings = read_settings()
     configure_logs(settings)
     if settings.uses_sqlite and not settings.sqlite_path.exists():
-        stderr.print(f"A new database: {settings.sqlite_path.resolve()}")
+        stderr.print(f"Creating a new database: {settings.sqlite_path.resolve()}")
 
     async def on_instance() -> Result:
         async with open_instance(settings) as instance:
@@ -38,7 +38,7 @@ def run(command: Callable[[Instance], Awaitable[Result]]) -> Result:
 
 
 def finish(work: Awaitable[Result]) -> Result:
-    """Wait for the work; a refusal ends the process with its message."""
+    """Wait for the work. A refusal ends the process with its message and exit status 1."""
 
     async def main() -> Result:
         return await work
@@ -52,11 +52,11 @@ def finish(work: Awaitable[Result]) -> Result:
     except Exception as error:
         if not is_unreachable(error):
             raise
-        fail(f"The database is out of reach: {str(error) or type(error).__name__}")
+        fail(f"The database cannot be reached: {str(error) or type(error).__name__}")
 
 
 def read_settings(host: str | None = None, port: int | None = None) -> Settings:
-    """The settings, or exit status 1 with the line that says what is wrong."""
+    """Return the settings. If one is wrong, print the reason and exit with status 1."""
     try:
         return load_settings() if host is None or port is None else load_settings(host=host, port=port)
     except SettingsError as error:
@@ -64,13 +64,13 @@ def read_settings(host: str | None = None, port: int | None = None) -> Settings:
 
 
 def fail(message: str) -> NoReturn:
-    """Say why, and end with exit status 1: the answer is no."""
+    """Print the reason and exit with status 1."""
     stderr.print(message, style="red")
     raise typer.Exit(1)
 
 
 def program() -> str:
-    """How this very program is called from here, for advice that can be copied."""
+    """Return how this program is called from the current directory, so that printed commands can be copied."""
     called = Path(sys.argv[0]).absolute()
     if called.name == "__main__.py":
         return f"{Path(sys.executable).name} -m service"
@@ -80,5 +80,5 @@ def program() -> str:
 
 
 def print_result(text: str) -> None:
-    """A result, alone on stdout, so that `$(doorcode …)` works in a shell."""
+    """Print a result, alone on stdout, so that `$(doorcode …)` works in a shell."""
     typer.echo(text)

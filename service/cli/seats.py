@@ -1,4 +1,4 @@
-"""`doorcode seats`: how many are used, and the limit."""
+"""`doorcode seats`: the used seats and the seat limit."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ NO_LIMIT = "none"
 def seats(
     limit: Annotated[str | None, typer.Option(metavar="N|none", help="Set the limit; none: no limit.")] = None,
 ) -> None:
-    """Show how many seats are used; with --limit, set how many there are."""
+    """Show how many seats are used. With --limit, set the seat limit first."""
     wanted = None if limit is None else _parse(limit)
 
     async def count(_: Instance) -> SeatCount:

@@ -20,20 +20,20 @@ from service.logs import configure_logs
 from service.metrics import share_metrics_between_workers
 from service.settings import DEFAULT_HOST, DEFAULT_PORT, PREFIX, Settings, unknown_settings
 
-SHUTDOWN_GRACE = 30  # seconds that requests in flight have to finish after SIGTERM
+SHUTDOWN_GRACE = 30  # seconds in which open requests may finish after SIGTERM
 
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = DEFAULT_HOST,
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = DEFAULT_PORT,
-    workers: Annotated[int, typer.Option(help="Processes; more than one needs PostgreSQL.", min=1, max=64)] = 1,
+    workers: Annotated[int, typer.Option(help="Number of processes. More than 1 needs PostgreSQL.", min=1, max=64)] = 1,
     dev: Annotated[bool, typer.Option("--dev", help="Serve GraphiQL at /graphql to browsers.")] = False,
 ) -> None:
-    """Serve. On SQLite, migrates by itself."""
+    """Serve. SQLite is migrated at the start."""
     settings = read_settings(host, port)
     if workers > 1 and settings.uses_sqlite:
         raise typer.BadParameter(
-            "SQLite takes one worker; set DOORCODE_DATABASE_URL to a PostgreSQL database for more.",
+            "SQLite supports one worker. For more, set DOORCODE_DATABASE_URL to a PostgreSQL database.",
             param_hint="--workers",
         )
     if workers > 1 and dev:
@@ -46,8 +46,8 @@ def serve(
         "host": host,
         "port": port,
         "log_config": None,
-        "access_log": False,  # it prints query strings, and those may hold codes
-        "proxy_headers": False,  # the application believes DOORCODE_TRUSTED_PROXIES alone
+        "access_log": False,  # it would print query strings, which may contain codes
+        "proxy_headers": False,  # the application reads these headers itself, from DOORCODE_TRUSTED_PROXIES only
         "server_header": False,
         "ws": "none",
         "http": http_protocol(),
@@ -64,17 +64,17 @@ def serve(
 
 
 def _check_port(host: str, port: int) -> None:
-    """Before anything else, so that a second server that cannot start voids nothing of the first one's."""
+    """Exit if the port is in use. Runs first, because a second start would otherwise replace the set-up link of the first."""
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
         fail(
-            f"{host}:{port} cannot be listened on: {error.strerror or error}. Is another server there? Choose another --port."
+            f"{host}:{port} cannot be used: {error.strerror or error}. If another server uses it, choose another --port."
         )
 
 
 def migrate() -> None:
-    """Bring the database up to date."""
+    """Migrate the database to this version."""
     settings = read_settings()
     configure_logs(settings)
     finish(database.migrate(settings))
@@ -82,9 +82,9 @@ def migrate() -> None:
 
 
 async def _prepare(settings: Settings) -> None:
-    """Everything that can be wrong is found before the port is opened; then what to do next."""
+    """Check everything before the port is opened, then print what to do next."""
     for name in unknown_settings():
-        stderr.print(f"{name} is not a setting, and is ignored. Is it misspelt?", style="yellow")
+        stderr.print(f"{name} is not a setting and is ignored. Check its spelling.", style="yellow")
     async with open_instance(settings):
         auth = await ExternalAuth.get(id=1)
         setup_link = None if await has_admin() else setup_url(settings.public_url, await make_setup_token())
@@ -93,17 +93,17 @@ async def _prepare(settings: Settings) -> None:
         stderr.print(about_mail, style="yellow")
     if setup_link:
         stderr.print(
-            f"There is no admin yet. Open this link within the hour to become the first:\n\n    {setup_link}\n",
+            f"There is no admin yet. Open this link within an hour to become the first admin:\n\n    {setup_link}\n",
         )
     if not auth.enabled:
         stderr.print(
-            "Next: let your backend sign people in. This prints the secret that it signs codes with:\n\n"
+            "Next: let your backend sign in users. This command prints the secret for signing codes:\n\n"
             f"    {program()} jwt enable\n",
         )
 
 
 def _serve_in_processes(settings: Settings, workers: int, options: dict[str, object]) -> None:
-    """Workers are processes of their own: what they need to know of this one they read from the environment."""
+    """Serve in several processes. They read what they need to know of this process from the environment."""
     os.environ[f"{PREFIX}PUBLIC_URL"] = settings.public_url
     with tempfile.TemporaryDirectory(prefix="doorcode-metrics-") as directory:
         share_metrics_between_workers(directory)

@@ -1,4 +1,4 @@
-"""Tables on stdout: as wide as the terminal, or as they need where there is none."""
+"""Tables on stdout. On a terminal they have its width, elsewhere the width that they need."""
 
 import sys
 from datetime import datetime
@@ -8,15 +8,15 @@ from rich.table import Table
 
 from service.clock import to_the_second
 
-_WIDE = 2_000  # columns; a file or a pipe has no width, and nothing may be cut off in it
+_MAX_WIDTH = 2_000  # columns; in a file or a pipe nothing may be cut off
 
 
 def print_table(table: Table) -> None:
-    """Print a table as a result; its texts as they are, whatever they look like to rich."""
-    width = None if sys.stdout.isatty() else _WIDE
+    """Print a table as a result. Texts are printed as they are, also if they look like rich markup."""
+    width = None if sys.stdout.isatty() else _MAX_WIDTH
     Console(width=width, highlight=False, markup=False, emoji=False).print(table)
 
 
 def format_time(moment: datetime | None) -> str:
-    """A time for stderr, in UTC; nothing for None."""
+    """Return a time as text in UTC. Empty for None."""
     return to_the_second(moment) if moment else ""

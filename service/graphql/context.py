@@ -1,4 +1,4 @@
-"""What every resolver is handed: the instance, who asks, and what is loaded together for this request."""
+"""The context of a request: the instance, the caller, and batched reads of this request."""
 
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -18,24 +18,24 @@ from service.sessions.listing import count_live, first_pages
 
 @dataclass(slots=True)
 class Context:
-    """One request."""
+    """The context of one request."""
 
     instance: Instance
     caller: Caller
     response_headers: dict[str, str] = field(default_factory=dict)
-    """Sent with the answer, `Retry-After` for one."""
+    """Headers of the response, such as `Retry-After`."""
     granted: list[LiveSession] = field(default_factory=list)
-    """Sessions that this very request has signed somebody in with."""
+    """The sessions that this request opened or continued by a sign-in."""
     _session_pages: dict[int, DataLoader[User, Page]] = field(default_factory=dict)
     _session_counts: DataLoader[User, int] | None = None
 
     @property
     def own_sessions(self) -> list[LiveSession]:
-        """The session that asks, and those that this request has opened: whose they are may see what is theirs."""
+        """The session of the caller and the sessions of sign-ins in this request. Their users may read their own data."""
         return [*([self.caller.session] if self.caller.session else []), *self.granted]
 
     async def first_sessions(self, user: User, size: int) -> Page:
-        """A user's first page of sessions: however many users ask for theirs, it is one query."""
+        """Return the first page of a user's sessions. One query reads the pages of all users of the request."""
         if size not in self._session_pages:
 
             async def load(users: list[User]) -> list[Page]:
@@ -45,7 +45,7 @@ class Context:
         return await self._session_pages[size].load(user)
 
     async def count_sessions(self, user: User) -> int:
-        """How many live sessions a user has: one query for all users that are asked about."""
+        """Return the number of live sessions of a user. One query counts for all users of the request."""
         if self._session_counts is None:
             self._session_counts = DataLoader(count_live, cache_key_fn=_serial)
         return await self._session_counts.load(user)
@@ -55,7 +55,7 @@ Info: TypeAlias = strawberry.Info[Context, None]
 
 
 async def context_for(request: Request, instance: Instance) -> Context:
-    """The context of a request over HTTP."""
+    """Return the context of a request over HTTP."""
     return Context(instance, await identify(request, instance.settings))
 
 

@@ -1,4 +1,4 @@
-"""`/graphql`, wired: the schema behind the HTTP endpoint, and what it tells the log."""
+"""The endpoint `/graphql`: the schema, the server and the log."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ _log = structlog.get_logger()
 def graphql_endpoint(
     instance_of: Callable[[Request], Instance], settings: Settings, *, dev: bool = False
 ) -> GraphQLEndpoint[Context]:
-    """The ASGI application of the route `/graphql`; with `dev` it serves GraphiQL to browsers."""
+    """Return the ASGI application of the route `/graphql`. With `dev` it serves GraphiQL to browsers."""
 
     async def make_context(request: Request) -> Context:
         return await context_for(request, instance_of(request))
@@ -37,7 +37,7 @@ def graphql_endpoint(
 
 
 def log_internal_error(error: BaseException, reference: str) -> None:
-    """A bug, or a database out of reach: counted, and written down under the reference that the client was told."""
+    """Count and log a bug or an unreachable database, with the reference that the client got."""
     INTERNAL_ERRORS.inc()
     if is_unreachable(error):
         _log.error("database_unreachable", reference=reference, error=type(error).__name__)
@@ -46,5 +46,5 @@ def log_internal_error(error: BaseException, reference: str) -> None:
 
 
 def log_refusal(refusal: RequestRefused) -> None:
-    """An expected "no", with what the public is not told."""
+    """Log a refusal with its cause, which the client does not get."""
     _log.info("request_refused", code=refusal.code, cause=refusal.cause or refusal.message, reference=refusal.reference)

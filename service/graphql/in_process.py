@@ -1,6 +1,6 @@
-"""Operations run in this process, by callers that have no HTTP between them and the schema: the admin panel's pages.
+"""Runs GraphQL operations without HTTP, for the pages of the admin panel.
 
-They are the same operations under the same authority: what the panel does, any dashboard can do.
+The operations and their authority are those of the API: the panel can do nothing that a client of the API cannot do.
 """
 
 from typing import Any

@@ -1,4 +1,6 @@
-"""What `doorcode serve` adds to uvicorn: connections within bounds. Imports nothing else of the service."""
+"""Bounds on the connections of uvicorn: size and time of requests, and their number.
+
+It imports no other module of the service."""
 
 from service.http_server.connections import PARSER_BUFFER, http_protocol, raise_file_limit
 

@@ -1,8 +1,8 @@
-"""The executor: graphql-core's own, without what this service never asks of it, and with a short cut to plain attributes.
+"""graphql-core's executor with a fast path for fields that are plain attributes.
 
-Most fields of an answer are attributes of an object. For each of them graphql-core and Strawberry build an info and go
-through a dozen calls, which is most of what answering costs; here it is read and written at once. Whatever does not go
-smoothly, and every other field, goes the long way: so the answers are the same.
+Most fields of an answer are attributes of an object. For each of them graphql-core and Strawberry build a resolve info
+and make a dozen calls, which is most of the cost of an answer. This executor reads and serialises such a field directly.
+Every other field, and every attribute with an unexpected value, takes graphql-core's own path, so answers are the same.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from strawberry.types.field import StrawberryField
 
 
 class AttributeField(NamedTuple):
-    """A field that is an attribute of its object, and a scalar or an enum."""
+    """A field of scalar or enum type whose value is an attribute of the object."""
 
     read: Callable[[object], object]
     write: Callable[[object], object]
@@ -26,11 +26,11 @@ class AttributeField(NamedTuple):
 
 
 AttributeFields: TypeAlias = Mapping[tuple[str, str], AttributeField]
-"""By the names of type and field."""
+"""Attribute fields by the names of type and field."""
 
 
 class CollectedSelections:
-    """Which fields the selections of one document come to, kept for as long as the document is.
+    """The collected fields of the selections of one document, cached as long as the document.
 
     No more of it than the document has tokens: fragments that are spread again and again could make it much larger.
     """
@@ -40,18 +40,18 @@ class CollectedSelections:
         self._kept: dict[tuple[str, int], CollectedFields] = {}
 
     def get(self, type_: GraphQLObjectType, node: FieldNode) -> CollectedFields | None:
-        """What is selected of this type in this field, if it is kept."""
+        """Return the fields that are selected of this type in this node. None if they are not cached."""
         return self._kept.get((type_.name, id(node)))
 
     def keep(self, type_: GraphQLObjectType, node: FieldNode, fields: CollectedFields) -> None:
-        """Keep it while there is room. The document keeps its nodes alive, so that an `id` is never another's."""
+        """Cache the fields while there is room. The document keeps its nodes alive, so no other node gets the same `id`."""
         self._room -= sum(len(details) for details in fields.grouped_field_set.values())
         if self._room >= 0:
             self._kept[type_.name, id(node)] = fields
 
 
 def attribute_fields(schema: GraphQLSchema) -> AttributeFields:
-    """All that Strawberry has made of this schema's attributes."""
+    """Return all attribute fields of a Strawberry schema."""
     return {
         (type_.name, name): attribute
         for type_ in schema.type_map.values()
@@ -70,7 +70,7 @@ def _attribute_field(field: GraphQLField) -> AttributeField | None:
 
 
 class AttributeExecutor(Executor[Any]):
-    """For one operation. Without incremental delivery, which the schema has no directives for."""
+    """Executes one operation. It has no incremental delivery, because the schema has no directives for it."""
 
     operation_extensions = None
     build_resolve_info = StrawberryGraphQLCoreExecutionContext.build_resolve_info
@@ -78,18 +78,18 @@ class AttributeExecutor(Executor[Any]):
     def __init__(
         self, *args: Any, attribute_fields: AttributeFields, selected: CollectedSelections | None, **options: Any
     ) -> None:
-        """`selected` is the document's own; None where directives may make it depend on the variables."""
+        """Take the document's cache `selected`. None if directives make the selection depend on variables."""
         super().__init__(*args, **options)
         self._attribute_fields = attribute_fields
         self._selected = selected
-        # These are methods of this very object, for resolvers that start work beside it; none here does. Without the
-        # circle an operation is freed as soon as it has ended, rather than when the garbage collector comes by.
+        # These helpers refer back to this executor. No resolver here uses them, and without the cycle an operation is
+        # freed when it ends instead of when the garbage collector runs.
         self.async_helpers = None  # type: ignore[assignment]
 
     def collect_subfields(
         self, return_type: GraphQLObjectType, field_details_list: FieldDetailsList
     ) -> CollectedFields:
-        """Which fields are selected of an object of this type."""
+        """Return the fields that are selected of an object of this type."""
         if self._selected is None or len(field_details_list) > 1:
             return super().collect_subfields(return_type, field_details_list)
         node = field_details_list[0].node
@@ -107,7 +107,7 @@ class AttributeExecutor(Executor[Any]):
         path: Path,
         position_context: Any,
     ) -> AwaitableOrValue[Any]:
-        """The field's value as the answer has it."""
+        """Return the value of the field for the answer."""
         attribute = self._attribute_fields.get((parent_type.name, field_details_list[0].node.name.value))
         if attribute is not None:
             serialised = _serialised(attribute, source)
@@ -117,7 +117,7 @@ class AttributeExecutor(Executor[Any]):
 
 
 def _serialised(field: AttributeField, source: object) -> object:
-    """The value as the answer has it, or Undefined where graphql-core has to say what is wrong with it."""
+    """Return the serialised value, or Undefined if graphql-core must handle it (an error, or null where it is not allowed)."""
     try:
         value = field.read(source)
         if value is None:

@@ -1,8 +1,8 @@
-"""Documents: parsed, measured and validated once, then kept.
+"""A cache of documents: each is parsed, measured and validated once.
 
-A frontend sends the same few documents all day, and preparing one costs some twenty times what running it does. What
-strangers send is kept as well, refusals too, but within bounds: a kept document is paid for by its weight, and the
-ones that were used longest ago go first.
+A frontend sends the same few documents all day, and preparing one costs about twenty times as much as running it. The
+documents of anonymous clients and refusals are cached too. The cache is bounded by number and by weight; the least
+recently used documents are removed first.
 """
 
 from collections import OrderedDict
@@ -29,7 +29,7 @@ from service.graphql.server.limits import MAX_TOKENS, check_size
 from service.graphql.server.node_count import ConnectionReader, OperationNodes
 
 MAX_ERRORS = 10
-"""Findings of one validation. Each can cost a millisecond, and nobody mends more than ten at a time."""
+"""Findings of one validation. Each can cost a millisecond, and ten are enough to correct a document."""
 
 MAX_MERGE_COMPARISONS = 15_000
 """Budget, in graphql-core's units, for "can these fields be merged", the one rule that is quadratic in the document.
@@ -61,7 +61,7 @@ overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MAX_MERGE_COMPARISONS
 
 
 class DocumentRefused(Exception):
-    """A document that never runs, whatever its variables."""
+    """The document is not valid for any variables."""
 
     def __init__(self, errors: tuple[FormattedError, ...]) -> None:
         super().__init__("the document was refused")
@@ -70,7 +70,7 @@ class DocumentRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a document. `nodes` is None where it asks for no connection."""
+    """One operation of a document. `nodes` is None if it selects no connection."""
 
     type: OperationType
     nodes: OperationNodes | None
@@ -78,26 +78,26 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that is fit to run."""
+    """A document that is valid."""
 
     ast: DocumentNode
     operations: Mapping[str | None, Operation]
     selected: CollectedSelections | None
-    """None where directives may make it depend on the variables."""
+    """None if directives make the selection depend on variables."""
 
     def operation(self, name: str | None) -> Operation | None:
-        """The one to run; None where there is none of that name, or no name and several to choose from."""
+        """Return the operation to run. None if no operation has the name, or if there are several and no name is given."""
         if name is None and len(self.operations) == 1:
             return next(iter(self.operations.values()))
         return self.operations.get(name)
 
 
 class Documents:
-    """Everything that was sent to this schema, as far as it is kept."""
+    """The cache of the documents of one schema."""
 
     def __init__(self, schema: strawberry.Schema, *, introspection: bool, size: int = 1_000) -> None:
-        """Keep at most `size` documents. Without `introspection` no message suggests a name."""
-        # Strawberry keeps the GraphQLSchema to itself, and offers no cheaper way than its own `execute`.
+        """Cache at most `size` documents. Without `introspection`, error messages suggest no names."""
+        # Strawberry has no public access to the GraphQLSchema, and its own `execute` is slower.
         self.schema: GraphQLSchema = schema._schema  # noqa: SLF001
         self.introspection = introspection
         self._rules = specified_rules if introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
@@ -105,7 +105,7 @@ class Documents:
         self._kept = _WeightedCache(size, MAX_KEPT_WEIGHT)
 
     def prepare(self, query: str) -> Document:
-        """The document of this text; raises `DocumentRefused` where it has a syntax error, is too large or invalid."""
+        """Return the document of this text. Raises `DocumentRefused` if it has a syntax error, is too large or not valid."""
         found = self._kept.get(query)
         if found is None:
             found = self._examine(query)
@@ -154,7 +154,7 @@ def _weight(query: str, found: Document | tuple[FormattedError, ...]) -> int:
 
 
 class _WeightedCache:
-    """The least recently used go first, by number and by weight."""
+    """A cache that is bounded by number and by weight, and removes the least recently used entries first."""
 
     def __init__(self, size: int, weight: int) -> None:
         self._room = size

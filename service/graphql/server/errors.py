@@ -1,8 +1,8 @@
-"""The one boundary of this edge: what a client may see of an error, and what only the log may.
+"""Decides what a client sees of an error and what only the log holds.
 
-A GraphQL error says its kind in `extensions.code` (contract §4). A refusal says what its author wrote for the public,
-graphql-core's own findings about a request are repeated to whoever sent it, and everything else is a bug: the client
-gets a neutral sentence and a reference, the log gets the exception under the same reference.
+Each GraphQL error has its kind in `extensions.code` (contract §4). A refusal shows its public message. graphql-core's
+findings about a request are shown to the client. Every other exception is a bug: the client gets a neutral sentence and
+a reference, and the log gets the exception with the same reference.
 """
 
 import re
@@ -20,7 +20,7 @@ MAX_MESSAGE = 500
 """Characters of a message at most: graphql-core repeats names from the request, and those may be 64 KiB long."""
 
 INTERNAL_MESSAGE = "Something went wrong on our side. If it happens again, tell your administrator the reference."
-# As graphql-core words it: what stands before the value stays, the value goes.
+# The wording of graphql-core. The text before the value stays; the value is removed, because it may be a code.
 _QUOTED_VALUES = (
     (re.compile(r"( cannot represent [\w -]*value): .*?(?=\. Did you mean |$)", re.DOTALL), r"\1"),
     (re.compile(r", found: .*", re.DOTALL), "."),
@@ -31,7 +31,7 @@ _LEFT_OUT_NOT_NULL = "This may be left out, but it cannot be null."
 
 
 class ErrorExtensions(TypedDict):
-    """What a program reads of an error; `retryAfterSeconds` stands with TOO_MANY_ATTEMPTS."""
+    """The `extensions` of an error. `retryAfterSeconds` is set with TOO_MANY_ATTEMPTS."""
 
     code: str
     reference: NotRequired[str]
@@ -39,7 +39,7 @@ class ErrorExtensions(TypedDict):
 
 
 class FormattedError(TypedDict):
-    """An error as a response carries it (GraphQL specification, "Errors")."""
+    """An error in a response (GraphQL specification, "Errors")."""
 
     message: str
     locations: NotRequired[list[FormattedSourceLocation]]
@@ -48,17 +48,17 @@ class FormattedError(TypedDict):
 
 
 def bad_user_input(message: str, code: str = ErrorCode.BAD_USER_INPUT) -> FormattedError:
-    """An error of the request as a whole."""
+    """Return an error that concerns the whole request."""
     return {"message": message[:MAX_MESSAGE], "extensions": {"code": code}}
 
 
 def request_error(error: GraphQLError) -> FormattedError:
-    """What graphql-core found wrong before anything ran: syntax, validation, the operation's name, its variables."""
+    """Return the error of a request that did not run: syntax, validation, operation name or variables."""
     return _placed(bad_user_input(_public_message(error)), error)
 
 
 def refusal_error(refusal: RequestRefused) -> FormattedError:
-    """A refusal in its author's words; its `cause` stays here."""
+    """Return the public part of a refusal. Its `cause` is not part of the answer."""
     extensions: ErrorExtensions = {"code": refusal.code, "reference": refusal.reference}
     if isinstance(refusal, TooManyAttempts):
         extensions["retryAfterSeconds"] = refusal.retry_after
@@ -67,22 +67,22 @@ def refusal_error(refusal: RequestRefused) -> FormattedError:
 
 @dataclass(frozen=True, slots=True)
 class ErrorBoundary:
-    """Turns what was raised into what is answered, and tells the log."""
+    """Turns exceptions into GraphQL errors and reports them to the log."""
 
     on_internal_error: Callable[[BaseException, str], None]
-    """Gets the exception and its reference. Neither the exception's text nor its traceback quotes the document."""
+    """Called with the exception and its reference. Neither its text nor its traceback quotes the document."""
 
     on_refusal: Callable[[RequestRefused], None]
 
     def raised_by_field(self, error: GraphQLError) -> FormattedError:
-        """An error of one field, once execution has begun."""
+        """Return the error of one field during execution."""
         cause = _cause_of(error)
         if isinstance(cause, GraphQLError) and _is_the_clients(cause):
             return _placed(bad_user_input(_public_message(cause)), error)
         return _placed(self.raised(cause), error)
 
     def raised(self, cause: BaseException) -> FormattedError:
-        """An exception that belongs to no field, or whose field is noted by the caller."""
+        """Return the error for an exception without a field, or whose field the caller adds."""
         if isinstance(cause, RequestRefused):
             self.on_refusal(cause)
             return refusal_error(cause)
@@ -102,7 +102,7 @@ def _cause_of(error: GraphQLError) -> Exception:
 
 
 def _is_the_clients(error: GraphQLError) -> bool:
-    """Whether a value in the request is at fault, rather than one that a resolver returned.
+    """Return whether a value of the request caused the error, not a value that a resolver returned.
 
     Only what graphql-core says of an argument points at a value in the document. Variables are checked before the
     first field runs, save for what shows only where they are used: a null for an argument that may only be left out.
@@ -113,20 +113,20 @@ def _is_the_clients(error: GraphQLError) -> bool:
 
 
 def _public_message(error: GraphQLError) -> str:
-    """Strawberry's words for a forbidden null are advice to whoever wrote the schema.
+    """Return the public message. Strawberry's text for a forbidden null addresses the author of the schema, not the client.
 
     The value that was wrong is left out: it may be a code that stands in the wrong place, and clients report errors.
     """
     if "'Maybe[" in error.message:
         return _LEFT_OUT_NOT_NULL
-    message = error.message[:MAX_MESSAGE]  # first, because a value may be long, and made to be slow to search
+    message = error.message[:MAX_MESSAGE]  # cut first, because a long value could make the search slow
     for quoted, instead in _QUOTED_VALUES:
         message = quoted.sub(instead, message)
     return message
 
 
 def _without_document(cause: BaseException) -> BaseException:
-    """A `GraphQLError` prints the lines of the document around it, and a code may stand in those."""
+    """Return the original exception. A `GraphQLError` would print lines of the document, which may contain a code."""
     if isinstance(cause, GraphQLError):
         return RuntimeError(cause.message).with_traceback(cause.__traceback__)
     return cause

@@ -1,6 +1,6 @@
-"""The endpoint of `/graphql`: HTTP in, HTTP out (contract §4). A route of its own, `Route("/graphql", endpoint)`.
+"""The ASGI endpoint of `/graphql` (contract §4). Use it as a route: `Route("/graphql", endpoint)`.
 
-Never mount it: a mounted application redirects to a trailing slash, and a redirect fails every CORS preflight.
+Do not mount it: a mounted application redirects to a trailing slash, and a redirect fails every CORS preflight.
 """
 
 import asyncio
@@ -31,18 +31,18 @@ from service.graphql.server.requests import (
 
 
 class HasResponseHeaders(Protocol):
-    """A context through which resolvers add headers to the response, `Retry-After` say."""
+    """A context in which resolvers set headers of the response, such as `Retry-After`."""
 
     @property
     def response_headers(self) -> Mapping[str, str]:
-        """By name, ASCII throughout."""
+        """The headers by name, in ASCII."""
 
 
 ContextT = TypeVar("ContextT", bound=HasResponseHeaders)
 
 
 class Response(NamedTuple):
-    """A response, written."""
+    """A serialised response."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -53,7 +53,7 @@ def _not_logged(_refusal: RequestRefused) -> None: ...
 
 
 class GraphQLEndpoint(Generic[ContextT]):
-    """An ASGI application for GET and POST."""
+    """The ASGI application for GET and POST."""
 
     def __init__(
         self,
@@ -65,14 +65,14 @@ class GraphQLEndpoint(Generic[ContextT]):
         on_refusal: Callable[[RequestRefused], None] = _not_logged,
         graphiql: bool = False,
     ) -> None:
-        """`graphiql` serves an IDE whose scripts come from a public CDN: for development only."""
+        """Create the endpoint. `graphiql` serves an IDE whose scripts come from a public CDN, for development only."""
         self._boundary = ErrorBoundary(on_internal_error, on_refusal)
         self._context_for = context_for
         self._graphiql = get_graphql_ide_html("graphiql").encode() if graphiql else None
         self.operations = Operations(schema, documents, self._boundary)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; whatever happens inside, the answer is JSON."""
+        """Answer one request. Every answer is JSON, also after an error."""
         try:
             response = await self._answer(scope, receive)
         except ClientDisconnect:
@@ -80,10 +80,10 @@ class GraphQLEndpoint(Generic[ContextT]):
         except asyncio.CancelledError as error:
             if (task := asyncio.current_task()) is None or task.cancelling():
                 raise
-            response = self._crashed(error)  # a task that a resolver waited for was cancelled, not this request
+            response = self._crashed(error)  # a task that a resolver waited for was cancelled, not the request
         except Exception as error:
             response = self._crashed(error)
-        with suppress(OSError):  # the client has gone
+        with suppress(OSError):  # the client has disconnected
             await _send(response, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
@@ -140,7 +140,7 @@ def _refused(refusal: HttpRefusal, media_type: MediaType) -> Response:
 
 
 def _write_response(payload: Payload, media_type: MediaType, headers: Mapping[str, str]) -> Response:
-    """Plain JSON is always 200, as clients that know no other media type expect of an answer that is GraphQL."""
+    """Return the response. `application/json` is always 200, as clients that know no other media type expect."""
     status = 400 if media_type is MediaType.GRAPHQL_RESPONSE and "data" not in payload else 200
     return _response(status, _encoded(payload), media_type, {**_retry_after(payload), **headers})
 
@@ -151,7 +151,7 @@ def _retry_after(payload: Payload) -> dict[str, str]:
 
 
 def _encoded(payload: Payload) -> bytes:
-    """Metadata is whatever JSON a customer signed: orjson writes no integer of more than 64 bits, `json` writes any."""
+    """Serialise with orjson, or with `json` for metadata with integers of more than 64 bits, which orjson refuses."""
     try:
         return orjson.dumps(payload)
     except TypeError:

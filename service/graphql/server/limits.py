@@ -1,7 +1,7 @@
-"""How large one operation may be (contract §4): its depth, its aliases, its tokens; the nodes are counted in `node_count`.
+"""The limits of one operation (contract §4): depth, aliases and tokens. `node_count` counts the nodes.
 
-Fragments spread in fragments can unfold a page of text into 2**60 fields, so a fragment is measured once and its
-numbers are added up: the work is linear in the document, whatever the numbers.
+Nested fragments can expand a page of text into 2**60 fields. Each fragment is measured once and its numbers are added
+up, so the work is linear in the size of the document.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ _BEYOND_COUNTING = 10**18
 
 
 def check_size(document: DocumentNode) -> None:
-    """Refuse a document one of whose operations is too deep or has too many aliases, by `GraphQLError`.
+    """Raise `GraphQLError` if an operation of the document is too deep or has too many aliases.
 
     Meant to run before validation, so it makes do with fragments that go in circles or do not exist.
     """
@@ -42,12 +42,12 @@ def check_size(document: DocumentNode) -> None:
 
 
 def check_nodes(found: int) -> None:
-    """Refuse an operation that may answer more nodes than one may, by `GraphQLError`."""
+    """Raise `GraphQLError` if an operation may answer too many nodes."""
     _refuse_above(MAX_NODES, found, "nodes, every page counted as full")
 
 
 def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
-    """The document's fragments by name."""
+    """Return the fragments of the document by name."""
     return {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
 
 
@@ -66,14 +66,14 @@ _NOTHING = _Size(depth=0, aliases=0)
 
 
 class _Sizes:
-    """Sizes of selection sets, with all that their fragments bring in."""
+    """The sizes of selection sets, their fragments included."""
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
         self._fragments = fragments
         self._known: dict[str, _Size] = {}
 
     def of(self, selected: SelectionSetNode) -> _Size:
-        """Recurs once a level: 1,000 tokens nest 330 levels at most, so no document exhausts the stack."""
+        """Return the size. Recursion is safe: a document of 1,000 tokens has at most 330 levels."""
         depth = aliases = 0
         for selection in selected.selections:
             size = _NOTHING
@@ -88,7 +88,7 @@ class _Sizes:
 
     def _of_fragment(self, name: str) -> _Size:
         if name not in self._known:
-            self._known[name] = _NOTHING  # what a fragment that spreads itself finds
+            self._known[name] = _NOTHING  # a fragment that spreads itself finds this
             if name in self._fragments:
                 self._known[name] = self.of(self._fragments[name].selection_set)
         return self._known[name]

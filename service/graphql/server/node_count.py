@@ -1,8 +1,8 @@
-"""How many nodes an operation may answer: its connections' pages, each as large as it was asked to be.
+"""Counts the nodes that an operation may answer: the pages of its connections, each with its requested size.
 
 `users(first:50){nodes{sessions(first:20){nodes{id}}}}` may answer 50 users and 50 times 20 sessions, 1,050 nodes. The
-sizes can be variables, so the sum is put up once with the document and worked out for each request. A fragment's part
-is worked out once, however often it is spread.
+sizes can be variables, so the formula is made once for each document and computed for each request. The part of a
+fragment is computed once, however often it is spread.
 
 The lists of the introspection count too, at their average length in this schema: they refer to one another, and a
 document of 1 KiB could otherwise ask for 5 MB and two seconds of computing, without signing in.
@@ -37,18 +37,18 @@ from service.graphql.server.limits import fragments_of
 from service.paging import DEFAULT_PAGE
 
 _LARGEST_SIZE = 1_000_000
-"""Beyond any limit, and small enough that no product of sizes overflows."""
+"""Larger than any limit, and small enough that no product of sizes overflows."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageSize:
-    """The size of one connection's page: what the arguments say, as a number or as the name of a variable."""
+    """The size of a page of a connection: the arguments, each a number or the name of a variable."""
 
     asked: tuple[int | str, ...]
     otherwise: float
 
     def of(self, variables: Mapping[str, object]) -> float:
-        """Nodes. A variable that is no number counts as left out: coercing it refuses the request anyway."""
+        """Return the number of nodes. A variable that is not a number is ignored, because its coercion refuses the request."""
         values = [variables.get(value) if isinstance(value, str) else value for value in self.asked]
         sizes = [min(max(value, 0), _LARGEST_SIZE) for value in values if isinstance(value, int | float)]
         return max(sizes, default=self.otherwise)
@@ -56,19 +56,19 @@ class PageSize:
 
 @dataclass(eq=False, slots=True)
 class SelectedPages:
-    """All pages of one selection set; false where there are none."""
+    """The pages of one selection set. False if there are none."""
 
     nested: list[tuple[PageSize, "SelectedPages"]] = field(default_factory=list)
-    """Each page, with what is selected of each of its nodes."""
+    """Each page, and the pages in the selection of its nodes."""
 
     spread: list["SelectedPages"] = field(default_factory=list)
-    """Those of fragments that have any. A fragment's are shared by all that spread it."""
+    """The pages of spread fragments. All spreads of a fragment share them."""
 
     def __bool__(self) -> bool:
         return bool(self.nested or self.spread)
 
     def count(self, variables: Mapping[str, object], known: dict["SelectedPages", float]) -> float:
-        """Nodes in all; `known` keeps what was worked out already."""
+        """Return the number of nodes. `known` caches results."""
         if self not in known:
             total = 0.0
             for page, inner in self.nested:
@@ -81,26 +81,26 @@ class SelectedPages:
 
 @dataclass(frozen=True, slots=True)
 class OperationNodes:
-    """All pages of one operation."""
+    """The pages of one operation."""
 
     selected: SelectedPages
     defaults: Mapping[str, object]
-    """What the operation says its variables are where the request does not."""
+    """The default values of the variables."""
 
     def count(self, variables: Mapping[str, object]) -> int:
-        """Nodes that this operation may answer with these variables."""
+        """Return the number of nodes that this operation may answer with these variables."""
         return int(self.selected.count({**self.defaults, **variables}, {}))
 
 
 class ConnectionReader:
-    """Reads the pages of documents that were validated against this schema."""
+    """Reads the pages of documents that are valid for this schema."""
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
         self._introspection = _lengths_of_introspection_lists(schema)
 
     def read(self, document: DocumentNode) -> dict[str | None, OperationNodes]:
-        """The pages of each operation that has any, by its name."""
+        """Return the pages of each operation that has any, by its name."""
         reading = _Reading(self._schema, self._introspection, fragments_of(document))
         return {
             operation.name.value if operation.name else None: OperationNodes(selected, dict(_defaults(operation)))
@@ -110,7 +110,7 @@ class ConnectionReader:
 
 
 class _Reading:
-    """One document, as far as it has been read."""
+    """The state of reading one document."""
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ def _default_size(definition: GraphQLField) -> int:
 
 
 def _lengths_of_introspection_lists(schema: GraphQLSchema) -> dict[str, float]:
-    """Average lengths: with them the whole schema, written out once, counts as many nodes as it has."""
+    """Return average lengths, with which one listing of the whole schema counts as many nodes as it has."""
     types = list(schema.type_map.values())
     fields = [f for type_ in types if is_object_type(type_) or is_interface_type(type_) for f in type_.fields.values()]
     return {

@@ -1,7 +1,7 @@
-"""Runs operations: the document cache in front of graphql-core, and the error boundary behind it.
+"""Runs operations: looks up the document, executes it with graphql-core, and turns exceptions into errors.
 
-It calls graphql-core as `strawberry.Schema.execute` does, without what that adds for extensions, which this service
-has none of: 95 µs of CPU instead of 160 for a mutation that answers a dozen plain fields.
+It calls graphql-core as `strawberry.Schema.execute` does, but without the code for extensions, because this service has
+none. A mutation that answers a dozen plain fields takes 95 µs of CPU instead of 160.
 """
 
 from typing import Any, TypedDict
@@ -20,17 +20,17 @@ MAX_COERCION_ERRORS = 10
 
 
 class Payload(TypedDict, total=False):
-    """A response. One without `data` is that of a request which never ran."""
+    """A GraphQL response. It has no `data` if the request did not run."""
 
     data: dict[str, Any] | None
     errors: list[FormattedError]
 
 
 class Operations:
-    """The operations of one schema, run for anyone who has a context for them."""
+    """Runs the operations of one schema."""
 
     def __init__(self, schema: strawberry.Schema, documents: Documents, boundary: ErrorBoundary) -> None:
-        """Raises `ValueError` for a schema with extensions or directives of its own: nothing here would run them."""
+        """Raise `ValueError` for a schema with extensions or directives, because this class does not run them."""
         if schema.extensions or schema.directives:
             raise ValueError("the schema has extensions or directives, which are not run here")
         self._documents = documents
@@ -38,7 +38,7 @@ class Operations:
         self._attribute_fields = attribute_fields(documents.schema)
 
     async def answer(self, request: GraphQLRequest, context: object) -> Payload:
-        """The whole way, for callers in this process."""
+        """Prepare and execute a request, for callers without HTTP."""
         try:
             document = self.prepare(request)
         except DocumentRefused as refused:
@@ -46,7 +46,7 @@ class Operations:
         return await self.execute(document, request, context)
 
     def prepare(self, request: GraphQLRequest) -> Document:
-        """The document, fit to run with these variables; raises `DocumentRefused`."""
+        """Return the document of the request. Raises `DocumentRefused` if it is not valid, or too large with these variables."""
         document = self._documents.prepare(request.query)
         operation = document.operation(request.operation_name)
         if operation and operation.nodes:
@@ -57,7 +57,7 @@ class Operations:
         return document
 
     async def execute(self, document: Document, request: GraphQLRequest, context: object) -> Payload:
-        """Run the request's operation of the document."""
+        """Execute the operation that the request names."""
         executor = AttributeExecutor.build(
             self._documents.schema,
             document.ast,

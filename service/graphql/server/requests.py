@@ -1,7 +1,7 @@
-"""What a GraphQL request over HTTP has to look like: its method, its media types, its size, its parameters.
+"""Reads GraphQL requests over HTTP: method, media types, size and parameters.
 
-After the GraphQL-over-HTTP specification (graphql.github.io/graphql-over-http), without batching. A form cannot send
-`application/json`, so no page of another site can drive a mutation without asking first.
+It follows the GraphQL-over-HTTP specification (graphql.github.io/graphql-over-http), without batching. A form cannot send
+`application/json`, so a page of another site cannot send a mutation without a CORS preflight.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from starlette.types import Receive
 from service.errors import ErrorCode
 
 MAX_BODY = 64 * 1024
-"""Bytes of a body, and of a query string."""
+"""The maximum number of bytes of a body or a query string."""
 
 _MAX_PARAMETERS = 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -25,7 +25,7 @@ _TAKEN_FOR_ABSENT = (None, "")
 
 
 class HttpRefusal(Exception):
-    """A request that never becomes a GraphQL request; answered with this status and these headers."""
+    """The request is not a GraphQL request. It is answered with this status and these headers."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -49,7 +49,7 @@ class PersistedQueryNotSupported(HttpRefusal):
 
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
-    """The parameters of a request, of the right types; nothing in them has been looked at yet."""
+    """The parameters of a request. Their types are checked, their contents are not."""
 
     query: str
     variables: dict[str, object] | None = None
@@ -57,7 +57,7 @@ class GraphQLRequest:
 
 
 class MediaType(StrEnum):
-    """What answers are written in. With the second, a refused request is told by its status too."""
+    """The media types of answers. With the second, the HTTP status also tells that a request was refused."""
 
     JSON = "application/json"
     GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -65,7 +65,7 @@ class MediaType(StrEnum):
 
 @lru_cache(maxsize=64)
 def preferred_media_type(accept: bytes) -> MediaType:
-    """What to answer where the client accepts this; plain JSON where it is all the same. Raises `HttpRefusal`, 406."""
+    """Return the media type for an `Accept` header; JSON if several are equal. Raises `HttpRefusal` with 406."""
     qualities = _qualities(accept.decode("latin-1").lower())
     either = qualities.get("application/*", qualities.get("*/*", 0.0))
     as_json = qualities.get(MediaType.JSON, either)
@@ -95,7 +95,7 @@ def _quality(weight: str) -> float:
 
 
 async def read_post(headers: Mapping[bytes, bytes], receive: Receive) -> GraphQLRequest:
-    """The request in a body. Raises `HttpRefusal`, or `ClientDisconnect` where the client went away meanwhile."""
+    """Read a request from a body. Raises `HttpRefusal`, or `ClientDisconnect` if the client disconnects."""
     _check_content_type(headers.get(b"content-type", b""))
     _check_content_encoding(headers.get(b"content-encoding", b""))
     _check_content_length(headers.get(b"content-length", b""))
@@ -103,7 +103,7 @@ async def read_post(headers: Mapping[bytes, bytes], receive: Receive) -> GraphQL
 
 
 def read_get(query_string: bytes) -> GraphQLRequest:
-    """The request in a query string. Raises `HttpRefusal`."""
+    """Read a request from a query string. Raises `HttpRefusal`."""
     if len(query_string) > MAX_BODY:
         raise HttpRefusal(414, f"The query string has more than {MAX_BODY:,} bytes.")
     try:
