@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif url.path == "/code" and customer in CUSTOMERS:
             self._answer(200, "text/plain", code_for(customer, self._secret))
         else:
-            self._answer(404, "text/plain", "There is nothing here.\n")
+            self._answer(404, "text/plain", "This page does not exist.\n")
 
     def _page(self, customer: str) -> str:
         known = customer in CUSTOMERS

@@ -92,7 +92,7 @@ def _looking(browser: Browser, server: Server, month: Month, scheme: str, width:
 def _inspect(page: Page, month: Month) -> None:
     page.goto("/admin/authentication/debugger")
     page.get_by_role("textbox").fill(month.bad_code)
-    page.get_by_role("button", name="Look into it").click()
+    page.get_by_role("button", name="Inspect the code").click()
 
 
 def _ask_for_a_code(page: Page) -> None:

@@ -1,4 +1,7 @@
-"""Static files, kept in memory. Pages name them with a hash of their content, so browsers may keep them for ever."""
+"""Static files, held in memory.
+
+Pages link to them with a hash of the content, so browsers may cache them for a year.
+"""
 
 import hashlib
 import mimetypes
@@ -10,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 _DIRECTORY = Path(__file__).parent / "static"
-_FOR_EVER = "public, max-age=31536000, immutable"
-_ASK_AGAIN = "no-cache"
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_REVALIDATE = "no-cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +32,24 @@ def _read(path: Path) -> Asset:
     return Asset(body, media_type, hashlib.sha256(body).hexdigest()[:16])
 
 
-# Only what stands in this table is ever served: no path of a request reaches the file system.
+# Only these files are served. The path of a request never reaches the file system.
 _ASSETS = {path.relative_to(_DIRECTORY).as_posix(): _read(path) for path in _DIRECTORY.rglob("*") if path.is_file()}
 
 
 def asset_url(name: str) -> str:
-    """The address of a file in `static/`, which changes with its content. Raises `KeyError` for one that is not there."""
+    """Return the URL of a file in `static/`. It changes with the content. Raises `KeyError` for an unknown file."""
     return f"/static/{name}?v={_ASSETS[name].version}"
 
 
 async def serve_asset(request: Request) -> Response:
-    """`/static/…`: for ever under its versioned address, else with an ETag to ask again with."""
+    """`/static/…`: cacheable for a year under its versioned URL, else with an ETag for revalidation."""
     asset = _ASSETS.get(request.path_params["name"])
     if asset is None:
         raise HTTPException(404)
     etag = f'"{asset.version}"'
     is_versioned = request.query_params.get("v") == asset.version
     headers = {
-        "Cache-Control": _FOR_EVER if is_versioned else _ASK_AGAIN,
+        "Cache-Control": _IMMUTABLE if is_versioned else _REVALIDATE,
         "ETag": etag,
         "X-Content-Type-Options": "nosniff",
     }
@@ -56,6 +59,6 @@ async def serve_asset(request: Request) -> Response:
 
 
 def is_unchanged(request: Request, etag: str) -> bool:
-    """Whether the client has this version already (RFC 9110, 13.1.2: compared weakly, as proxies may weaken it)."""
+    """Whether the client has this version (RFC 9110 §13.1.2). Compared weakly, because a proxy may weaken the ETag."""
     known = (tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(","))
     return any(tag in (etag, "*") for tag in known)

@@ -1,4 +1,4 @@
-"""The outermost layer: measures every request, and answers where an exception has got past everything below."""
+"""The outermost layer: measures every request, and answers if an exception was not handled below."""
 
 import sys
 import time
@@ -20,7 +20,10 @@ _log = structlog.get_logger()
 
 
 class Boundary:
-    """ASGI middleware. No exception goes past it to the server, which would print what it does not know to be secret."""
+    """ASGI middleware.
+
+    Lets no exception through to the server, because the server would print a traceback with secrets.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -44,10 +47,10 @@ class Boundary:
         try:
             await self._app(scope, receive, noting_send)
         except ClientDisconnect:
-            pass  # nobody is left to answer
+            pass  # the client has closed the connection
         except Exception as error:
             reference = _report(error, scope)
-            if not response_started:  # else the server sees that the answer has no end, and closes the connection
+            if not response_started:  # otherwise the server notices the incomplete response and closes the connection
                 await self._fail(error, reference)(scope, receive, send)
         finally:
             _seconds_of(_route_of(scope)).observe(time.perf_counter() - started)
@@ -61,7 +64,10 @@ class Boundary:
 
 
 def _report(error: Exception, scope: Scope) -> str:
-    """Log it under a new reference. Of the request only its route and method: all else of it may hold a code or token."""
+    """Log the error and return its new reference.
+
+    Of the request, only the route and the method are logged: the rest may hold a code or a token.
+    """
     reference = new_reference()
     INTERNAL_ERRORS.inc()
     where = {"route": _route_of(scope), "method": scope["method"], "reference": reference}
@@ -73,18 +79,21 @@ def _report(error: Exception, scope: Scope) -> str:
 
 
 def _route_of(scope: Scope) -> str:
-    """The route's pattern, of which there are as many as routes, whatever strangers ask for."""
+    """Return the route's pattern.
+
+    The path itself would give the metric one label for each URL that a client invents.
+    """
     return getattr(scope.get("route"), "path", _NO_ROUTE)
 
 
 @cache
 def _seconds_of(route: str) -> Histogram:
-    """Finding a labelled metric costs more than counting with it."""
+    """Return the metric of a route. Cached, because finding a labelled metric costs more than using it."""
     return REQUEST_SECONDS.labels(route)
 
 
 def _in_one_line(send: Send) -> Send:
-    """At the start, a setting that is wrong is told in its one line for the operator, and not as a traceback."""
+    """Return a `send` that reports a wrong setting at start-up in one line, without a traceback."""
 
     async def telling_send(message: Message) -> None:
         error = sys.exception()

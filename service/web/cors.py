@@ -1,7 +1,7 @@
-"""Which pages of other origins may call `/graphql` (CORS, as the Fetch standard has it): those that the operator names.
+"""Lets pages of other origins call `/graphql` (CORS, as in the Fetch standard), if the operator allows their origin.
 
-A pure ASGI wrapper around the endpoint, so that its errors carry the headers too: without them a page learns nothing of
-what went wrong. What no page of another origin sends passes through it untouched.
+A pure ASGI wrapper around the endpoint, so that error responses have the headers too. Without the headers a page cannot
+read why its request failed. A request without an `Origin` header, or from this origin, passes unchanged.
 """
 
 import re
@@ -18,23 +18,26 @@ from service.credentials import is_same_origin, is_under_cookie_domain
 from service.metrics import REFUSED_ORIGINS
 from service.settings import Settings
 
-PREFLIGHT_MAX_AGE = 7200  # seconds; Chromium keeps no preflight longer
-NOTED_EVERY = 3600  # seconds
-MAX_SHOWN_LENGTH = 100  # characters of an origin
-MAX_REMEMBERED = 50  # origins in that time: strangers choose them, and can fill neither memory nor log
+PREFLIGHT_MAX_AGE = 7200  # seconds; Chromium caches a preflight no longer than this
+NOTED_EVERY = 3600  # seconds between two log events for the same origin
+MAX_SHOWN_LENGTH = 100  # characters of an origin in the log
+MAX_REMEMBERED = 50  # origins logged in that time: clients choose them freely, and must not fill the memory or the log
 
 _METHODS = "GET, POST"
 _USUAL_HEADERS = "authorization, content-type"
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}")  # field names (RFC 9110, 5.1), in a list
 _ORIGIN = re.compile(r"null$|[a-z][a-z0-9+.-]*://[^/?#]*")
 _VARY = {"Vary": "Origin"}
-_REFUSED = "This origin may not call this service from a browser: DOORCODE_ALLOWED_ORIGINS does not name it.\n"
+_REFUSED = (
+    "This origin may not call this service from a browser, because DOORCODE_ALLOWED_ORIGINS does not contain it."
+    " Ask the operator to add it.\n"
+)
 
 _log = structlog.get_logger()
 
 
 class CrossOrigin:
-    """An ASGI application that lets the pages of exact origins read another one's answers."""
+    """An ASGI application that lets pages of the allowed origins read the responses of another application."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -42,7 +45,7 @@ class CrossOrigin:
         self._refused = RefusedOrigins()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a preflight; pass on everything else."""
+        """Answer a preflight. Pass every other request on, and add the headers to its response."""
         if not any(name == b"origin" for name, _ in scope["headers"]):
             await self._app(scope, receive, send)
             return
@@ -58,7 +61,7 @@ class CrossOrigin:
             await self._app(scope, receive, _with_headers(send, headers or _VARY))
 
     def _headers_for(self, origin: str) -> dict[str, str] | None:
-        """What lets a page of this origin read the answer; None for an origin that may not."""
+        """Return the headers that let a page of this origin read the response. None if the origin is not allowed."""
         if origin not in self._settings.allowed_origins:
             self._refused.note(origin)
             return None
@@ -69,14 +72,14 @@ class CrossOrigin:
 
 
 class RefusedOrigins:
-    """Counts what is refused, and tells the operator of each origin once in a while."""
+    """Counts requests of refused origins, and logs each origin at most once in `NOTED_EVERY` seconds."""
 
     def __init__(self) -> None:
         self._noted: set[str] = set()
         self._forgotten_at = 0.0
 
     def note(self, origin: str) -> None:
-        """One refused request. Anybody can write anything into that header."""
+        """Count one refused request, and log its origin. The header may hold any text."""
         REFUSED_ORIGINS.inc()
         shown = _printable(origin)
         if self._is_news(shown, time.monotonic()):
@@ -101,7 +104,7 @@ def _is_preflight(request: HTTPConnection) -> bool:
 
 
 def _answer_preflight(request: HTTPConnection, headers: dict[str, str] | None) -> Response:
-    """Any header may be sent that the page asks for: clients have their own for tracing, and whoever may call at all is trusted to."""
+    """Allow every header that the page asks for: clients add headers for tracing, and the origin is trusted already."""
     if headers is None:
         return PlainTextResponse(_REFUSED, 403, _VARY)
     asked = request.headers.get("access-control-request-headers", "")
@@ -133,7 +136,10 @@ def _add(answer: MutableHeaders, headers: Iterable[tuple[str, str]]) -> None:
 
 
 def _printable(origin: str) -> str:
-    """Short, and without what a terminal or a log reader would act on. What is no origin could be a code or a token."""
+    """Return the origin for the log, shortened and without control characters.
+
+    A text that is not an origin is replaced, because it could be a code or a token.
+    """
     found = _ORIGIN.match(origin)
     text = found[0] if found else "(not an origin)"
     return "".join(character if character.isprintable() else "?" for character in text[:MAX_SHOWN_LENGTH])

@@ -1,4 +1,4 @@
-"""Where a person goes next: to the application, at the path that the link asks for, and nowhere else."""
+"""Where a user is redirected after signing in: only to the application, at the path that `returnTo` names."""
 
 import unicodedata
 from urllib.parse import quote, unquote, urlsplit
@@ -10,14 +10,20 @@ HERE = "/"
 
 
 def after_sign_in(settings: Settings, return_to: str | None) -> str:
-    """The address of the application, at `returnTo` where that was given; without an application, this service's own page."""
+    """Return the URL of the application, at `returnTo` if it is given.
+
+    Without an application, this service's own page.
+    """
     if settings.app_url is None:
         return HERE
     return settings.app_url if return_to is None else origin_of(settings.app_url) + safe_path(return_to)
 
 
 def application_elsewhere(settings: Settings) -> str | None:
-    """The application's address, unless it is this service's own front page: a redirect to that would never end."""
+    """Return the application's URL.
+
+    None if it is this service's own front page, because that redirect would not end.
+    """
     if settings.app_url is None:
         return None
     is_front_page = urlsplit(settings.app_url).path in ("", HERE)
@@ -26,11 +32,11 @@ def application_elsewhere(settings: Settings) -> str | None:
 
 
 def safe_path(return_to: str) -> str:
-    """`returnTo` where it can only be a path on the application's own origin, else `/` (contract §5).
+    """Return `returnTo` if it is a path on the application's own origin, else `/` (contract §5).
 
-    Browsers read a backslash as a slash, drop tabs and line breaks, and take what follows two slashes for a host (WHATWG
-    URL, "relative slash state"). The path is looked at decoded once too, as a proxy on the way may decode it. After `?`
-    or `#` percent-encoded characters are the application's own business.
+    Browsers read a backslash as a slash, drop tabs and line breaks, and read what follows two slashes as a host (WHATWG
+    URL, "relative slash state"). The path is also checked after decoding it once, because a proxy may decode it.
+    Percent encoding after `?` or `#` is left to the application.
     """
     path = _path_of(return_to)
     is_safe = _is_plain(return_to) and _is_rooted(path)
@@ -39,7 +45,7 @@ def safe_path(return_to: str) -> str:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port as browsers write an origin: in lower case, without the scheme's default port."""
+    """Return the origin of a URL as browsers write it: in lower case, without the scheme's default port."""
     parts = urlsplit(url)
     host = parts.netloc.lower()
     if parts.port == DEFAULT_PORTS[parts.scheme]:

@@ -1,4 +1,7 @@
-"""Answers of the kind that was asked for, where there is no page to show: nothing here, not in this way, out of order."""
+"""Error responses outside the normal pages: unknown addresses, wrong methods, bugs, an unreachable database.
+
+Each is HTML, GraphQL or plain text, as the request accepts.
+"""
 
 from collections.abc import Mapping
 
@@ -10,14 +13,14 @@ from service.errors import ErrorCode
 from service.settings import Settings
 from service.web.pages import page
 
-RETRY_AFTER = 5  # seconds; a database that restarts is back soon
+RETRY_AFTER = 5  # seconds; a database usually restarts within this time
 
 _REFUSALS = {
     400: ("This request cannot be read", None),
-    404: ("There is nothing here", "Check the address, or go back to where you came from."),
-    405: ("This address is not asked in this way", "Go back to where you came from."),
+    404: ("This page does not exist", "Check the address, or go back to the page before."),
+    405: ("This page does not accept that kind of request", "Go back to the page before."),
     413: ("This request is too large", None),
-    415: ("This kind of request is not understood here", None),
+    415: ("This page does not accept that kind of content", None),
 }
 _ANY_OTHER = ("This request was refused", None)
 _INTERNAL = (
@@ -31,19 +34,19 @@ _UNAVAILABLE = (
 
 
 def http_exception(request: Request, error: Exception, settings: Settings) -> Response:
-    """What Starlette or a route raised to say that there is no such thing, or not in this way. Nothing of it is repeated."""
+    """Answer an `HTTPException` of Starlette or of a route. Its own text is not shown."""
     assert isinstance(error, HTTPException)
     headline, advice = _REFUSALS.get(error.status_code, _ANY_OTHER)
     return _answer(request, settings, error.status_code, headline, advice, headers=error.headers)
 
 
 def internal_error(request: Request, settings: Settings, reference: str) -> Response:
-    """A bug, or something of the machine's that is broken."""
+    """Answer with 500, for a bug or a broken machine."""
     return _answer(request, settings, 500, *_INTERNAL, reference)
 
 
 def unavailable(request: Request, settings: Settings, reference: str) -> Response:
-    """The database is out of reach."""
+    """Answer with 503, for an unreachable database."""
     return _answer(request, settings, 503, *_UNAVAILABLE, reference, headers={"Retry-After": str(RETRY_AFTER)})
 
 

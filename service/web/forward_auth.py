@@ -1,8 +1,8 @@
-"""`/verify`: a reverse proxy asks who sends a request, before it passes that on to an application (contract §5).
+"""`/verify`: tells a reverse proxy who sent a request, before the proxy passes it to an application (contract §5).
 
-The members' cookie counts here whatever the browser says of where the request came from. The proxy sends on what the
-browser sent to the application, links from other sites included; and the answer only says who it is. Protecting itself
-against forged requests is up to the application, as behind any cookie.
+The member cookie is read without a same-origin check. The proxy copies the headers of a request to the application, and
+a link on another site may cause that request. The response only names the user, and changes nothing. The application
+itself must protect its forms against forged requests, as behind any cookie.
 """
 
 from urllib.parse import quote
@@ -17,7 +17,7 @@ from service.sessions.lifecycle import LiveSession
 from service.sessions.models import TokenTransport
 from service.web.requests import member_of
 
-_NEVER_KEPT = {
+_NO_STORE = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
@@ -38,15 +38,19 @@ class ForwardAuth:
 
 
 async def _answer(request: Request) -> Response:
-    """200 with the headers of whoever is signed in, else 401; no body either way."""
+    """Answer 200 with the headers of the signed-in user, or 401 if no user is signed in. Both without a body."""
     session = await _session_of(request)
     if session is None:
-        return Response(status_code=401, headers={**_NEVER_KEPT, "WWW-Authenticate": "Bearer"})  # RFC 6750, 3
-    return Response(headers={**_NEVER_KEPT, **_identity(session)})
+        return Response(status_code=401, headers={**_NO_STORE, "WWW-Authenticate": "Bearer"})  # RFC 6750 §3
+    return Response(headers={**_NO_STORE, **_identity(session)})
 
 
 async def _session_of(request: Request) -> LiveSession | None:
-    """By a bearer token, which wins even when bad; else by the members' cookie. The admin panel's signs nobody in elsewhere."""
+    """Return the session of the bearer token, or of the member cookie if no bearer token is sent.
+
+    If a bearer token is sent, the cookie is ignored, even when the token is invalid. The admin cookie is never read: it
+    is valid in the panel only.
+    """
     token = bearer_token(request)
     if token is None:
         return (await member_of(request)).session
@@ -54,7 +58,7 @@ async def _session_of(request: Request) -> LiveSession | None:
 
 
 def _identity(session: LiveSession) -> dict[str, str]:
-    """Every header, also where there is nothing to say: an empty one takes the place of a forged one that got as far as this."""
+    """Return every identity header. One without a value is empty, so that it replaces a header that a client forged."""
     user = session.user
     values = {
         "X-Auth-User-Id": user.id,
@@ -66,5 +70,8 @@ def _identity(session: LiveSession) -> dict[str, str]:
 
 
 def _header_value(text: str) -> str:
-    """UTF-8, percent-encoded (RFC 3986, 2.1) but for letters, digits, `-._~@`: `+` is not left, as some decoders make it a space."""
+    """Return UTF-8, percent-encoded (RFC 3986 §2.1) except letters, digits and `-._~@`.
+
+    `+` is encoded, because some decoders read it as a space.
+    """
     return quote(text, safe="@")

@@ -1,4 +1,4 @@
-"""HTML pages: Jinja2 with autoescape, the strict headers. Every page works without scripts; a few are nicer with one."""
+"""Renders HTML pages: Jinja2 with autoescape, and the strict headers. Every page works without JavaScript."""
 
 import json
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from service.web.security import page_headers
 
 
 def _date_time(moment: datetime) -> str:
-    """For people, in UTC: without a script the server does not know their zone."""
+    """Return a time for a reader, in UTC: the server does not know the browser's time zone."""
     return f"{moment.day} {moment:%B %Y, %H:%M}\N{NO-BREAK SPACE}UTC"
 
 
 def _as_json(value: object, indent: int | None = None) -> str:
-    """For people: every character as it is. Jinja's own `tojson` is for scripts, and escapes apostrophes and umlauts."""
+    """Return JSON for a reader, with every character as it is. Jinja's `tojson` escapes apostrophes and umlauts."""
     return json.dumps(value, indent=indent, ensure_ascii=False)
 
 
@@ -47,9 +47,10 @@ def page(
     headers: Mapping[str, str] | None = None,
     **values: object,
 ) -> Response:
-    """A page of `templates/`, filled in.
+    """Render a template of `templates/` and return the response.
 
-    `checks_origin`: it has a form that only works when sent from this origin. `scripts`: it has a script of `static/`.
+    `checks_origin`: the page has a form that only works when sent from this origin. `scripts`: the page loads a script
+    of `static/`.
     """
     body = _TEMPLATES.get_template(template).render(values)
     strict = page_headers(settings, checks_origin=checks_origin, scripts=scripts)

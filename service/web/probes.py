@@ -1,4 +1,4 @@
-"""What machines ask: alive, ready, measured, and the public keys of the access tokens (contract §5)."""
+"""The routes for machines: liveness, readiness, metrics, and the public keys of access tokens (contract §5)."""
 
 import asyncio
 import hashlib
@@ -24,7 +24,7 @@ from service.web.requests import instance_of
 PATIENCE = 2.0  # seconds that the database has to answer a probe
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus's text format
 
-_NEVER_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _log = structlog.get_logger()
 _asking: set[asyncio.Future[Any]] = set()
 
@@ -32,26 +32,26 @@ Answer = TypeVar("Answer")
 
 
 async def healthz(_request: Request) -> Response:
-    """Alive. Nothing is asked of the database: a restart would not mend that one."""
-    return PlainTextResponse("ok\n", headers=_NEVER_KEPT)
+    """Answer 200 while the process serves. Does not ask the database: a restart of this process would not repair it."""
+    return PlainTextResponse("ok\n", headers=_NO_STORE)
 
 
 async def readyz(_request: Request) -> Response:
-    """Whether requests can be answered; 503 with one word of why not."""
+    """Answer 200 if requests can be served, else 503 with one word for the cause."""
     trouble = await _trouble()
-    return PlainTextResponse(f"{trouble or 'ok'}\n", 503 if trouble else 200, _NEVER_KEPT)
+    return PlainTextResponse(f"{trouble or 'ok'}\n", 503 if trouble else 200, _NO_STORE)
 
 
 async def metrics(request: Request) -> Response:
-    """Prometheus's text; 404 for whoever may not read it, as if it were not there."""
+    """Answer with the metrics in Prometheus's text format. 404 if the client may not read them."""
     if not _may_read_metrics(request, instance_of(request).settings):
         raise HTTPException(404)
     await _measure_seats()
-    return Response(exposition(), headers={**_NEVER_KEPT, "Content-Type": EXPOSITION})
+    return Response(exposition(), headers={**_NO_STORE, "Content-Type": EXPOSITION})
 
 
 async def jwks(request: Request) -> Response:
-    """The JSON Web Key Set (RFC 7517 §5), for anyone, from any page."""
+    """Answer with the JSON Web Key Set (RFC 7517 §5). Public, and readable by pages of every origin."""
     body = orjson.dumps({"keys": await published_keys(instance_of(request).settings)})
     etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
     headers = {
@@ -83,7 +83,10 @@ def _may_read_metrics(request: Request, settings: Settings) -> bool:
 
 
 async def _measure_seats() -> None:
-    """Without the database the rest is still worth reading, then more than ever."""
+    """Update the seat metrics.
+
+    If the database does not answer, keep the old values: the other metrics are still served.
+    """
     try:
         count = await _patiently(count_seats())
     except Exception as error:
@@ -94,12 +97,12 @@ async def _measure_seats() -> None:
 
 
 async def _patiently(question: Coroutine[Any, Any, Answer]) -> Answer:
-    """The database's answer; raises `TimeoutError` where it takes too long.
+    """Return the database's answer. Raises `TimeoutError` after `PATIENCE` seconds.
 
-    The question is then given up, but not waited for: a driver that tells a stuck database so may be stuck itself.
+    Then the query is cancelled, but not awaited: a driver that cancels a query of a stuck database may be stuck itself.
     """
     asking = asyncio.ensure_future(question)
-    _asking.add(asking)  # the event loop itself holds no task fast
+    _asking.add(asking)  # the event loop keeps only a weak reference to a task
     asking.add_done_callback(_forget)
     done, _ = await asyncio.wait({asking}, timeout=PATIENCE)
     if not done:
@@ -111,4 +114,4 @@ async def _patiently(question: Coroutine[Any, Any, Answer]) -> Answer:
 def _forget(asking: asyncio.Future[Any]) -> None:
     _asking.discard(asking)
     if not asking.cancelled():
-        asking.exception()  # looked at, or the event loop would complain that nobody did
+        asking.exception()  # retrieved, because the event loop logs exceptions that are never retrieved

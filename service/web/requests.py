@@ -1,4 +1,4 @@
-"""What the routes here read from a request: the instance behind it, and whose members' cookie it carries."""
+"""What the routes read from a request: the instance, and the caller of the member cookie."""
 
 from typing import cast
 
@@ -11,14 +11,14 @@ from service.sessions.models import TokenTransport
 
 
 def instance_of(request: Request) -> Instance:
-    """The instance that the application's lifespan has opened."""
+    """Return the instance that the application's lifespan opened."""
     return cast(Instance, request.app.state.instance)
 
 
 async def member_of(request: Request) -> Caller:
-    """Whose members' cookie the request carries, wherever it comes from.
+    """Return the caller of the member cookie, without a same-origin check.
 
-    Links to these pages stand on other sites on purpose, so the same-origin rule does not hold here. No other site can
-    read these pages, and nothing is changed by reading them.
+    Other sites link to these pages, so the check would sign their visitors out. Another site cannot read these pages,
+    and reading them changes nothing.
     """
     return await by_cookie(request, instance_of(request).settings, TokenTransport.COOKIE)

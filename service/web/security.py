@@ -1,4 +1,4 @@
-"""What every page and redirect tells the browser to be strict about, and the cookies that carry sessions."""
+"""The security headers of every page and redirect, and the session cookies."""
 
 from datetime import datetime
 
@@ -10,39 +10,40 @@ from service.sessions.models import TokenTransport
 from service.settings import Settings
 from service.web.destination import origin_of
 
-HSTS_SECONDS = 31_536_000  # a year; no other host of the domain is spoken for
+HSTS_SECONDS = 31_536_000  # a year; without includeSubDomains, because other hosts may not support https
 
 
 def page_headers(settings: Settings, *, checks_origin: bool = False, scripts: bool = False) -> dict[str, str]:
-    """The headers of an HTML page.
+    """Return the headers of an HTML page.
 
-    With `Referrer-Policy: no-referrer` browsers send `Origin: null` with a form (Fetch, "append a request Origin header"),
-    so a page whose form is checked for its origin (`checks_origin`) says `same-origin`: still nothing leaves for elsewhere.
+    With `Referrer-Policy: no-referrer` browsers send `Origin: null` with a form (Fetch, "append a request Origin
+    header"). So a page with a form whose origin is checked (`checks_origin`) sends `same-origin`: other sites get no
+    referrer either.
     """
     headers = {
-        **_every_answer(settings),
+        **_common_headers(settings),
         "Content-Security-Policy": _content_security_policy(settings, scripts=scripts),
         "Referrer-Policy": "same-origin" if checks_origin else "no-referrer",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
     if settings.is_secure or settings.is_on_loopback:
-        # On plain http elsewhere browsers ignore it, and complain on the console.
+        # On plain http beyond loopback, browsers ignore the header and log a warning.
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
     return headers
 
 
 def see_other(settings: Settings, url: str) -> Response:
-    """A 303 that no cache keeps, and that tells nobody where it came from.
+    """Return a 303 that is not cached and sends no referrer.
 
-    It says nothing of openers: an application may sign people in through a window that it has opened.
+    Without `Cross-Origin-Opener-Policy`: an application may sign its users in through a window that it opened.
     """
-    return RedirectResponse(url, 303, {**_every_answer(settings), "Referrer-Policy": "no-referrer"})
+    return RedirectResponse(url, 303, {**_common_headers(settings), "Referrer-Policy": "no-referrer"})
 
 
 def set_session_cookie(
     response: Response, settings: Settings, token_transport: TokenTransport, token: str, expires_at: datetime
 ) -> None:
-    """Let the browser keep the session's token for as long as the session lives."""
+    """Set the cookie with the session token. It expires with the session."""
     response.set_cookie(
         cookie_name(settings, token_transport),
         token,
@@ -56,7 +57,7 @@ def set_session_cookie(
 
 
 def clear_session_cookie(response: Response, settings: Settings, token_transport: TokenTransport) -> None:
-    """Let the browser forget it. Name, path and domain are as it was set, or browsers keep it."""
+    """Delete the session cookie. Name, path and domain must equal those that it was set with."""
     response.delete_cookie(
         cookie_name(settings, token_transport),
         path="/",
@@ -67,7 +68,7 @@ def clear_session_cookie(response: Response, settings: Settings, token_transport
     )
 
 
-def _every_answer(settings: Settings) -> dict[str, str]:
+def _common_headers(settings: Settings) -> dict[str, str]:
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     if settings.is_secure:
         headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}"
@@ -75,9 +76,9 @@ def _every_answer(settings: Settings) -> dict[str, str]:
 
 
 def _content_security_policy(settings: Settings, *, scripts: bool) -> str:
-    """No scripts, or those of `static/`.
+    """Return the policy: no scripts, or only those of `static/`.
 
-    Chromium holds `form-action` also against where a form's answer redirects to: the application.
+    Chromium applies `form-action` also to the redirect after a form, so it allows the application's origin.
     """
     script_source = "script-src 'self'; " if scripts else ""
     form_targets = ["'self'"] + ([origin_of(settings.app_url)] if settings.app_url else [])

@@ -1,9 +1,9 @@
 /**
- * Doorcode's widget signs a page's visitor in with the code that the page's server has signed:
+ * Signs the user of a page in, by a code from the page's server:
  *
  *   <script defer data-external-auth-code="…" src="https://auth.example.com/widget.js"></script>
  *
- * The session stays in memory. Calls from before this has loaded:
+ * The session is held in memory only. Calls before this has loaded:
  *
  *   (window.Doorcode = window.Doorcode || []).push(doorcode => …)
  *
@@ -32,30 +32,30 @@
 
   let session = null;
   let accessToken;
-  let issuing; // settles with the access token that is under way
+  let issuing; // the pending request for an access token, if any
   let signingIn; // settles with the latest sign-in, never rejects
-  let turn = 0; // of sign-ins and sign-outs only the latest counts
+  let turn = 0; // the latest sign-in or sign-out: results of earlier ones are dropped
   let codeNeeded = () => {};
-  let clockError = 0; // milliseconds that the clock here is behind the server's
+  let clockError = 0; // milliseconds that this clock is behind the server's
   let timers = [];
-  let past = {}; // by name, the last event that still holds
+  let past = {}; // by name, the last event that is still true
 
   const ignore = () => false;
   const until = (time) => Date.parse(time) - Date.now() - clockError;
 
-  /** A minute earlier, or at 3/4 of a short life. */
+  /** A minute before the end, or at 3/4 of a short lifetime. */
   const untilRenewal = (time) => until(time) - Math.min(60000, until(time) / 4);
 
   const failure = (what) => Object.assign(new Error(), what, { retryable: RETRYABLE.test(what.code) });
 
-  /** Sends one request: the value of its only field, or a Failure. */
+  /** Returns the value of the only field, or throws a Failure. */
   async function send(query, token, variables) {
     let status, retryAfterSeconds, answer;
     try {
       const response = await fetch(endpoint, {
         method: "POST",
         credentials: "omit",
-        keepalive: query == END, // as the page may be left at once
+        keepalive: query == END, // because the page may be closed at once
         signal: AbortSignal.timeout(20000),
         headers: { "Content-Type": "application/json", ...(token && { Authorization: "Bearer " + token }) },
         body: JSON.stringify({ query, variables }),
@@ -63,7 +63,7 @@
       status = response.status;
       retryAfterSeconds = +response.headers.get("Retry-After");
       answer = await response.json();
-    } catch {} // what there is of it says what is wrong
+    } catch {} // what is set by now says what failed
     const value = answer?.data && Object.values(answer.data)[0];
     if (value?.message) throw failure(value);
     if (value != null) return value;
@@ -76,7 +76,7 @@
     });
   }
 
-  /** Sends it again while that may help. */
+  /** Retries while that may help. */
   async function ask(query, token, variables, isWanted = () => true) {
     for (let tries = 0; ; tries++) {
       try {
@@ -104,7 +104,7 @@
     emit(event);
   }
 
-  /** The session, unless its time is over: timers are late after a sleep. */
+  /** The session, unless it has expired: timers are late after a sleep. */
   function current() {
     if (session && until(session.expiresAt) <= 0) leave("expired");
     return session;
@@ -145,7 +145,7 @@
       emit("ready", session);
       return session;
     } catch (error) {
-      if (error.code == "NETWORK_ERROR") console.warn(`Does DOORCODE_ALLOWED_ORIGINS name ${location.origin}?`);
+      if (error.code == "NETWORK_ERROR") console.warn(`Is ${location.origin} in DOORCODE_ALLOWED_ORIGINS?`);
       if (mine == turn) emit("error", error);
       throw error;
     }
@@ -157,37 +157,37 @@
       if (session == of) keep(issued);
     } catch (error) {
       if (error.code != "UNAUTHENTICATED") throw error;
-      if (session == of) leave("expired"); // it was ended at the server
+      if (session == of) leave("expired"); // the server has ended the session
     }
   }
 
-  /** Signs in: the Session, or a Failure. */
+  /** Returns the Session, or throws a Failure. */
   function authenticate(code) {
     const promise = exchange(code, ++turn);
     signingIn = promise.catch(ignore);
     return promise;
   }
 
-  /** The Session once no sign-in is under way, or null. */
+  /** Waits for pending sign-ins. Returns the Session or null. */
   async function getSession() {
     for (let seen; seen != signingIn; await seen) seen = signingIn;
     return current();
   }
 
-  /** A JWT, or null where nobody is signed in. */
+  /** Returns a JWT, or null if no user is signed in. */
   async function getAccessToken() {
     const of = await getSession();
     if (of && Date.now() > accessToken.renewAt) await (issuing ||= issue(of).finally(() => (issuing = null)));
     return session && accessToken.token;
   }
 
-  /** `fn` is asked for a fresh code shortly before the session ends. */
+  /** `fn` returns a new code. It is called shortly before the session ends. */
   function onCodeNeeded(fn) {
     codeNeeded = fn;
     plan();
   }
 
-  /** Signs out, here at once, then at the server. */
+  /** Signs out: in this page at once, then at the server. */
   async function signOut() {
     const token = session?.token;
     turn++;
@@ -197,7 +197,7 @@
     return token ? end(token) : false;
   }
 
-  /** Calls `fn` with each event's detail, also of one that was and still holds; returns how to stop. */
+  /** Calls `fn` with the detail of each event, and of a past one that is still true. Returns how to stop. */
   function on(event, fn) {
     const name = event.replace("doorcode:", "");
     const listener = ({ detail }) => fn(detail);

@@ -1,4 +1,4 @@
-"""`/widget.js`: the script that a page of any origin loads to sign its visitor in."""
+"""`/widget.js`: the script that a page of any origin loads to sign its user in."""
 
 import gzip
 import hashlib
@@ -9,24 +9,24 @@ from starlette.responses import Response
 
 from service.web.assets import is_unchanged
 
-KEPT_FOR = 600  # seconds: a corrected widget is everywhere soon, and page loads meanwhile ask for nothing
+MAX_AGE = 600  # seconds: browsers get a corrected widget within this time, and do not revalidate at each page load
 
 _SCRIPT = (Path(__file__).parent / "widget.js").read_bytes()
 _COMPRESSED = gzip.compress(_SCRIPT, mtime=0)
 _VERSION = hashlib.sha256(_SCRIPT).hexdigest()[:16]
 _HEADERS = {
-    "Cache-Control": f"public, max-age={KEPT_FOR}",
+    "Cache-Control": f"public, max-age={MAX_AGE}",
     "Vary": "Accept-Encoding",
-    "Access-Control-Allow-Origin": "*",  # for `crossorigin` and `integrity`, and for what errors say
+    "Access-Control-Allow-Origin": "*",  # for `crossorigin`, `integrity` and full error messages
     "Cross-Origin-Resource-Policy": "cross-origin",
     "X-Content-Type-Options": "nosniff",
 }
 
 
 async def serve_widget(request: Request) -> Response:
-    """The script, compressed where the client takes that; 304 where it has it."""
+    """Answer with the script, compressed if the client accepts gzip. 304 if the client has this version."""
     compressed = _takes_gzip(request)
-    # A strong ETag is of the bytes that are sent (RFC 9110, 8.8.3.3).
+    # A strong ETag identifies the bytes as sent, so each encoding has its own (RFC 9110 §8.8.3.3).
     etag = f'"{_VERSION}-gzip"' if compressed else f'"{_VERSION}"'
     headers = {**_HEADERS, "ETag": etag}
     if is_unchanged(request, etag):
@@ -37,7 +37,7 @@ async def serve_widget(request: Request) -> Response:
 
 
 def _takes_gzip(request: Request) -> bool:
-    """Whether `gzip` is accepted by name. Who accepts anything (`*`) gets the plain script."""
+    """Whether the client accepts `gzip` by name. A client that accepts any encoding (`*`) gets the plain script."""
     for accepted in request.headers.get("accept-encoding", "").lower().split(","):
         coding, _, quality = accepted.replace(" ", "").partition(";q=")
         if coding == "gzip":

@@ -130,7 +130,7 @@ def enable_and_keep(page: Page) -> str:
     secret = enable(page)
     page.reload()
     assert page.get_by_label("Secret", exact=True).input_value() == secret
-    page.get_by_role("link", name="I have kept it").click()
+    page.get_by_role("link", name="I have copied it").click()
     page.go_back()
     assert page.get_by_label("Secret", exact=True).input_value() == secret
     page.get_by_role("link", name="How to sign a code").click()
@@ -144,8 +144,8 @@ def debug_and_let_in(page: Page, browser: Browser, served: Server, code: str) ->
     """The address of the page of the user whom the code made."""
     page.goto("/admin/authentication/debugger")
     page.get_by_label("externalAuthCode").fill(code)
-    page.get_by_role("button", name="Look into it").click()
-    expect(page.get_by_role("heading", name="It would create a user and sign it in")).to_be_visible()
+    page.get_by_role("button", name="Inspect the code").click()
+    expect(page.get_by_role("heading", name="The code would create a user and sign it in")).to_be_visible()
     assert code not in page.url
 
     # Somebody comes in by a link, and stands in the list.
@@ -170,7 +170,7 @@ def rotate_and_revoke(page: Page, secret: str) -> str:
     page.get_by_role("button", name="Rotate").click()
     second = page.get_by_label("Secret", exact=True).input_value()
     assert second != secret
-    page.get_by_role("link", name="I have kept it").click()
+    page.get_by_role("link", name="I have copied it").click()
     expect(page.get_by_text("Retiring")).to_be_visible()
     page.get_by_role("link", name=re.compile(f"Revoke {re.escape(second[:4])}")).click()
     expect(page.get_by_text("It is the current secret")).to_be_visible()
@@ -237,14 +237,14 @@ def test_every_page_is_accessible_and_fits(page: Page, served: Server, colours: 
     for text in (sign(secret, "crm-1"), "x"):
         page.goto("/admin/authentication/debugger")
         page.get_by_label("externalAuthCode").fill(text)
-        page.get_by_role("button", name="Look into it").click()
+        page.get_by_role("button", name="Inspect the code").click()
         examine()
     page.goto("/admin/authentication")
     page.get_by_role("link", name=re.compile("Revoke")).click()
     examine()
     page.goto("/admin/api-keys")
     page.get_by_label("Name").fill("reports")
-    page.get_by_role("button", name="Make a key").click()
+    page.get_by_role("button", name="Create a key").click()
     examine()
     page.goto("/admin/seats")
     page.get_by_label("How many users may be active").fill("1")

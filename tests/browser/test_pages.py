@@ -71,7 +71,7 @@ def asked_to_continue(watched: Watched, site: Site) -> None:
 
 def nowhere(watched: Watched, _: Site) -> None:
     watched.page.goto("/nowhere")
-    expect(watched.page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+    expect(watched.page.get_by_role("heading", name="This page does not exist")).to_be_visible()
 
 
 def refused(error: str) -> Callable[[Watched, Site], None]:

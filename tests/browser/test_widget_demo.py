@@ -15,7 +15,7 @@ from tests.processes import ROOT, START_DEADLINE, free_port
 from tests.programs import Programs
 
 SIGNED_IN_AS_ANA = "Signed in as Ana (ana@example.com)."
-NOBODY = "Nobody is signed in."
+NO_USER = "No user is signed in."
 
 
 class Demo:
@@ -65,12 +65,12 @@ def demo(tmp_path: Path, programs: Programs) -> Iterator[Demo]:
 def test_widget_link_and_signing_out_work_across_origins(page: Page, demo: Demo) -> None:
     state, link_state, log = page.locator("#widget-state"), page.locator("#link-state"), page.locator("#widget-log")
     page.goto(demo.shop)
-    expect(state).to_have_text(NOBODY)
+    expect(state).to_have_text(NO_USER)
 
     page.get_by_role("link", name="Ana").click()
     expect(state).to_have_text(SIGNED_IN_AS_ANA)
     expect(log).to_contain_text("ready: shop-1, a new user")
-    expect(link_state).to_have_text(NOBODY)
+    expect(link_state).to_have_text(NO_USER)
     page.get_by_role("button", name="Show an access token").click()
     expect(log).to_contain_text('"sub":"shop-1"')
     page.get_by_role("button", name="Try an expired code").click()
@@ -78,7 +78,7 @@ def test_widget_link_and_signing_out_work_across_origins(page: Page, demo: Demo)
     expect(state).to_have_text(SIGNED_IN_AS_ANA)
     page.locator("#widget-sign-out").click()
     expect(log).to_contain_text("ended at the server: true")
-    expect(state).to_have_text(NOBODY)
+    expect(state).to_have_text(NO_USER)
 
     page.get_by_role("link", name="Sign in by link").click()
     expect(page).to_have_url(f"{demo.shop}/?as=ana")
@@ -87,7 +87,7 @@ def test_widget_link_and_signing_out_work_across_origins(page: Page, demo: Demo)
     expect(link_state).to_have_text(SIGNED_IN_AS_ANA)
     page.locator("#link-sign-out").click()
     expect(page).to_have_url(f"{demo.shop}/")
-    expect(link_state).to_have_text(NOBODY)
+    expect(link_state).to_have_text(NO_USER)
 
 
 def test_page_fits_a_telephone(page: Page, demo: Demo) -> None:

@@ -52,7 +52,7 @@ def test_page_says_who_is_signed_in(site: Site, client: httpx2.Client, path: str
     assert "You are signed in" in page.text
     assert user_id in page.text
     assert email in page.text
-    assert "your company’s system" in page.text
+    assert "your company’s own system" in page.text
     assert f"{session.expires_at.day} {session.expires_at:%B %Y, %H:%M}\N{NO-BREAK SPACE}UTC" in page.text
     assert 'method="post" action="/logout"' in page.text
 
@@ -177,7 +177,7 @@ def test_address_that_is_not_quite_right_is_not_there(sqlite_site: Site, path: s
     with sqlite_site.client() as client:
         page = client.get(f"{sqlite_site.server.url}{path}", headers={"Accept": "text/html"})
     assert page.status_code == 404
-    assert "There is nothing here" in page.text
+    assert "This page does not exist" in page.text
 
 
 def test_no_link_signs_out(site: Site, client: httpx2.Client) -> None:

@@ -1,4 +1,4 @@
-"""API keys: made, shown once, revoked."""
+"""The page of API keys: lists, creates and revokes them."""
 
 from datetime import UTC, date, datetime, time
 
@@ -19,19 +19,19 @@ async def show_api_keys(admin_page: AdminPage) -> Response:
 
 
 async def show_api_keys_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
-    """The same, with what went wrong on it."""
+    """The same page with a message about the refused form."""
     return await _show(admin_page, problem, status)
 
 
 async def change_api_keys(admin_page: AdminPage, form: FormData) -> Response:
-    """`POST /admin/api-keys`: a new key, or one revoked."""
+    """`POST /admin/api-keys`: create a key, or revoke one."""
     if text_of(form, "action") == "revoke":
         await admin_page.run("revoke_api_key", id=text_of(form, "id"))
         return admin_page.go(API_KEYS, done="key-revoked")
     try:
         expires_at = _end_of_day(text_of(form, "expires"))
     except ValueError:
-        return await _show(admin_page, "The day on which the key ends must be a date.", 422)
+        return await _show(admin_page, "The last day of the key must be a date.", 422)
     scope = ApiKeyScope.ADMIN if text_of(form, "scope") == ApiKeyScope.ADMIN else ApiKeyScope.READ
     made = await admin_page.run("create_api_key", name=text_of(form, "name"), scope=scope, expiresAt=expires_at)
     return await to_secret(admin_page, made["createApiKey"]["token"], api_key=True)
@@ -52,5 +52,5 @@ async def _show(admin_page: AdminPage, problem: str | None, status: int) -> Resp
 
 
 def _end_of_day(day: str) -> str | None:
-    """The last second of a day (UTC), so that a key that ends today is good today; None for no day."""
+    """Return the last second of a day (UTC), so that the key is valid on its last day. None if no day is given."""
     return datetime.combine(date.fromisoformat(day), time(23, 59, 59), UTC).isoformat() if day else None

@@ -1,4 +1,4 @@
-"""The audit log: filtered by action, user and time; the filters stand in the address."""
+"""The page of the audit log, filtered by action, user and time. The filters are in the URL."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
@@ -42,7 +42,7 @@ def _filter(admin_page: AdminPage) -> dict[str, object]:
 
 
 def _day(text: str | None) -> date | None:
-    """A day as a date field sends it; what is none does not filter."""
+    """Return the day of a date field. None if it is empty or not a date: then it does not filter."""
     try:
         day = date.fromisoformat(text or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""User Authentication: both methods with their switches, the secrets, the policy."""
+"""The page "User Authentication": email login, JWT sign-in, the secrets and the policy."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ _JWT_SECRET = "jwt"
 _API_KEY = "api-key"
 _GRACE_PERIODS = {0: "now", 3_600: "1 hour", 86_400: "24 hours", 604_800: "7 days"}
 _SWITCHES = ("requireExpiry", "singleUse", "sessionEndsWithCode")
-_NUMBERS = {"maxLifetimeSeconds": "The longest life of a code", "clockSkewSeconds": "The clock grace"}
+_NUMBERS = {"maxLifetimeSeconds": "The maximum lifetime of a code", "clockSkewSeconds": "The clock skew"}
 _NAMES = ("issuer", "audience")
 _REQUIRED = "clockSkewSeconds"
 _NUMBER = re.compile(r"[0-9]{0,9}")
@@ -29,24 +29,27 @@ async def show_authentication(admin_page: AdminPage) -> Response:
 
 
 async def show_authentication_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
-    """The same, with what went wrong with a form on it."""
+    """The same page with a message about the refused form."""
     return await _show(admin_page, problem, status)
 
 
 async def change_authentication(admin_page: AdminPage, form: FormData) -> Response:
-    """`POST /admin/authentication`: what its button says."""
+    """`POST /admin/authentication`: run the action of the form that was sent."""
     action = _ACTIONS.get(text_of(form, "action"))
     if action is None:
-        return await show_problem(admin_page, "This form is not known here. Go back and try again.", 422)
+        return await show_problem(admin_page, "This form is unknown. Go back, reload the page and try again.", 422)
     return await action(admin_page, form)
 
 
 async def show_secret(admin_page: AdminPage) -> Response:
-    """`GET /admin/authentication/secret?id=…`: the secret that was just made, for ten minutes, to whoever made it."""
+    """`GET /admin/authentication/secret?id=…`: a new secret, for 10 minutes, to the session that made it."""
     session = admin_page.caller.require_session()
     kept = await secret_to_show(admin_page.asked("id") or "", session, admin_page.instance.cipher)
     if kept is None:
-        gone = "This is not shown any more. Where you have not kept it, make a new one: rotate the secret, or make another key."
+        gone = (
+            "This secret is not shown any more. If you did not copy it, make a new one: rotate the JWT secret, or"
+            " create another API key."
+        )
         return await show_problem(admin_page, gone, 404)
     kind, secret = kept
     seat_usage = (await admin_page.run("seat_usage"))["seatUsage"]
@@ -54,7 +57,7 @@ async def show_secret(admin_page: AdminPage) -> Response:
 
 
 async def to_secret(admin_page: AdminPage, secret: str, *, api_key: bool = False) -> Response:
-    """On to the page that shows a new secret: it can be reloaded without making another one."""
+    """Redirect to the page that shows a new secret, so that a reload does not make another one."""
     kind = _API_KEY if api_key else _JWT_SECRET
     shown_id = await keep_to_show(secret, kind, admin_page.caller.require_session(), admin_page.instance.cipher)
     return admin_page.go(SECRET, id=shown_id)
@@ -90,15 +93,15 @@ async def _disable(admin_page: AdminPage, form: FormData) -> Response:
 async def _rotate(admin_page: AdminPage, form: FormData) -> Response:
     grace = text_of(form, "gracePeriodSeconds")
     if grace not in map(str, _GRACE_PERIODS):
-        return await _show(admin_page, "Choose when the old secret stops.", 422)
+        return await _show(admin_page, "Choose when the old secret stops working.", 422)
     made = await admin_page.run("rotate_secret", gracePeriodSeconds=int(grace))
     return await to_secret(admin_page, made["rotateJwtSecret"]["secret"])
 
 
 async def _revoke(admin_page: AdminPage, form: FormData) -> Response:
-    """For a leak: with `replace` a new secret is there before anybody misses the old one.
+    """Revoke a secret. With `replace`, also make a new one if the current secret was revoked.
 
-    Sent twice, it makes one all the same: the second would stop the first one's, that somebody is just copying.
+    A form that is sent twice makes one new secret: a second one would replace the secret that the admin is copying.
     """
     revoked = await admin_page.run(
         "revoke_secret", id=text_of(form, "id"), endSessions=bool(text_of(form, "endSessions"))
@@ -111,7 +114,7 @@ async def _revoke(admin_page: AdminPage, form: FormData) -> Response:
 
 
 async def _update_policy(admin_page: AdminPage, form: FormData) -> Response:
-    """Where it is refused, the form stands there as it was typed."""
+    """Change the policy. If it is refused, show the form again with the typed values."""
     typed = _typed_policy(form)
     for name, words in _NUMBERS.items():
         if not _NUMBER.fullmatch(text_of(form, name)) or (name == _REQUIRED and not text_of(form, name)):
@@ -126,7 +129,7 @@ async def _update_policy(admin_page: AdminPage, form: FormData) -> Response:
 
 
 def _typed_policy(form: FormData) -> dict[str, object]:
-    """The policy's fields as the schema names them, numbers as text."""
+    """Return the typed policy with the field names of the schema, numbers as text."""
     switches: dict[str, object] = {name: bool(text_of(form, name)) for name in _SWITCHES}
     texts = {name: text_of(form, name) for name in (*_NUMBERS, *_NAMES)}
     return switches | texts | {"emailLinking": "LINK" if text_of(form, "emailLinking") else "REFUSE"}

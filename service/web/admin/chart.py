@@ -1,4 +1,4 @@
-"""A line of seats over time as SVG, drawn on the server: what it shows stands in the table behind it too."""
+"""Computes the SVG chart of seats over time. The table below the chart has the same numbers."""
 
 from dataclasses import dataclass
 from typing import TypedDict
@@ -8,7 +8,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 8, 12, 24
 
 
 class Sample(TypedDict):
-    """A day, as the schema has it."""
+    """A day, with the field names of the schema."""
 
     date: str
     used: int
@@ -17,7 +17,7 @@ class Sample(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A line across the chart, and what it says."""
+    """A horizontal line of the scale, and its label."""
 
     y: float
     label: str
@@ -25,7 +25,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Coordinates in a box of `WIDTH` by `HEIGHT`; the template draws them, and CSS colours them."""
+    """Coordinates in a box of `WIDTH` by `HEIGHT`, which the template draws."""
 
     width: int
     height: int
@@ -40,7 +40,7 @@ class Chart:
 
 
 def chart_of(history: list[Sample]) -> Chart:
-    """The chart of at least one day. The scale begins at zero, so that heights compare."""
+    """Return the chart of at least one day. The scale begins at zero, so that heights can be compared."""
     top = _round_up(max(max(day["used"], day["limit"] or 0) for day in history))
     step = (WIDTH - _LEFT - _RIGHT) / max(1, len(history) - 1)
 
@@ -67,7 +67,7 @@ def chart_of(history: list[Sample]) -> Chart:
 
 
 def _runs_with_limit(history: list[Sample]) -> list[list[tuple[int, int]]]:
-    """Days in a row that had a limit: where there was none, the line is broken."""
+    """Return the runs of consecutive days that had a limit. Between them the line is interrupted."""
     runs: list[list[tuple[int, int]]] = [[]]
     for number, day in enumerate(history):
         if day["limit"] is None:
@@ -78,7 +78,7 @@ def _runs_with_limit(history: list[Sample]) -> list[list[tuple[int, int]]]:
 
 
 def _round_up(highest: int) -> int:
-    """An even number that reads well at the top of a scale: 1, 2 or 5 and zeros, at least 2."""
+    """Return the top of the scale: at least `highest`, at least 2, and 1, 2 or 5 followed by zeros."""
     size = 2
     while size < highest:
         leading = int(str(size)[0])

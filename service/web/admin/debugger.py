@@ -1,4 +1,4 @@
-"""The code debugger: paste a code, see every check. The code is sent in a form, so it stands in no address and no history."""
+"""The page that inspects a code. The code is sent by POST, so that it is in no URL and no browser history."""
 
 from starlette.datastructures import FormData
 from starlette.responses import Response
@@ -14,12 +14,15 @@ async def show_debugger(admin_page: AdminPage) -> Response:
 
 
 async def show_debugger_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
-    """The same, with what went wrong on it."""
+    """The same page with a message about the refused form."""
     return await _show_empty(admin_page, problem, status)
 
 
 async def debug_code(admin_page: AdminPage, form: FormData) -> Response:
-    """`POST /admin/authentication/debugger`: the findings. Nothing is done, and nothing of the code is kept."""
+    """`POST /admin/authentication/debugger`: show the result of every check.
+
+    Changes no data, and stores no part of the code.
+    """
     code = text_of(form, "code")
     if not code:
         return await _show_empty(admin_page, "Paste a code first.", 422)

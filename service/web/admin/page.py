@@ -37,37 +37,37 @@ _STATUSES = {
     ErrorCode.SEAT_LIMIT_REACHED: 409,
 }
 
-# What a form has done, by the name that stands in the address of the page that follows.
+# The messages after a form, by the name in the URL of the next page.
 _DONE = {
     "invited": "Invited. The seat is taken.",
-    "invited-again": "Another invitation is on its way. The link before is void.",
+    "invited-again": "A new invitation is being sent. The previous link is void.",
     "updated": "Saved.",
-    "deactivated": "Deactivated. Signed out everywhere, and the seat is free.",
+    "deactivated": "Deactivated. All sessions are ended, and the seat is free.",
     "reactivated": "Reactivated.",
-    "deleted": "Deleted for good.",
+    "deleted": "Deleted.",
     "sessions-ended": "All sessions are ended.",
     "session-ended": "The session is ended.",
-    "role-set": "Saved. The role holds from now on.",
-    "jwt-enabled": "JWT sign-in is on, with the secrets it had.",
+    "role-set": "Saved. The role applies from now on.",
+    "jwt-enabled": "JWT sign-in is on. Its secrets are the same as before.",
     "jwt-disabled": "JWT sign-in is off.",
-    "secret-revoked": "Revoked. No code of that secret is accepted any more.",
-    "policy-updated": "Saved. The policy holds from the next code on.",
+    "secret-revoked": "Revoked. Codes of that secret are refused from now on.",
+    "policy-updated": "Saved. The policy applies from the next code on.",
     "email-login-updated": "Saved.",
-    "limit-set": "Saved. The limit holds from now on.",
-    "key-revoked": "Revoked. The key can do nothing any more.",
+    "limit-set": "Saved. The limit applies from now on.",
+    "key-revoked": "Revoked. Requests with the key are refused from now on.",
 }
 
 
 _ARGUMENT = re.compile(r"`(\w+)`")
 _FIELDS = {
-    "clockSkewSeconds": "The clock grace",
-    "maxLifetimeSeconds": "The longest life of a code",
+    "clockSkewSeconds": "The clock skew",
+    "maxLifetimeSeconds": "The maximum lifetime of a code",
     "issuer": "The issuer",
     "audience": "The audience",
     "email": "The email",
     "externalId": "The external ID",
     "name": "The name",
-    "expiresAt": "The day on which the key ends",
+    "expiresAt": "The last day of the key",
 }
 
 
@@ -81,21 +81,21 @@ class AdminPage:
 
     @property
     def settings(self) -> Settings:
-        """What the operator set."""
+        """The settings of the instance."""
         return self.instance.settings
 
     @property
     def admin(self) -> User:
-        """Who sits here."""
+        """The admin who sent the request."""
         assert self.caller.session is not None
         return self.caller.session.user
 
     def asked(self, name: str) -> str | None:
-        """A parameter of the address; None where it is absent or empty."""
+        """Return a query parameter without white space around it. None if it is absent or empty."""
         return self.request.query_params.get(name, "").strip() or None
 
     def asked_exactly(self, name: str) -> str | None:
-        """The same to the letter: ids are compared exactly, and may begin or end with a space."""
+        """Return a query parameter unchanged, for IDs: they are compared exactly, and may begin or end with a space."""
         return self.request.query_params.get(name) or None
 
     async def run(self, operation: str, /, **variables: object) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class AdminPage:
         return await operations.run(operation, self.instance, self.caller, **variables)
 
     def show(self, template: str, *, status: int = 200, problem: str | None = None, **values: Any) -> Response:
-        """A page in the panel's frame. `seat_usage` among the values is what its warning goes by."""
+        """Render a page in the panel's frame. The seat warning is derived from the value `seat_usage`."""
         return page(
             self.settings,
             f"admin/{template}",
@@ -122,7 +122,7 @@ class AdminPage:
         )
 
     def go(self, path: str, **parameters: str | None) -> Response:
-        """On to a page, after a form has done its work; `done` names what was done."""
+        """Redirect to a page after a form. `done` names the message that the page shows."""
         given = {name: value for name, value in parameters.items() if value is not None}
         return see_other(self.settings, f"{path}?{urlencode(given)}" if given else path)
 
@@ -133,7 +133,7 @@ Problem = Callable[[AdminPage, str, int], Awaitable[Response]]
 
 
 def shown_to_admins(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """A page that an admin reads."""
+    """Return the endpoint of a page. Other callers are redirected to the sign-in page."""
 
     async def endpoint(request: Request) -> Response:
         admin_page = await _admin_page_of(request)
@@ -148,7 +148,10 @@ def shown_to_admins(handler: Handler) -> Callable[[Request], Awaitable[Response]
 
 
 def done_by_admins(handler: FormHandler, *, on_problem: Problem) -> Callable[[Request], Awaitable[Response]]:
-    """A form that an admin sends, from a page of this origin. What is refused is told on the page that the form stands on."""
+    """A form that an admin sends, from a page of this origin.
+
+    What is refused is told on the page that the form stands on.
+    """
 
     async def endpoint(request: Request) -> Response:
         settings = instance_of(request).settings
@@ -178,35 +181,35 @@ async def _show_on_its_page(
 
 
 async def show_problem(admin_page: AdminPage, message: str, status: int) -> Response:
-    """A page that says what went wrong, where there is no better place to say it."""
+    """Show a page with only this message, if no form page can show it."""
     seat_usage = (await admin_page.run("seat_usage"))["seatUsage"]
     return admin_page.show("problem.html", status=status, problem=message, seat_usage=seat_usage)
 
 
 def text_of(form: FormData, name: str) -> str:
-    """A field as it was typed, without white space around it; empty where it is absent."""
+    """Return a field without white space around it. Empty if it is absent."""
     value = form.get(name)
     return value.strip() if isinstance(value, str) else ""
 
 
 def exact_text_of(form: FormData, name: str) -> str:
-    """A field to the letter: ids are compared exactly, and may begin or end with a space."""
+    """Return a field unchanged, for IDs: they are compared exactly, and may begin or end with a space."""
     value = form.get(name)
     return value if isinstance(value, str) else ""
 
 
 def in_words(message: str) -> str:
-    """What the API says of its arguments, said of the panel's fields."""
+    """Return a message of the API with the names of the panel's fields instead of the API's arguments."""
     return _ARGUMENT.sub(lambda found: _FIELDS.get(found[1], found[0]), message)
 
 
 def no_mail_is_sent(settings: Settings) -> bool:
-    """Whether mails go nowhere: no server is set, and the terminal is not the reader's (contract §7)."""
+    """Whether mails are neither sent nor printed: no mail server, and not on loopback (contract §7)."""
     return settings.smtp_url is None and not settings.is_on_loopback
 
 
 def seats_are_few(seat_usage: Any) -> bool:
-    """Whether every page should warn: a tenth of the seats or less is left."""
+    """Whether a tenth of the seats or less is free. Then every page shows a warning."""
     if not seat_usage or seat_usage["limit"] is None:
         return False
     return bool(seat_usage["available"] <= seat_usage["limit"] * FEW_SEATS)
@@ -220,7 +223,7 @@ async def _admin_page_of(request: Request) -> AdminPage | None:
 
 
 def _to_sign_in(request: Request) -> Response:
-    """Back to this page afterwards, where it is one that can be read."""
+    """Redirect to the sign-in page, which returns to this page if it was requested by GET."""
     settings = instance_of(request).settings
     if request.method != "GET" or request.url.path == "/admin":
         return see_other(settings, SIGN_IN)
@@ -229,5 +232,5 @@ def _to_sign_in(request: Request) -> Response:
 
 
 def status_of(refused: OperationRefused | RequestRefused) -> int:
-    """The status of a page that says why an operation was refused."""
+    """Return the HTTP status of a page that says why an operation was refused."""
     return _STATUSES.get(refused.code, 500 if refused.code is ErrorCode.INTERNAL_SERVER_ERROR else 422)

@@ -1,4 +1,4 @@
-"""The panel's addresses: what each shows, and what the forms that are sent to it do."""
+"""The routes of the panel: what each page shows, and what its forms do."""
 
 from collections.abc import Awaitable, Callable
 
@@ -16,7 +16,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def admin_routes() -> list[Route]:
-    """All of `/admin`."""
+    """Return all routes under `/admin`."""
     return [
         Route("/admin", _to_users),
         Route("/admin/", _to_users),

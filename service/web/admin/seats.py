@@ -1,4 +1,4 @@
-"""Seats: how many are used, by whom, over time; and the limit."""
+"""The page of seats: how many are used, by origin and over time, and the seat limit."""
 
 import re
 
@@ -20,12 +20,12 @@ async def show_seats(admin_page: AdminPage) -> Response:
 
 
 async def show_seats_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
-    """The same, with what went wrong on it."""
+    """The same page with a message about the refused form."""
     return await _show(admin_page, problem, status)
 
 
 async def set_limit(admin_page: AdminPage, form: FormData) -> Response:
-    """`POST /admin/seats`: an empty field is no limit."""
+    """`POST /admin/seats`: set the seat limit. An empty field means no limit."""
     limit = text_of(form, "limit")
     if "limit" not in form or not _NUMBER.fullmatch(limit) or int(limit or 0) > MAX_LIMIT:
         return await _show(admin_page, f"The limit must be a number up to {MAX_LIMIT:,}, or empty for no limit.", 422)

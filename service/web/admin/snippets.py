@@ -1,4 +1,4 @@
-"""What to copy: a program that signs a code in each language, and the ways to hand the code over, with this service's address."""
+"""The page of code snippets: programs that sign a code, and three ways to use it, with this instance's address."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ _LANGUAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """A text to copy. The guide shows the same programs, and tests run them."""
+    """A text to copy. The guide shows the same programs, and the tests run them."""
 
     title: str
     text: str
@@ -35,11 +35,11 @@ _PROGRAMS = [Snippet(title, read_sample(name).rstrip()) for title, name in _LANG
 async def show_snippets(admin_page: AdminPage) -> Response:
     """`GET /admin/authentication/snippets`."""
     seat_usage = (await admin_page.run("seat_usage"))["seatUsage"]
-    ways = _ways_in(admin_page.settings.public_url)
+    ways = _ways_to_use(admin_page.settings.public_url)
     return admin_page.show("snippets.html", programs=_PROGRAMS, ways=ways, seat_usage=seat_usage)
 
 
-def _ways_in(public_url: str) -> list[Snippet]:
+def _ways_to_use(public_url: str) -> list[Snippet]:
     return [
         Snippet("A link", f"{public_url}/?externalAuthCode=XXXXXX&returnTo=/inbox"),
         Snippet("The widget", f'<script defer data-external-auth-code="XXXXXX" src="{public_url}/widget.js"></script>'),

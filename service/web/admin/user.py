@@ -1,4 +1,4 @@
-"""A user's page: who it is, live sessions, history; and everything that can be done to it, each saying what it will do."""
+"""The page of one user: profile, live sessions, history, and the actions on the user."""
 
 from collections.abc import Awaitable, Callable
 
@@ -13,21 +13,21 @@ USER = f"{USERS}/user"
 
 
 async def show_user(admin_page: AdminPage) -> Response:
-    """`GET /admin/users/user?id=…`: the id may hold any character, so it is no part of the path."""
+    """`GET /admin/users/user?id=…`. The ID is not part of the path, because it may contain any character."""
     return await _show(admin_page, admin_page.request.query_params.get("id", ""))
 
 
 async def show_user_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
-    """The same, with what went wrong with a form on it, as it was typed. The form says whom it is about."""
+    """The same page with a message about the refused form and the typed values. The form holds the user's ID."""
     form = await admin_page.request.form()
     return await _show(admin_page, exact_text_of(form, "id"), problem, status, form)
 
 
 async def change_user(admin_page: AdminPage, form: FormData) -> Response:
-    """`POST /admin/users/user`: what its button says."""
+    """`POST /admin/users/user`: run the action of the form that was sent."""
     action = _ACTIONS.get(text_of(form, "action"))
     if action is None:
-        return await show_problem(admin_page, "This form is not known here. Go back and try again.", 422)
+        return await show_problem(admin_page, "This form is unknown. Go back, reload the page and try again.", 422)
     return await action(admin_page, exact_text_of(form, "id"), form)
 
 
@@ -36,7 +36,7 @@ async def _show(
 ) -> Response:
     data = await admin_page.run("user", id=user_id)
     if data["user"] is None:
-        return await show_problem(admin_page, "There is no user with this id. It may have been deleted.", 404)
+        return await show_problem(admin_page, "There is no user with this ID. The user may have been deleted.", 404)
     return admin_page.show(
         "user.html",
         status=status,
@@ -50,12 +50,12 @@ async def _show(
 
 
 def _typed(form: FormData | None, name: str, value: str | None) -> str:
-    """A field as it was typed, where a form that has it was refused."""
+    """Return the field as it was typed in a refused form, else the stored value."""
     return exact_text_of(form, name) if form and name in form else value or ""
 
 
 async def _update(admin_page: AdminPage, user_id: str, form: FormData) -> Response:
-    """Only what was changed on the page: what a code has brought up to date since it was loaded is not undone."""
+    """Change only the fields that were edited, because a code may have updated the others since the page was loaded."""
     typed = {"email": text_of(form, "email"), "externalId": exact_text_of(form, "externalId")}
     changed = {name: text or None for name, text in typed.items() if text != exact_text_of(form, f"{name}Before")}
     await admin_page.run("update_user", id=user_id, **changed)

@@ -1,4 +1,4 @@
-"""The list of users: search and filters that stand in the address, pages, inviting, and the export."""
+"""The page of users: search, filters and pages, whose state is in the URL; invitations; and the export."""
 
 import csv
 import io
@@ -32,12 +32,12 @@ async def show_users(admin_page: AdminPage) -> Response:
 
 
 async def show_users_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
-    """The same, with what went wrong with a form on it."""
+    """The same page with a message about the refused form."""
     return await _show(admin_page, problem, status)
 
 
 async def invite(admin_page: AdminPage, form: FormData) -> Response:
-    """`POST /admin/users`: an invitation."""
+    """`POST /admin/users`: invite a user."""
     role = UserRole.ADMIN if text_of(form, "role") == UserRole.ADMIN else UserRole.MEMBER
     invited = await admin_page.run("invite_user", email=text_of(form, "email"), role=role)
     return admin_page.go(f"{USERS}/user", id=invited["inviteUser"]["id"], done="invited")
@@ -90,24 +90,24 @@ def _order(admin_page: AdminPage) -> UserOrder:
 
 
 def _steady_order(admin_page: AdminPage) -> UserOrder:
-    """For what is read page by page while people come and go: who is seen meanwhile would be skipped, or come twice."""
+    """Return the order for an export. Never by last seen: users who sign in during it would be skipped or repeated."""
     order = _order(admin_page)
     return UserOrder.CREATED_AT_DESC if order is UserOrder.LAST_SEEN_AT_DESC else order
 
 
 class _Links:
-    """Addresses of the same list with something changed."""
+    """URLs of the same list with another page or format."""
 
     def __init__(self, admin_page: AdminPage) -> None:
         names = ("search", *_FILTERS, "order")
         self._kept = {name: value for name in names if (value := admin_page.asked(name))}
 
     def page(self, **cursor: str) -> str:
-        """Another page of the list."""
+        """Return the URL of another page of the list."""
         return f"{USERS}?{urlencode(self._kept | cursor)}"
 
     def export(self) -> str:
-        """The list as a file."""
+        """Return the URL of the list as a file."""
         return f"{USERS}.csv?{urlencode(self._kept)}" if self._kept else f"{USERS}.csv"
 
 

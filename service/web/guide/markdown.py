@@ -1,4 +1,4 @@
-"""A chapter's Markdown as HTML: headings with anchors, tables and code that scroll in their own box, links between pages."""
+"""Renders a chapter's Markdown as HTML: headings with anchors, scrolling tables and code, links between pages."""
 
 import re
 from collections.abc import Sequence
@@ -64,26 +64,26 @@ def _text_of(inline: Token) -> str:
 
 
 class _Renderer(RendererHTML):
-    """Adds what the pages need to the HTML of the library. A method that is named as a token renders that token."""
+    """Extends the renderer of the library. A method with the name of a token renders that token."""
 
     def heading_close(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        """A link to the section itself, at the end of its heading."""
+        """Adds a link to the section itself at the end of its heading."""
         title = _text_of(tokens[index - 1])
         link = f'<a class="anchor" href="#{anchor_of(title)}" aria-label="Link to this section">#</a>'
         closed = self.renderToken(tokens, index, options, env)
         return closed if tokens[index].tag == "h1" else f" {link}{closed}"
 
     def table_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        """The keyboard can only scroll what it can focus."""
+        """Puts the table into a box that can be focused, because the keyboard scrolls only what has the focus."""
         table = self.renderToken(tokens, index, options, env)
         return f'<div class="scroll" role="group" aria-label="Table" tabindex="0">{table}'
 
     def table_close(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        """The end of the box."""
+        """Ends the box of the table."""
         return f"{self.renderToken(tokens, index, options, env)}</div>\n"
 
     def fence(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        """A block of code, which the keyboard can scroll too."""
+        """Makes a block of code focusable, so that the keyboard can scroll it."""
         return super().fence(tokens, index, options, env).replace("<pre>", '<pre tabindex="0">', 1)
 
 

@@ -1,4 +1,7 @@
-"""`/guide`: the chapters as HTML, `/guide/NAME.md` and `/llms.txt`: the same as text. The addresses in them are this instance's."""
+"""`/guide`: the chapters as HTML, with this instance's addresses.
+
+`/guide/NAME.md` and `/llms.txt`: the same as text.
+"""
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,8 +20,8 @@ from service.web.guide.markdown import render
 from service.web.pages import page
 
 PATH = "/guide"
-_ASK_AGAIN = {"cache-control": "no-cache"}  # the ETag answers at the cost of one look-up
-_TEXT = {**_ASK_AGAIN, "x-content-type-options": "nosniff"}
+_REVALIDATE = {"cache-control": "no-cache"}  # with the ETag a revalidation costs one look-up
+_TEXT = {**_REVALIDATE, "x-content-type-options": "nosniff"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,10 @@ def guide_routes(settings: Settings) -> list[Route]:
 
 
 class _Guide:
-    """The documents for one instance. What has been rendered is kept: nothing in it changes while the process runs."""
+    """The documents for one instance.
+
+    Rendered documents are cached, because they do not change while the process runs.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -65,13 +71,13 @@ class _Guide:
             sections=rendered.sections,
             chapters=[self._chapter(other) for other in CHAPTERS],
         )
-        return Document(bytes(response.body), "text/html", {**_headers_of(response), **_ASK_AGAIN})
+        return Document(bytes(response.body), "text/html", {**_headers_of(response), **_REVALIDATE})
 
     def _text(self, name: str) -> Document:
         return Document(self._chapter(name).markdown.encode(), "text/markdown", _TEXT)
 
     def _list_for_models(self) -> Document:
-        """The format of https://llmstxt.org: title, summary, links to Markdown."""
+        """Returns a list in the format of https://llmstxt.org: title, summary, links to Markdown."""
         index = self._chapter(INDEX)
         lines = [self._line_of(self._chapter(name)) for name in CHAPTERS]
         text = f"# Doorcode\n\n> {index.summary}\n\n## Chapters\n\n{''.join(lines)}"
@@ -82,7 +88,7 @@ class _Guide:
 
 
 def _headers_of(response: Response) -> dict[str, str]:
-    """The headers of a page, without those that a new response makes of its body."""
+    """Returns the headers of a page, without those that a new response derives from its body."""
     return {name: value for name, value in response.headers.items() if name not in ("content-length", "content-type")}
 
 

@@ -1,4 +1,4 @@
-// What the panel gains with JavaScript: local times, copying, `/` to search, Esc to close. Every page works without it.
+// Adds to the panel's pages: local times, copy buttons, `/` to search, Esc to close. Every page works without JavaScript.
 
 "use strict";
 
@@ -6,7 +6,7 @@ const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", time
 for (const time of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(time.dateTime);
   if (Number.isNaN(moment.getTime())) continue;
-  time.title = time.textContent; // the time in UTC stays to be read
+  time.title = time.textContent; // the time in UTC is shown as a tooltip
   time.textContent = localTime.format(moment);
 }
 

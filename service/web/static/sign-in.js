@@ -1,4 +1,4 @@
-// What the page of the code gains with JavaScript: the seconds until another code makes sense are counted down.
+// Counts down the seconds until another code may be requested. The page works without JavaScript.
 
 "use strict";
 

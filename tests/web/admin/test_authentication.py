@@ -91,7 +91,7 @@ def test_switch_of_the_method(panel: Panel) -> None:
         assert "Enable JWT sign-in" in panel.page(AUTHENTICATION)
     finally:
         assert panel.done(AUTHENTICATION, action="enable") == f"{AUTHENTICATION}?done=jwt-enabled"
-    assert "with the secrets it had" in panel.page(AUTHENTICATION, done="jwt-enabled")
+    assert "Its secrets are the same as before" in panel.page(AUTHENTICATION, done="jwt-enabled")
 
 
 def secret_ids(panel: Panel) -> list[str]:
@@ -124,7 +124,7 @@ def test_policy_makes_the_round_trip(panel: Panel) -> None:
     finally:
         panel.done(AUTHENTICATION, **POLICY)
     page = panel.page(AUTHENTICATION)
-    assert "Codes without <code>exp</code> are let in." in page
+    assert "Codes without <code>exp</code> are accepted." in page
     policy = page.split('id="policy"', 1)[1]
     assert "checked" not in policy
     assert "600" not in policy
@@ -155,7 +155,7 @@ def test_bad_number_is_told_on_the_page_and_changes_nothing(name: str, value: st
         'name="requireExpiry" value="1" checked',
     ):
         assert typed in form
-    assert "Codes without <code>exp</code> are let in." in form, "what holds is what is saved"
+    assert "Codes without <code>exp</code> are accepted." in form, "what holds is what is saved"
     assert panel.page(AUTHENTICATION) == before
 
 
@@ -181,10 +181,10 @@ def test_debugger_stores_nothing_and_puts_the_code_into_no_address(panel: Panel)
     accepted, refused = panel.post(DEBUGGER, code=f" {good}\n"), panel.post(DEBUGGER, code=bad)
 
     assert [accepted.status_code, refused.status_code] == [200, 200]
-    assert "It would create a user and sign it in" in accepted.text
+    assert "The code would create a user and sign it in" in accepted.text
     assert "Zoë O'Hara <b>" in words(accepted)
     assert "<b>" not in accepted.text.split('id="findings"', 1)[1].split("<pre", 2)[2]
-    assert "It would be refused: INVALID_SIGNATURE" in refused.text
+    assert "The code would be refused: INVALID_SIGNATURE" in refused.text
     assert panel.site.call(lambda _: everything()) == before
     log = panel.site.server.stderr_text() + panel.site.server.stdout_text()
     assert good not in log
@@ -206,7 +206,7 @@ def test_debugger_looks_into_anything(code: str, panel: Panel) -> None:
         headers={**FROM_HERE, "Content-Type": "application/x-www-form-urlencoded"},
     )
     assert response.status_code == 200
-    assert "It would be refused" in response.text
+    assert "The code would be refused" in response.text
 
 
 # ---------------------------------------------------------------- snippets

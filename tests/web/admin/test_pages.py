@@ -208,7 +208,7 @@ def test_api_key_that_cannot_be_made_is_told_on_the_page(fields: dict[str, str],
     response = panel.post("/admin/api-keys", **fields)
     assert response.status_code == 422
     assert 'role="alert"' in response.text
-    assert "Make a key" in response.text
+    assert "Create a key" in response.text
 
 
 def test_audit_log_is_filtered_and_its_filters_stand_in_the_address(panel: Panel) -> None:

@@ -61,7 +61,7 @@ async def invite_many(pattern: str, number: int) -> None:
 
 
 def test_nobody_matches(panel: Panel) -> None:
-    assert "Nobody matches" in panel.page(USERS, search=new_user_id())
+    assert "No user matches" in panel.page(USERS, search=new_user_id())
 
 
 @pytest.mark.parametrize("query", [{"after": "x"}, {"before": "x"}, {"search": "x" * 5_000}, {"search": "\0"}])
@@ -160,10 +160,10 @@ def test_deleting_needs_the_id_to_be_typed(typed: str, panel: Panel) -> None:
 def test_deactivating_signs_out_and_frees_the_seat(panel: Panel) -> None:
     user_id = new_user_id()
     sign_in_by_code(panel.site, user_id)
-    assert "Nobody is signed in as this user" not in panel.page(USER, id=user_id)
+    assert "This user is not signed in" not in panel.page(USER, id=user_id)
     panel.done(USER, action="deactivate", id=user_id)
     page = panel.page(USER, id=user_id)
-    assert "Nobody is signed in as this user" in page
+    assert "This user is not signed in" in page
     assert "user.deactivated" in page
 
 
@@ -178,7 +178,7 @@ def test_sessions_end_one_by_one_and_all_together(panel: Panel) -> None:
     assert page.count('name="session"') == 2
     assert session not in page
     panel.done(USER, action="end-sessions", id=user_id)
-    assert "Nobody is signed in as this user" in panel.page(USER, id=user_id)
+    assert "This user is not signed in" in panel.page(USER, id=user_id)
 
 
 @pytest.mark.parametrize("external_id", [" crm 7 ", "crm"])
@@ -302,7 +302,7 @@ def test_invitation_leads_to_the_new_user(panel: Panel) -> None:
     invited = panel.site.call(lambda _: find_by_email(email))
     assert invited
     page = panel.http.get(panel.done(USER, action="invite-again", id=invited.id))
-    assert "Another invitation is on its way." in page.text
+    assert "A new invitation is being sent." in page.text
     again = panel.post(USERS, email="no address")
     assert again.status_code == 422
     assert 'role="alert"' in again.text

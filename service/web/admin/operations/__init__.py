@@ -17,5 +17,5 @@ DOCUMENTS = {path.stem: path.read_text() for path in Path(__file__).parent.glob(
 
 
 async def run(operation: str, instance: Instance, caller: Caller, /, **variables: object) -> dict[str, Any]:
-    """Run an operation by its file's name; raises `OperationRefused` with words that may be shown."""
+    """Run the operation in the file `NAME.graphql`. Raises `OperationRefused` with a message that may be shown."""
     return await run_operation(DOCUMENTS[operation], variables, instance, caller)
