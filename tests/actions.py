@@ -96,7 +96,7 @@ async def refusal_of(instance: Instance, code: str, **how: Any) -> SignInRefused
 
 
 async def answer_to(instance: Instance, code: str, **how: Any) -> SignInErrorCode | None:
-    """What an exchange answers: its error's code, or None where somebody is signed in."""
+    """What an exchange answers: its error's code, or None if a user is signed in."""
     try:
         await sign_in(instance, code, **how)
     except SignInRefused as refused:

@@ -1,4 +1,4 @@
-"""A certificate for this machine, signed by itself: whoever is told to trust it does, and nobody else."""
+"""A self-signed certificate for this machine. Only clients that are told to trust it do."""
 
 import ipaddress
 import ssl

@@ -9,7 +9,7 @@ Json = Any
 
 
 class Api:
-    """Sends operations, and looks at what comes back."""
+    """Sends operations, and checks the answers."""
 
     def __init__(self, http: httpx2.AsyncClient) -> None:
         self.http = http

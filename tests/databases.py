@@ -98,7 +98,7 @@ def _postgres_program(name: str, directory: Path, *arguments: str) -> None:
 
 
 def _unprivileged_account() -> pwd.struct_passwd | None:
-    """Whom PostgreSQL runs as: nobody else where we are not root."""
+    """The account that PostgreSQL runs as: our own unless we are root, because it refuses to run as root."""
     if os.geteuid() != 0:
         return None
     accounts = {account.pw_name: account for account in pwd.getpwall()}
@@ -162,7 +162,7 @@ class PostgresDatabase:
         self._reset = ";".join(statements)
 
     async def reset(self) -> None:
-        """Ends whoever is still connected, who might hold locks for ever, and puts all rows back."""
+        """Ends all other connections, because they might hold locks, and puts all rows back."""
         await self._connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -180,7 +180,7 @@ async def create_postgres(url: str) -> None:
 
 
 async def drop_postgres(url: str) -> None:
-    """Takes the database at this URL away, whoever is connected to it."""
+    """Drops the database at this URL, even if there are connections to it."""
     await _execute_beside(url, "DROP DATABASE {} WITH (FORCE)")
 
 

@@ -17,9 +17,9 @@ STOP_DEADLINE = 30.0
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on.
+    """A loopback port that no process listens on.
 
-    Taken from below the range that systems give to outgoing connections, so that none of those gets it meanwhile.
+    Taken from below the range that systems use for outgoing connections, so that no connection gets it meanwhile.
     """
     while True:
         port = random.randrange(15_000, 32_000)
@@ -53,7 +53,7 @@ class Server:
             )
 
     def wait_until_ready(self) -> None:
-        """Returns once it answers that it is ready; fails with its own words where it ends or takes for ever."""
+        """Returns once it answers that it is ready. Fails with its output if it ends or takes too long."""
         deadline = time.monotonic() + START_DEADLINE
         while not self._is_ready():
             if self.process.poll() is not None:

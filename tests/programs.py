@@ -1,4 +1,4 @@
-"""Programs and libraries that some tests need beside Python: which of them this machine has, and how to install the rest.
+"""Programs and libraries that some tests need besides Python: which this machine has, and how to install the rest.
 
 `python3 tests/programs.py` prints the Debian packages that are missing. It needs nothing but Python's standard library.
 """

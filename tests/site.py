@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Site:
-    """A real server, and the same database opened beside it, as a command would."""
+    """A real server, and the same database opened by the test too, as a command would."""
 
     server: Server
     settings: Settings
@@ -49,7 +49,7 @@ class Site:
             raise
 
     def call(self, work: Callable[[Instance], Awaitable[Result]]) -> Result:
-        """Does something beside the server."""
+        """Run something against the server's database, as a command would."""
         return on_instance(self.portal, self.settings, work)
 
     def sign(self, claims: dict[str, Any]) -> str:
@@ -57,7 +57,7 @@ class Site:
         return codes.sign(claims, self.secret.text, self.secret.row.id)
 
     def code_for(self, user_id: str, **claims: Any) -> str:
-        """A code that signs this person in, who is new where nobody has this id."""
+        """A code that signs this user in, and creates the user if the ID is new."""
         return self.sign({"user": {"id": user_id}, "exp": int(time.time()) + 600, **claims})
 
     def client(self) -> httpx2.Client:
@@ -93,7 +93,7 @@ def served(directory: Path, background: BlockingPortal, **environ: str) -> Itera
 
 
 def new_user_id() -> str:
-    """An id that nobody has yet: servers outlive tests."""
+    """An ID that no user has yet: servers outlive tests."""
     return f"crm-{uuid.uuid4().hex}"
 
 

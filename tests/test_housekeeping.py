@@ -1,4 +1,4 @@
-"""What the application does beside answering: purging what has expired, and stopping at once."""
+"""The application's work between requests: it purges expired rows, and stops at once."""
 
 import asyncio
 import time
@@ -35,7 +35,7 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Returns once the condition holds; fails where it does not within seconds."""
     async with asyncio.timeout(10):
-        while not await condition():  # noqa: ASYNC110  # the database tells nobody
+        while not await condition():  # noqa: ASYNC110  # the database sends no notice
             await asyncio.sleep(0.02)
 
 
@@ -55,9 +55,7 @@ async def test_what_has_expired_is_purged_and_nothing_else(settings: Settings) -
         await until(only_live_ones_are_left)
 
 
-async def test_between_two_batches_it_is_everybody_else_s_turn(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_other_writes_run_between_two_batches(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On SQLite a batch is deleted in the event loop: one after the other they would hold up every request."""
     done: list[str] = []
 

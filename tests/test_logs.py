@@ -18,7 +18,7 @@ CODE = jwt.encode({"user": {"id": "crm-42"}, "exp": time.time()}, "a secret, as 
 
 @pytest.fixture(params=["json", "console"])
 def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[io.StringIO]:
-    """What stands on stderr afterwards."""
+    """Return the text on stderr afterwards."""
     root, stream = logging.getLogger(), io.StringIO()
     before = list(root.handlers), root.level
     monkeypatch.setattr("sys.stderr", stream)

@@ -74,7 +74,7 @@ PARTS_OF_STATEMENTS = {
 }
 
 
-def test_no_statement_is_put_together_from_what_somebody_sent() -> None:
+def test_no_statement_is_built_from_text_of_a_request() -> None:
     for path in MODULES:
         calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
         for call in calls:

@@ -34,7 +34,7 @@ async def shortcomings(service: Service, server: Server, database: str, workload
 
 def _bad_codes(workload: Workload) -> Iterator[tuple[str, str]]:
     good = workload.code(workload.people[1])
-    yield "that somebody else signed", workload.code(workload.people[1], key="k" * 43)
+    yield "signed with another key", workload.code(workload.people[1], key="k" * 43)
     yield "that has expired", workload.code(workload.people[1], expires_in=-3_600)
     yield "without a signature", good[: good.rindex(".") + 1]
     yield "that says it needs no signature", "eyJhbGciOiJub25lIn0" + good[good.index(".") : good.rindex(".") + 1]

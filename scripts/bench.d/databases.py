@@ -28,7 +28,7 @@ class Databases(Protocol):
         """A new database, by the name that services open it by."""
 
     async def copy(self, name: str) -> str:
-        """A fresh copy of the database, which nobody has open, in place of the copy before it."""
+        """A new copy of the database, without connections, in place of the previous copy."""
 
 
 class SqliteDatabases:
@@ -74,7 +74,7 @@ class PostgresDatabases:
         return self._server.url(f"{name}_copy")
 
     async def _make_durable(self) -> None:
-        """As it would be in earnest; none of these settings needs a restart."""
+        """Set PostgreSQL up as for production. These settings need no restart."""
         for setting, value in _DURABLE.items():
             await self._execute(f"ALTER SYSTEM SET {setting} = {value}")
         await self._execute("SELECT pg_reload_conf()")

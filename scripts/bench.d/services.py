@@ -46,7 +46,7 @@ class Service(Protocol):
     name: str
 
     async def fill(self, database: str, workload: Workload) -> None:
-        """Make the tables in an empty database, and put everybody in."""
+        """Make the tables in an empty database, and add all users."""
 
     def arguments(self, port: int) -> list[str]: ...
 
@@ -57,7 +57,7 @@ class Service(Protocol):
     def viewer(self, token: str) -> bytes: ...
 
     def token_in(self, answer: dict[str, Any]) -> str | None:
-        """The token in the answer to an exchange; None where nobody was signed in."""
+        """The token in the answer to an exchange. None if no user was signed in."""
 
 
 class Doorcode:
@@ -81,7 +81,7 @@ class Doorcode:
         }
 
     async def fill(self, database: str, workload: Workload) -> None:
-        """Everybody was here just now, so that no first visit of the hour is measured."""
+        """Mark every user as just seen, so that the write of the hour's first sign-in is not measured."""
         EXECUTOR_CACHE.clear()  # Tortoise keeps SQL by the model alone, and this process fills databases of both kinds
         settings = load_settings(self.environment(database, Path(database).parent))
         await migrate(settings)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from service.text import JsonObject
 
-CODES = 3  # distinct ones for each person; each is verified anew however often it comes
+CODES = 3  # distinct codes for each user; each is verified every time it is sent
 NEWCOMERS = 0.05  # of the codes of `mixed`
 LIFETIME = 30 * 86_400  # seconds
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody whom a code speaks of."""
+    """The user of a code."""
 
     number: int
 
@@ -61,7 +61,7 @@ class Workload:
         self._random = random.Random(7)
 
     def code(self, person: Person, *, key: str | None = None, expires_in: int = LIFETIME) -> str:
-        """A code for this person; with `key` one that somebody else signed."""
+        """A code for this user. With `key`, signed with another key."""
         claims = {
             "user": {"id": person.external_id, "email": person.email, **person.profile},
             "iat": self.moment,

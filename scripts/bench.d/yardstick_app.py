@@ -56,7 +56,7 @@ _OPEN_FOR_KNOWN = (
 
 
 class Refused(Exception):
-    """Nobody is signed in."""
+    """No user is signed in."""
 
 
 class NewSession:

@@ -62,7 +62,7 @@ def _where(doorcode: str, shop: str) -> str:
     Doorcode:         {doorcode}
 
 Open the shop in Chrome, Edge or Firefox. (Other browsers may have to be told in /etc/hosts that these names are 127.0.0.1.)
-The way into the administration stands above. Ctrl-C stops everything.
+The link to the admin panel is printed above. Ctrl-C stops everything.
 """
 
 
@@ -115,7 +115,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
             time.sleep(0.1)
         finally:
             connection.close()
-    sys.exit("Doorcode did not start; what it said stands above.")
+    sys.exit("Doorcode did not start. Its output is above.")
 
 
 def _stop(*_: object) -> NoReturn:

@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*rest)
 
     def do_GET(self) -> None:
-        """The page, or a fresh code for whoever has it open."""
+        """Serve the page, or a new code for its user."""
         url = urlsplit(self.path)
         customer = parse_qs(url.query).get("as", [""])[0]
         if url.path == "/":

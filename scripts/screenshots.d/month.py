@@ -83,7 +83,7 @@ class Month:
         }
 
     def pages_of_strangers(self) -> dict[str, str]:
-        """Anybody's, by name; the last two sign somebody in, or do not."""
+        """The pages without a session, by name. The last two sign a user in, or refuse to."""
         chapters = {f"guide-{name}": f"/guide/{name}" for name in CHAPTERS}
         return {
             "guide": "/guide",

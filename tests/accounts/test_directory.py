@@ -21,7 +21,7 @@ from tests.actions import TESTER, code_of, enable, member, sign_in
 from tests.statements import noted_statements
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
-EVERYBODY = UserFilter()
+ALL_USERS = UserFilter()
 
 
 def ids(page: Page) -> list[str]:
@@ -126,8 +126,8 @@ async def test_search_looks_anywhere_and_with_under_three_characters_from_the_st
     )
     await administration.update_user("2", TESTER, external_id="crm-EX-2")
     await administration.update_user("5", TESTER, external_id="\u0391\u03a3\u03a3\u03a3\u03a3")
-    everybody = {"1", "crm-ada", "2", "3", "4", "5", "6", "100%", "under_score", "ex!ex"}
-    wanted = everybody if expected is None else expected
+    all_ids = {"1", "crm-ada", "2", "3", "4", "5", "6", "100%", "under_score", "ex!ex"}
+    wanted = all_ids if expected is None else expected
     assert await found(search=search) == wanted
 
 
@@ -204,7 +204,7 @@ async def test_every_order_puts_nulls_last_and_breaks_ties_by_id_forward_and_bac
     instance: Instance, order: UserOrder
 ) -> None:
     await _varied(instance)
-    listing = list_users(EVERYBODY, order)
+    listing = list_users(ALL_USERS, order)
     for size in (1, 2, 3, 7, 8, 9, 200):
         assert await _walk(listing, size, backwards=False) == ORDERED[order]
         assert await _walk(listing, size, backwards=True) == ORDERED[order]
@@ -213,9 +213,9 @@ async def test_every_order_puts_nulls_last_and_breaks_ties_by_id_forward_and_bac
 @pytest.mark.parametrize("order", UserOrder)
 async def test_slices_between_two_cursors(instance: Instance, order: UserOrder) -> None:
     await _varied(instance)
-    listing = list_users(EVERYBODY, order)
-    everybody = await listing.page(Slice())
-    cursors = [listing.cursor(row) for row in everybody.rows]
+    listing = list_users(ALL_USERS, order)
+    all_users = await listing.page(Slice())
+    cursors = [listing.cursor(row) for row in all_users.rows]
     for start in range(8):
         for end in range(start + 1, 8):
             inside = ORDERED[order][start + 1 : end]
@@ -234,7 +234,7 @@ async def test_slices_between_two_cursors(instance: Instance, order: UserOrder) 
 @pytest.mark.parametrize("order", UserOrder)
 async def test_cursors_stay_good_while_rows_come_and_go(instance: Instance, order: UserOrder) -> None:
     await _varied(instance)
-    listing = list_users(EVERYBODY, order)
+    listing = list_users(ALL_USERS, order)
     first = await listing.page(Slice(first=4))
     cursor = listing.cursor(first.rows[-1])
     gone = ORDERED[order][3]
@@ -285,7 +285,7 @@ async def test_page_is_fifty_unless_said_and_may_be_two_hundred(instance: Instan
             f"u{number:03}",
             NOON + timedelta(seconds=number),
         )
-    listing = list_users(EVERYBODY, UserOrder.CREATED_AT_ASC)
+    listing = list_users(ALL_USERS, UserOrder.CREATED_AT_ASC)
     assert len((await listing.page(Slice())).rows) == 50
     assert len((await listing.page(Slice(first=200))).rows) == 53
     assert ids(await listing.page(Slice(last=1))) == ["u052"]
@@ -296,14 +296,14 @@ async def test_page_is_fifty_unless_said_and_may_be_two_hundred(instance: Instan
 async def test_cursor_of_another_order_is_bad_input(instance: Instance) -> None:
     await _varied(instance)
     for one in UserOrder:
-        listing = list_users(EVERYBODY, one)
+        listing = list_users(ALL_USERS, one)
         cursor = listing.cursor((await listing.page(Slice(first=1))).rows[0])
         for other in UserOrder:
             if other is not one:
                 with pytest.raises(BadUserInput):
-                    await list_users(EVERYBODY, other).page(Slice(after=cursor))
+                    await list_users(ALL_USERS, other).page(Slice(after=cursor))
                 with pytest.raises(BadUserInput):
-                    await list_users(EVERYBODY, other).page(Slice(before=cursor))
+                    await list_users(ALL_USERS, other).page(Slice(before=cursor))
 
 
 def _forged(parts: Sequence[object] | object) -> str:
@@ -358,7 +358,7 @@ async def test_forged_cursors_are_bad_input_or_find_a_page(instance: Instance, o
     for cursor in FORGED:
         for wanted in (Slice(after=cursor), Slice(last=2, before=cursor)):
             try:
-                page = await list_users(EVERYBODY, order).page(wanted)
+                page = await list_users(ALL_USERS, order).page(wanted)
             except BadUserInput:
                 continue
             assert set(ids(page)) <= set(ORDERED[order])
@@ -369,7 +369,7 @@ async def test_forged_cursors_are_bad_input_or_find_a_page(instance: Instance, o
 
 async def test_page_is_one_query_and_counts_nothing(instance: Instance) -> None:
     await _varied(instance)
-    listing = list_users(EVERYBODY, UserOrder.EMAIL_ASC)
+    listing = list_users(ALL_USERS, UserOrder.EMAIL_ASC)
     async with noted_statements() as noted:
         page = await listing.page(Slice(first=3))
         assert await page.has_next()
@@ -382,7 +382,7 @@ async def test_number_of_users_by_origin_and_status_comes_from_the_counters(inst
     await _varied(instance)
     await administration.deactivate_user("b", TESTER)
     for wanted, number in (
-        (EVERYBODY, 8),
+        (ALL_USERS, 8),
         (UserFilter(status=UserStatus.ACTIVE), 7),
         (UserFilter(origin=UserOrigin.INVITATION), 2),
         (UserFilter(origin=UserOrigin.EXTERNAL_JWT, status=UserStatus.DEACTIVATED), 1),

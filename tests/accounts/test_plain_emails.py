@@ -1,4 +1,4 @@
-"""An address that is taken as it stands is one that the long way would not change."""
+"""An address that skips the library is one that the library would not change."""
 
 import pytest
 from hypothesis import given

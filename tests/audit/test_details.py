@@ -1,4 +1,4 @@
-"""What the audit log says beside who did what to whom: the detail of each kind of change."""
+"""The detail of audit events, for each kind of change."""
 
 from typing import Any
 

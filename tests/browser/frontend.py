@@ -7,7 +7,7 @@ from typing import Self
 
 from tests.processes import free_port
 
-# What the page has seen stands in `seen`, and what it has been asked for codes with in `codes`.
+# `seen` holds the events of the page, `codes` the codes that it gave when it was asked for one.
 _RECORDER = """
 <script>
   window.seen = [];

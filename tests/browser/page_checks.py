@@ -1,4 +1,4 @@
-"""A page as people see it: in light and dark, on a telephone and on a desk, with nothing that a checker finds wrong."""
+"""A page as users see it: light and dark, narrow and wide, and without findings of the accessibility checker."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,7 +44,7 @@ class Watched:
 
 @contextmanager
 def looking(browser: Browser, url: str, scheme: str, width: int) -> Iterator[Watched]:
-    """A new page with nobody signed in, which may talk to this address's host alone."""
+    """A new page without a session, which may send requests to this address's host only."""
     context: BrowserContext = browser.new_context(
         base_url=url,
         viewport={"width": width, "height": 800},

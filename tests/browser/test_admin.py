@@ -32,7 +32,7 @@ def served(server: Callable[..., Server], sqlite_url: str, tmp_path: Path) -> Se
 
 
 def look_at(browser: Browser, served: Server, *, script: bool = True) -> Iterator[Page]:
-    """A page of a new browser, that has to have said nothing on the console, and asked nobody else."""
+    """A page of a new browser. It must write nothing to the console, and send no request to another host."""
     with browser.new_context(java_script_enabled=script, base_url=served.url) as context:
         page = context.new_page()
         said: list[str] = []
@@ -148,7 +148,7 @@ def debug_and_let_in(page: Page, browser: Browser, served: Server, code: str) ->
     expect(page.get_by_role("heading", name="The code would create a user and sign it in")).to_be_visible()
     assert code not in page.url
 
-    # Somebody comes in by a link, and stands in the list.
+    # A user signs in by a link, and is in the list.
     with browser.new_context(base_url=served.url) as visitors:
         visitor = visitors.new_page()
         visitor.goto(f"/?externalAuthCode={code}")

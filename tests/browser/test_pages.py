@@ -75,13 +75,13 @@ def nowhere(watched: Watched, _: Site) -> None:
 
 
 def refused(error: str) -> Callable[[Watched, Site], None]:
-    def visit(watched: Watched, _: Site) -> None:
+    def go(watched: Watched, _: Site) -> None:
         response = watched.page.goto(f"/login/refused?error={error}&reference=ABCDEFGHJK&retryAfter=42")
         assert response
         assert response.status in (401, 403, 429)
         expect(watched.page.get_by_text("ABCDEFGHJK")).to_be_visible()
 
-    return visit
+    return go
 
 
 PAGES = {"signed in": signed_in, "signed out": signed_out, "continue": asked_to_continue, "nowhere": nowhere}

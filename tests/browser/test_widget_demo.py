@@ -1,4 +1,4 @@
-"""`scripts/demo`, as a newcomer clicks through it."""
+"""`scripts/demo`, clicked through as by a first-time user."""
 
 import signal
 import socket

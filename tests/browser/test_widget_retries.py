@@ -15,7 +15,7 @@ from tests.site import Site, new_user_id
 
 @pytest.fixture
 def waiting(page: Page, shop: Frontend, site: Site) -> Page:
-    """`page` has the widget without a code, its clock stands still, and it counts in `pauses` what waits for that."""
+    """`page` has the widget without a code and a stopped clock. It counts in `pauses` what waits for the clock."""
     page.clock.install()
     page.goto(shop.show_widget(site.server.url, None))
     page.evaluate("""() => {

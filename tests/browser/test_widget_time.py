@@ -14,7 +14,7 @@ from tests.site import Site, new_user_id
 
 @pytest.fixture
 def signed_in(page: Page, shop: Frontend, site: Site) -> str:
-    """`page` has just signed this user in, and its clock stands still."""
+    """`page` has just signed this user in, and its clock is stopped."""
     user_id = new_user_id()
     page.clock.install()
     page.goto(shop.show_widget(site.server.url, site.code_for(user_id)))

@@ -1,4 +1,4 @@
-"""One sign-in after another, and signing out: what counts is what came last, and no session stays live that nobody holds."""
+"""Sign-ins and sign-outs in a row: the last one counts, and no session stays live without a holder."""
 
 from playwright.sync_api import Page
 
@@ -40,7 +40,7 @@ def test_sign_out_on_the_way_to_another_page_arrives(page: Page, shop: Frontend,
     eventually(page, lambda: not is_live(site, session["token"]))
 
 
-def test_somebody_else_ends_the_session_before(page: Page, shop: Frontend, site: Site) -> None:
+def test_sign_in_of_another_user_ends_the_previous_session(page: Page, shop: Frontend, site: Site) -> None:
     page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
     first = wait_for(page, "ready")
 
@@ -51,7 +51,7 @@ def test_somebody_else_ends_the_session_before(page: Page, shop: Frontend, site:
 
 
 def test_of_two_sign_ins_the_later_counts(page: Page, shop: Frontend, site: Site) -> None:
-    """Even where the answer to the first comes last; and nothing stays live that nobody holds."""
+    """Even if the first answer comes last. No session stays live without a holder."""
     page.goto(shop.show_widget(site.server.url, None))
     held = hold(page)
     page.evaluate("code => { window.first = Doorcode.authenticate(code) }", site.code_for(new_user_id()))

@@ -1,4 +1,4 @@
-"""A page with the widget, as a test looks at it."""
+"""Reads the state of a page with the widget."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ def wait_for(page: Page, event: str) -> Any:
 
 
 def eventually(page: Page, condition: Callable[[], object]) -> None:
-    """Waits until it holds. Playwright's own waiting stands still where a test has stopped the page's clock."""
+    """Wait until it is true. Playwright's own waiting does not work while a test has stopped the page's clock."""
     for _ in range(500):
         if condition():
             return

@@ -1,4 +1,4 @@
-"""The commands of contract §6: what each does, what stands alone on stdout, and how each says no."""
+"""The commands of contract §6: what each does, what it alone writes to stdout, and how it refuses."""
 
 import asyncio
 import re

@@ -67,7 +67,7 @@ class OtherProcess:
 async def _answer(instance: Instance, code: str) -> str:
     try:
         result = await exchange(
-            code, SignInAttempt(Client("192.0.2.9", "beside"), TokenTransport.BEARER), instance.external_auth
+            code, SignInAttempt(Client("192.0.2.9", "other process"), TokenTransport.BEARER), instance.external_auth
         )
     except SignInRefused as refused:
         return refused.code.value

@@ -1,6 +1,6 @@
-"""Everybody at once, through more than one process: the seats, the users and the codes stay exact, and nobody gets a 500.
+"""Simultaneous requests through several processes: seats, users and codes stay exact, and no request gets a 500.
 
-On PostgreSQL a server with two workers and a process beside it, on SQLite a server and a process beside it.
+On PostgreSQL: a server with two workers, and another process. On SQLite: a server, and another process.
 """
 
 import asyncio
@@ -49,11 +49,11 @@ async def exchange_at(url: str, codes: list[str]) -> list[str]:
     return answers
 
 
-async def through_all(served: Server, beside: OtherProcess, codes: list[str], others: list[str]) -> Counter[str]:
-    """Through the server and the process beside it at the same time."""
-    beside.start(others)
+async def through_all(served: Server, other: OtherProcess, codes: list[str], others: list[str]) -> Counter[str]:
+    """Through the server and the other process at the same time."""
+    other.start(others)
     answers = await exchange_at(served.url, codes)
-    return Counter(answers + await asyncio.to_thread(beside.answers))
+    return Counter(answers + await asyncio.to_thread(other.answers))
 
 
 async def test_64_newcomers_for_the_last_seat_are_one_user(
@@ -64,8 +64,8 @@ async def test_64_newcomers_for_the_last_seat_are_one_user(
         await member(f"{number}@example.com")
     await set_seat_limit(4, TESTER)
     codes = [code_of(secret, {"user": {"id": f"new-{number}"}}) for number in range(64)]
-    with OtherProcess(environ, tmp_path) as beside:
-        answers = await through_all(served, beside, codes[:40], codes[40:])
+    with OtherProcess(environ, tmp_path) as other:
+        answers = await through_all(served, other, codes[:40], codes[40:])
 
     assert answers == {"new": 1, "SEAT_LIMIT_REACHED": 63}
     assert (await count_seats()).used == 4
@@ -80,8 +80,8 @@ async def test_one_newcomer_32_times_at_once_is_one_user(
     secret = await enable(instance)
     await set_seat_limit(1, TESTER)
     code = code_of(secret, {"user": {"id": "crm-42", "email": "ada@example.com", "plan": "gold"}})
-    with OtherProcess(environ, tmp_path) as beside:
-        answers = await through_all(served, beside, [code] * 20, [code] * 12)
+    with OtherProcess(environ, tmp_path) as other:
+        answers = await through_all(served, other, [code] * 20, [code] * 12)
 
     assert answers == {"new": 1, "known": 31}
     assert await count("users") == 1
@@ -94,29 +94,29 @@ async def test_emails_links_single_use_and_profiles_stay_exact(
     served: Server, environ: dict[str, str], instance: Instance, tmp_path: Path
 ) -> None:
     secret = await enable(instance)
-    with OtherProcess(environ, tmp_path) as beside:
-        await _one_email_for_many_ids(served, beside, secret)
-        await _many_ids_that_would_link_one_user(served, beside, secret)
-        await _one_address_that_two_users_want(served, beside, secret, instance)
-        await _code_for_one_use(served, beside, secret)
+    with OtherProcess(environ, tmp_path) as other:
+        await _one_email_for_many_ids(served, other, secret)
+        await _many_ids_that_would_link_one_user(served, other, secret)
+        await _one_address_that_two_users_want(served, other, secret, instance)
+        await _code_for_one_use(served, other, secret)
     await assert_counters_equal_table()
 
 
-async def _one_email_for_many_ids(served: Server, beside: OtherProcess, secret: str) -> None:
+async def _one_email_for_many_ids(served: Server, other: OtherProcess, secret: str) -> None:
     codes = [code_of(secret, {"user": {"id": f"e{number}", "email": "a@example.com"}}) for number in range(24)]
-    assert await through_all(served, beside, codes[:16], codes[16:]) == {"new": 1, "EMAIL_TAKEN": 23}
+    assert await through_all(served, other, codes[:16], codes[16:]) == {"new": 1, "EMAIL_TAKEN": 23}
 
 
-async def _many_ids_that_would_link_one_user(served: Server, beside: OtherProcess, secret: str) -> None:
+async def _many_ids_that_would_link_one_user(served: Server, other: OtherProcess, secret: str) -> None:
     await set_policy(email_linking=EmailLinking.LINK)
     grace = await member("grace@example.com")
     codes = [code_of(secret, {"user": {"id": f"l{number}", "email": "grace@example.com"}}) for number in range(24)]
-    assert await through_all(served, beside, codes[:16], codes[16:]) == {"known": 1, "EMAIL_TAKEN": 23}
+    assert await through_all(served, other, codes[:16], codes[16:]) == {"known": 1, "EMAIL_TAKEN": 23}
     assert str((await user(grace.id)).external_id).startswith("l")
 
 
 async def _one_address_that_two_users_want(
-    served: Server, beside: OtherProcess, secret: str, instance: Instance
+    served: Server, other: OtherProcess, secret: str, instance: Instance
 ) -> None:
     """Over and over: one of them gets it, and neither a 500."""
     for name in ("a", "b"):
@@ -126,15 +126,15 @@ async def _one_address_that_two_users_want(
         for number in range(12)
         for name in ("a", "b")
     ]
-    assert await through_all(served, beside, codes[:16], codes[16:]) == {"known": 24}
+    assert await through_all(served, other, codes[:16], codes[16:]) == {"known": 24}
     assert sorted([(await user("a")).email, (await user("b")).email], key=str) == [None, "wanted@example.com"]
 
 
-async def _code_for_one_use(served: Server, beside: OtherProcess, secret: str) -> None:
+async def _code_for_one_use(served: Server, other: OtherProcess, secret: str) -> None:
     await set_policy(single_use=True)
     before = await count("sessions")
     code = code_of(secret, {"user": {"id": "once"}, "exp": int(time.time()) + 3600, "jti": "1"})
-    answers = await through_all(served, beside, [code] * 16, [code] * 8)
+    answers = await through_all(served, other, [code] * 16, [code] * 8)
     assert answers == {"new": 1, "CODE_ALREADY_USED": 23}
     assert await count("sessions") == before + 1
 
@@ -156,8 +156,8 @@ async def test_administrators_and_newcomers_at_once_leave_the_counters_right(
             else:
                 await asyncio.gather(administration.reactivate_user(person.id, TESTER), return_exceptions=True)
 
-    with OtherProcess(environ, tmp_path) as beside:
-        answers, _ = await asyncio.gather(through_all(served, beside, codes[:24], codes[24:]), administer())
+    with OtherProcess(environ, tmp_path) as other:
+        answers, _ = await asyncio.gather(through_all(served, other, codes[:24], codes[24:]), administer())
     assert set(answers) <= {"new", "SEAT_LIMIT_REACHED"}
     assert (await count_seats()).used <= 30
     await assert_counters_equal_table()

@@ -52,7 +52,7 @@ class Everywhere:
 
 @pytest.fixture
 def everywhere(server: Callable[..., Server], environ: dict[str, str], instance: Instance) -> Everywhere:
-    """A server beside this process: with two workers where the database allows it."""
+    """A server next to this process, with two workers if the database allows it."""
     return Everywhere(server(environ, *([] if instance.settings.uses_sqlite else ["--workers", "2"])))
 
 

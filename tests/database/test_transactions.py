@@ -21,7 +21,7 @@ from tests.actions import count, rows
 
 USED = Statement("INSERT INTO used_codes (id, expires_at) VALUES ($1, '2030-01-01 00:00:00+00:00')")
 BUMP = Statement("UPDATE external_auth SET version = version + 1 WHERE id = 1")
-PLENTY = 20.0  # seconds; a lost lock would wait for ever
+PLENTY = 20.0  # seconds; a lost lock would wait without end
 
 
 async def version() -> int:
@@ -59,10 +59,10 @@ async def test_write_tells_how_many_rows_it_changed(instance: Instance) -> None:
     ignoring = Statement(
         "INSERT INTO used_codes (id, expires_at) VALUES ($1, '2030-01-01 00:00:00+00:00') ON CONFLICT DO NOTHING"
     )
-    nobody = Statement("UPDATE users SET email = 'x' WHERE serial = 0")
-    assert [await write(ignoring, "a"), await write(ignoring, "a"), await write(nobody)] == [1, 0, 0]
+    no_row = Statement("UPDATE users SET email = 'x' WHERE serial = 0")
+    assert [await write(ignoring, "a"), await write(ignoring, "a"), await write(no_row)] == [1, 0, 0]
     async with transaction():
-        assert [await write(ignoring, "b"), await write(ignoring, "b"), await write(nobody)] == [1, 0, 0]
+        assert [await write(ignoring, "b"), await write(ignoring, "b"), await write(no_row)] == [1, 0, 0]
     assert await write(Statement("DELETE FROM used_codes")) == 2
 
 

@@ -46,7 +46,7 @@ async def sign_in(
 
 
 async def answer_to(instance: Instance, request_id: str, code: str, **how: Any) -> SignInErrorCode | None:
-    """What an exchange answers: its error's code, or None where somebody is signed in."""
+    """What an exchange answers: its error's code, or None if a user is signed in."""
     try:
         await sign_in(instance, request_id, code, **how)
     except SignInRefused as refused:

@@ -1,4 +1,4 @@
-"""How many codes may be asked for: by address and hour, exactly, in the database, and without locking anybody else out."""
+"""The limits of requested email codes: exact, counted in the database, and without locking another user out."""
 
 import asyncio
 from collections import Counter
@@ -67,7 +67,7 @@ async def test_many_at_once_are_counted_exactly(instance: Instance) -> None:
     assert answers == {"taken": OF_ADDRESS_FROM_NETWORK, TOO_MANY: 30 - OF_ADDRESS_FROM_NETWORK}
 
 
-async def test_somebody_elsewhere_cannot_use_up_what_another_has(instance: Instance) -> None:
+async def test_client_in_another_network_cannot_use_up_the_allowance_of_a_user(instance: Instance) -> None:
     await member("ada@example.com")
     for _ in range(5):
         await ask(instance, client=ELSEWHERE)
@@ -84,7 +84,7 @@ async def test_mailbox_gets_no_more_than_so_many_from_everywhere(instance: Insta
     await ask(instance, "grace@example.com", client=Client("198.51.100.200"))
 
 
-async def test_network_cannot_write_to_everybody(instance: Instance) -> None:
+async def test_network_cannot_send_mail_to_every_address(instance: Instance) -> None:
     for n in range(FROM_NETWORK):
         await take_allowance(f"a{n}@example.com", ADDRESS)
     assert (await refusal_to_ask(instance)).code is TOO_MANY

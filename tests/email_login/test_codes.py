@@ -202,7 +202,7 @@ async def test_right_code_that_is_always_rolled_back_has_five_tries_too(instance
 async def test_requests_know_nothing_of_each_other(instance: Instance) -> None:
     await member("ada@example.com")
     mine, code = await ask(instance)
-    for _ in range(4):  # somebody else asks for the same address, and uses up all tries of these requests
+    for _ in range(4):  # another client requests codes for the same address, and uses up all their tries
         theirs, other_code = await ask(instance)
         for _ in range(6):
             await answer_to(instance, theirs.id, wrong(other_code))
@@ -220,7 +220,7 @@ async def test_code_of_one_request_is_wrong_for_another(instance: Instance) -> N
 
 
 async def test_nobody_gets_a_code_for_nothing(instance: Instance) -> None:
-    """Uninvited, and deactivated since: told only to whoever has the right code, and the uninvited not even then."""
+    """Uninvited, or deactivated since: only a client with the right code is told, and the uninvited not even then."""
     stranger, code = await ask(instance, "stranger@example.com")
     assert await answer_to(instance, stranger.id, code) is INVALID
     await admin()

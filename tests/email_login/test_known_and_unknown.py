@@ -1,7 +1,7 @@
 """Asking for a code does the same for every address: the same answer, by the same statements, through the same queue.
 
 Nothing is looked up by address in the request at all, so there is nothing whose time could tell. Who may have the code is
-looked at by whoever sends the mail, by the same statements too.
+looked up when the mail is sent, by the same statements too.
 """
 
 import re
@@ -56,7 +56,7 @@ async def unknown(_: Instance) -> str:
     return "stranger@example.com"
 
 
-SOMEBODY = [known, known_admin, deactivated, unknown]
+RECIPIENTS = [known, known_admin, deactivated, unknown]
 
 
 def shape(statements: Statements, email: str) -> list[str]:
@@ -72,7 +72,7 @@ async def asked(instance: Instance, who: Callable[[Instance], Awaitable[str]]) -
     return shape(noted, email)
 
 
-@pytest.mark.parametrize("who", SOMEBODY[:3])
+@pytest.mark.parametrize("who", RECIPIENTS[:3])
 async def test_asking_sends_the_same_statements(instance: Instance, who: Callable[[Instance], Awaitable[str]]) -> None:
     await asked(instance, unknown)  # drivers prepare statements the first time
     statements = await asked(instance, who)
@@ -82,7 +82,7 @@ async def test_asking_sends_the_same_statements(instance: Instance, who: Callabl
     assert not [s for s in statements if "users" in s], "the request does not even look who has the address"
 
 
-@pytest.mark.parametrize("who", SOMEBODY)
+@pytest.mark.parametrize("who", RECIPIENTS)
 async def test_asking_queues_one_letter_and_one_code_whoever_it_is(
     instance: Instance, who: Callable[[Instance], Awaitable[str]]
 ) -> None:
@@ -94,13 +94,13 @@ async def test_asking_queues_one_letter_and_one_code_whoever_it_is(
     assert changed == {"email_codes": 1, "email_code_allowances": 3, "outgoing_mails": 1}
 
 
-@pytest.mark.parametrize("who", SOMEBODY)
+@pytest.mark.parametrize("who", RECIPIENTS)
 async def test_wrong_code_sends_the_same_statements(
     instance: Instance, who: Callable[[Instance], Awaitable[str]]
 ) -> None:
     traces = []
-    for somebody in (unknown, unknown, who):
-        email = await somebody(instance)
+    for recipient in (unknown, unknown, who):
+        email = await recipient(instance)
         request, code = await ask(instance, email)
         async with noted_statements() as noted:
             await answer_to_code(instance, request.id, wrong(code))
@@ -109,13 +109,13 @@ async def test_wrong_code_sends_the_same_statements(
     assert not [statement for statement in traces[2] if "users" in statement]
 
 
-@pytest.mark.parametrize("who", SOMEBODY)
+@pytest.mark.parametrize("who", RECIPIENTS)
 async def test_sending_looks_at_the_same_and_only_the_mail_differs(
     instance: Instance, who: Callable[[Instance], Awaitable[str]]
 ) -> None:
     traces, baskets = [], []
-    for somebody in (unknown, unknown, who):
-        email = await somebody(instance)
+    for recipient in (unknown, unknown, who):
+        email = await recipient(instance)
         await ask(instance, email)
         basket = Basket()
         worker = MailWorker(instance.email_login.mail_queue, basket, instance.settings)
@@ -130,8 +130,8 @@ async def test_sending_looks_at_the_same_and_only_the_mail_differs(
     assert len(baskets[2]) == (1 if who in (known, known_admin) else 0)
 
 
-@pytest.mark.parametrize("who", SOMEBODY)
-async def test_mail_is_written_for_everybody_before_anybody_is_looked_for(
+@pytest.mark.parametrize("who", RECIPIENTS)
+async def test_mail_is_composed_for_every_address_before_its_user_is_looked_up(
     instance: Instance, who: Callable[[Instance], Awaitable[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
@@ -153,7 +153,7 @@ async def test_mail_is_written_for_everybody_before_anybody_is_looked_for(
     assert order == ["written", "looked"]
 
 
-@pytest.mark.parametrize("who", SOMEBODY)
+@pytest.mark.parametrize("who", RECIPIENTS)
 async def test_bound_on_asking_is_the_same(instance: Instance, who: Callable[[Instance], Awaitable[str]]) -> None:
     email = await who(instance)
     for _ in range(5):
@@ -164,12 +164,12 @@ async def test_bound_on_asking_is_the_same(instance: Instance, who: Callable[[In
     assert 3590 <= refused.retry_after <= 3600
 
 
-async def test_open_sign_up_sends_everybody_a_code(instance: Instance) -> None:
+async def test_open_sign_up_sends_a_code_to_every_address(instance: Instance) -> None:
     await open_to_anyone()
-    for who in SOMEBODY:
+    for who in RECIPIENTS:
         await ask(instance, await who(instance))
     basket = Basket()
     worker = MailWorker(instance.email_login.mail_queue, basket, instance.settings)
     worker.finish()
     await worker.work()
-    assert len(basket.mails) == len(SOMEBODY)
+    assert len(basket.mails) == len(RECIPIENTS)

@@ -62,7 +62,7 @@ async def accept(instance: Instance, token: str, attempt: SignInAttempt = DOOR) 
 
 
 async def outcome(signing_in: Awaitable[SignInResult]) -> type[BaseException] | None:
-    """The type of the refusal, or None where somebody is signed in."""
+    """The type of the refusal, or None if a user is signed in."""
     try:
         await signing_in
     except (LinkNotGood, SignInRefused, RequestRefused) as refused:

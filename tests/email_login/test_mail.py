@@ -1,4 +1,4 @@
-"""What mails look like: two parts that say the same, headers that nobody can write into."""
+"""The content of mails: two parts that say the same, and headers that are safe from injection."""
 
 from email import message_from_bytes, message_from_string, policy
 from email.message import EmailMessage

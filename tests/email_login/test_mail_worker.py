@@ -135,7 +135,7 @@ async def test_server_that_comes_back_gets_the_mail(instance: Instance, monkeypa
     async with send_mails(instance.email_login.mail_queue, with_server(instance.settings, server)):
         await ask(instance)
         async with asyncio.timeout(DEADLINE):
-            while not await fetch(TRIED_TWICE):  # noqa: ASYNC110  # the database tells nobody
+            while not await fetch(TRIED_TWICE):  # noqa: ASYNC110  # the database sends no notice
                 await asyncio.sleep(0.01)
         with server:
             await asyncio.to_thread(server.mail_to, "ada@example.com")

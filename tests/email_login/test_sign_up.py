@@ -1,4 +1,4 @@
-"""Who comes in: with INVITATION whoever has a place here, with OPEN anybody, on a seat like everybody (contract §3)."""
+"""Sign-up: with INVITATION only existing users get a code, with OPEN every address, if a seat is free (contract §3)."""
 
 import asyncio
 from collections import Counter

@@ -87,7 +87,7 @@ async def test_certificate_that_nobody_vouches_for_gets_no_mail(certificate: Cer
 
 
 async def test_tls_is_never_given_up(trusted: Certificate) -> None:
-    """A server that offers no STARTTLS, as when somebody on the way has taken the offer out."""
+    """A server that offers no STARTTLS, as if an attacker on the network had removed the offer."""
     with MailServer(login=True) as server, pytest.raises(aiosmtplib.SMTPException):
         await send(address(server, "smtp+starttls", LOGIN))
     assert not server.mails

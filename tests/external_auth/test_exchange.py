@@ -163,8 +163,8 @@ async def test_null_user_id_or_email_counts_as_absent(instance: Instance) -> Non
         {"user": {"id": "crm-42", "email": None}, "id": None},
     ):
         assert (await sign_in(instance, code_of(secret, claims))).session.user.id == "crm-42"
-    nobody = {"user": None, "id": None, "email": None}
-    assert await answer_to(instance, code_of(secret, nobody)) == SignInErrorCode.INVALID_CLAIMS
+    no_subject = {"user": None, "id": None, "email": None}
+    assert await answer_to(instance, code_of(secret, no_subject)) == SignInErrorCode.INVALID_CLAIMS
 
 
 async def test_what_does_not_win_is_not_looked_at(instance: Instance) -> None:

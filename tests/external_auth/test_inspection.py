@@ -110,7 +110,7 @@ async def _full(_: Instance) -> None:
     await set_seat_limit(0, TESTER)
 
 
-async def _everybody_deactivated(_: Instance) -> None:
+async def _every_user_deactivated(_: Instance) -> None:
     for user_id in ("ada", "linked"):
         await administration.deactivate_user(user_id, TESTER)
 
@@ -152,7 +152,7 @@ STATES: list[State] = [
     _nothing,
     _disabled,
     _full,
-    _everybody_deactivated,
+    _every_user_deactivated,
     _linking,
     _linking_and_full,
     _ada_is_admin,
@@ -388,7 +388,7 @@ async def test_missing_person_is_explained(instance: Instance, claims: dict[str,
     assert words in failed(found)["claims"]
 
 
-async def test_whoever_has_the_email_is_named(instance: Instance) -> None:
+async def test_user_who_has_the_email_is_named(instance: Instance) -> None:
     secret = await enable(instance)
     await sign_in(instance, code_of(secret, {"user": {"id": "ada", "email": "ada@example.com"}}))
     found = await agree(instance, code_of(secret, {"user": {"id": "bob", "email": "ada@example.com"}}))

@@ -1,4 +1,4 @@
-"""Everybody who may ask: how each of them carries its authority, over HTTP."""
+"""All kinds of callers, and the headers by which each proves its authority over HTTP."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -64,7 +64,7 @@ async def all_callers(instance: Instance) -> Callers:
     by_email = await token(boss, SignInMethod.EMAIL)
     return Callers(
         {
-            "nobody": {},
+            "anonymous": {},
             "unknown token": bearer("dcs_" + "x" * 43),
             "malformed token": bearer("nonsense"),
             "empty token": {"Authorization": "Bearer"},
@@ -72,7 +72,7 @@ async def all_callers(instance: Instance) -> Callers:
             "expired session": bearer((await open_for(boss, lifetime=-1)).token),
             "revoked key": bearer(revoked.token),
             "expired key": bearer(over.token),
-            "bad bearer beside a good cookie": {
+            "bad bearer with a good cookie": {
                 **bearer("dcs_" + "x" * 43),
                 **cookie("doorcode-admin", admin_cookie, **SAME_ORIGIN),
             },
@@ -103,8 +103,8 @@ async def all_callers(instance: Instance) -> Callers:
     )
 
 
-NOBODY = [
-    "nobody",
+ANONYMOUS = [
+    "anonymous",
     "unknown token",
     "malformed token",
     "empty token",
@@ -112,7 +112,7 @@ NOBODY = [
     "expired session",
     "revoked key",
     "expired key",
-    "bad bearer beside a good cookie",
+    "bad bearer with a good cookie",
     "admin cookie from nowhere",
     "admin cookie from another site",
     "admin cookie under the members' name",
@@ -127,4 +127,4 @@ WITHOUT_RIGHTS = [
     "admin by members' cookie's token",
 ]
 IN_PERSON = ["admin", "admin by admin cookie", "admin by admin cookie, told by Origin"]
-EVERYBODY = [*NOBODY, *WITHOUT_RIGHTS, "READ key", "ADMIN key", *IN_PERSON]
+ALL_CALLERS = [*ANONYMOUS, *WITHOUT_RIGHTS, "READ key", "ADMIN key", *IN_PERSON]

@@ -70,7 +70,7 @@ class SessionConnection:
 
 @strawberry.type
 class User:
-    """Somebody."""
+    """A user."""
 
     id: strawberry.ID
     email: str | None

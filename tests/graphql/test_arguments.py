@@ -234,7 +234,7 @@ async def test_no_text_whatever_is_an_internal_error(api: Api, instance: Instanc
         assert response.status_code == 200, (place, text)
         codes = {error["extensions"]["code"] for error in response.json().get("errors", [])}
         assert codes <= {"BAD_USER_INPUT", "NOT_FOUND", "CONFLICT"}, (place, text, response.text)
-    assert (await api.ask("{viewer{id}}", token=token))["viewer"], "and nobody was signed out by it"
+    assert (await api.ask("{viewer{id}}", token=token))["viewer"], "and the session did not end"
 
 
 async def test_odd_text_is_kept_as_it_is_or_not_at_all(api: Api, instance: Instance) -> None:

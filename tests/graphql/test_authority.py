@@ -1,4 +1,4 @@
-"""Who may do what (contract §4): every root field, asked by everybody there is."""
+"""Who may do what (contract §4): every root field, for every kind of caller."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from service.instance import Instance
 from service.sessions.models import SignInMethod, TokenTransport
 from tests.actions import TESTER, admin, code_of, enable, everything, member, open_for
 from tests.clients import Api
-from tests.graphql.callers import EVERYBODY, IN_PERSON, NOBODY, WITHOUT_RIGHTS, all_callers, bearer
+from tests.graphql.callers import ALL_CALLERS, ANONYMOUS, IN_PERSON, WITHOUT_RIGHTS, all_callers, bearer
 
 UNAUTHENTICATED, FORBIDDEN = "UNAUTHENTICATED", "FORBIDDEN"
 
@@ -46,7 +46,7 @@ class Field:
     name: str
     document: str
     variables: Variables
-    nobody: str | None
+    anonymous: str | None
     without_rights: str | None
     read_key: str | None
     admin_key: str | None
@@ -54,8 +54,8 @@ class Field:
 
     def told(self, caller: str) -> str | None:
         """The error's code, or None where it is answered."""
-        if caller in NOBODY:
-            return self.nobody
+        if caller in ANONYMOUS:
+            return self.anonymous
         if caller in WITHOUT_RIGHTS:
             return self.without_rights
         return {"READ key": self.read_key, "ADMIN key": self.admin_key}.get(caller, self.in_person)
@@ -157,7 +157,7 @@ def _fields_of(type_name: str) -> set[str]:
     return set(type_.fields)
 
 
-@pytest.mark.parametrize("caller", EVERYBODY)
+@pytest.mark.parametrize("caller", ALL_CALLERS)
 async def test_caller_is_answered_what_it_may_ask_and_changes_nothing_by_what_it_may_not(
     api: Api, instance: Instance, caller: str
 ) -> None:
@@ -202,11 +202,11 @@ async def test_one_refusal_does_not_take_the_rest_of_the_answer_along(api: Api, 
 # ---------------------------------------------------------------- who is signed in
 
 
-@pytest.mark.parametrize("caller", EVERYBODY)
+@pytest.mark.parametrize("caller", ALL_CALLERS)
 async def test_viewer_is_who_is_signed_in_and_an_api_key_is_nobody_s(api: Api, instance: Instance, caller: str) -> None:
     callers = await all_callers(instance)
     data = await api.ask("{viewer{id}currentSession{user{id}current adminRights}}", headers=callers.headers[caller])
-    if caller in NOBODY or caller.endswith("key"):
+    if caller in ANONYMOUS or caller.endswith("key"):
         assert data == {"viewer": None, "currentSession": None}
     else:
         person = callers.member if caller.startswith("member") else callers.admin
@@ -215,19 +215,19 @@ async def test_viewer_is_who_is_signed_in_and_an_api_key_is_nobody_s(api: Api, i
         assert data["currentSession"]["adminRights"] is (caller in IN_PERSON)
 
 
-@pytest.mark.parametrize("caller", EVERYBODY)
+@pytest.mark.parametrize("caller", ALL_CALLERS)
 async def test_user_s_sessions_are_shown_to_the_user_itself_and_to_admins(
     api: Api, instance: Instance, caller: str
 ) -> None:
     callers = await all_callers(instance)
     headers = callers.headers[caller]
-    if caller not in NOBODY and not caller.endswith("key"):
+    if caller not in ANONYMOUS and not caller.endswith("key"):
         own = await api.ask("{viewer{sessions{totalCount}}}", headers=headers)
         assert own["viewer"]["sessions"]["totalCount"] >= 1
 
 
 async def test_whoever_signs_in_sees_its_own_sessions_in_the_same_answer(api: Api, instance: Instance) -> None:
-    """Nobody asked; the answer is about the person who has just been signed in."""
+    """The caller is anonymous. The answer is about the user who has just been signed in."""
     secret = await enable(instance)
     document = (
         "mutation($code:String!){exchangeExternalAuthCode(externalAuthCode:$code)"
@@ -258,7 +258,7 @@ async def test_without_an_id_the_session_that_asks_ends(api: Api, instance: Inst
     assert await api.ask("mutation{endSession}") == {"endSession": False}
 
 
-async def test_member_ends_its_own_by_id_and_somebody_else_s_is_not_found(api: Api, instance: Instance) -> None:
+async def test_member_ends_its_own_by_id_and_another_user_s_is_not_found(api: Api, instance: Instance) -> None:
     grace, ada = await member("grace@example.com"), await member("ada@example.com")
     mine, second, hers = await open_for(grace), await open_for(grace), await open_for(ada)
     assert await api.error_code(END, {"id": hers.session.id}, token=mine.token) == "NOT_FOUND"
@@ -327,7 +327,7 @@ async def test_no_api_key_makes_admins_by_any_way(api: Api, instance: Instance) 
 
 
 async def test_api_key_takes_no_admin_s_place_by_its_email(api: Api, instance: Instance) -> None:
-    """Whoever gets the mails of an admin signs in as that admin."""
+    """A person who can read an admin's mails can sign in as that admin."""
     callers = await all_callers(instance)
     key, boss = callers.headers["ADMIN key"], callers.admin
     change = "mutation($id:ID!,$email:String){updateUser(id:$id,email:$email){email}}"

@@ -1,4 +1,4 @@
-"""Relay connections over HTTP: what `pageInfo` says, what is refused, and what nobody pays for who does not ask for it."""
+"""Relay connections over HTTP: `pageInfo`, refusals, and what is not computed unless it is requested."""
 
 import pytest
 
@@ -80,7 +80,7 @@ async def test_page_that_cannot_be_is_bad_user_input(
 
 
 async def test_cursor_that_is_empty_is_bad_user_input_everywhere(api: Api, instance: Instance) -> None:
-    """A client that has lost its cursor would read the first page for ever."""
+    """A client that has lost its cursor would read the first page again and again."""
     token = await admin_token()
     for field in ('users(first:1,after:"")', 'auditLog(first:1,after:"")', 'viewer{sessions(first:1,after:"")'):
         document = "{" + field + "{nodes{id}}" + ("}" if field.startswith("viewer") else "") + "}"

@@ -215,7 +215,7 @@ def test_a_field_is_suggested_where_introspection_is_on(documents: Documents) ->
 
 
 def many(unit: str, tokens: int) -> str:
-    """This, as often as fits into the limit beside a few more tokens; `#` in it is its number."""
+    """This text, as often as fits into the limit together with a few more tokens; `#` in it is its number."""
     return " ".join(unit.replace("#", str(number)) for number in range(980 // tokens))
 
 

@@ -33,7 +33,7 @@ async def test_a_client_that_leaves_while_sending_is_no_error() -> None:
         return next(messages_in)
 
     async def send(_message: Any) -> None:
-        raise AssertionError("there is nobody to answer")
+        raise AssertionError("there is no connection to answer on")
 
     await endpoint.endpoint(post_scope(), receive, send)
     assert endpoint.internal_errors == []

@@ -13,7 +13,7 @@ from service.graphql.server.limits import _Size, _Sizes, fragments_of
 from service.graphql.server.requests import GraphQLRequest
 from tests.graphql.sample_schema import SCHEMA, Toy, codes, messages
 
-AMPLE = 0.4  # seconds of CPU; what this guards against takes minutes, or for ever
+AMPLE = 0.4  # seconds of CPU; what this guards against takes minutes or never ends
 
 
 def refusal_of(query: str, variables: dict[str, Any] | None = None) -> str | None:

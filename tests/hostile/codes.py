@@ -19,7 +19,7 @@ HOSTILE: list[HostileCode] = [
     *payloads.METADATA,
 ]
 
-# The three forms of the documents. They pass every check; the first two sign in only somebody who is known already.
+# The three kinds of payload. They pass every check. The first two sign in existing users only.
 SEEDS: list[HostileCode] = [
     with_payload("email alone", {"email": "ada@example.com"}, None),
     with_payload("id alone", {"id": 1234}, None),

@@ -64,7 +64,7 @@ TIMES = [
     with_times("iat ahead, within the grace", lambda now: {"iat": int(now) + 30}, None),
     with_times("exp past and nbf ahead", lambda now: {"exp": now - 120, "nbf": now + 120}, EXPIRED),
     with_times("exp past and iat text", lambda now: {"exp": now - 120, "iat": "now"}, BAD_CLAIMS),
-    with_times("exp past and nobody named", lambda now: {"exp": now - 120, "user": None}, EXPIRED),
+    with_times("exp past and no user named", lambda now: {"exp": now - 120, "user": None}, EXPIRED),
 ]
 
 _NO_IDS: list[tuple[str, object]] = [
@@ -140,8 +140,8 @@ IDS = [
         with_payload(f"user is {user_claim!r}", {"user": user_claim, "id": "x"}, BAD_CLAIMS)
         for user_claim in ("crm-42", "", 1, 0, True, False, [], [{"id": "x"}], 1.5)
     ),
-    with_payload("nobody is named", {}, BAD_CLAIMS),
-    with_payload("everybody named is null", {"user": None, "id": None, "email": None}, BAD_CLAIMS),
+    with_payload("no user is named", {}, BAD_CLAIMS),
+    with_payload("every subject claim is null", {"user": None, "id": None, "email": None}, BAD_CLAIMS),
     with_payload("another library's names", {"sub": "x", "userId": "x", "User": {"id": "x"}}, BAD_CLAIMS),
     with_payload("user beside an id and an email that are wrong", {**user("wins"), "id": 1.5, "email": 3}, None),
 ]

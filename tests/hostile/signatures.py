@@ -1,4 +1,4 @@
-"""Codes that a stranger signed, or nobody, or our own key by a way that is not agreed."""
+"""Codes with a foreign signature, with none, or with our key by an algorithm that is not accepted."""
 
 import base64
 import hashlib
@@ -172,7 +172,7 @@ PARAMETERS = [
     *(with_header(f"b64 {b64!r}", {**HEADER, "b64": b64}, MALFORMED) for b64 in (False, None, 0, "false")),
     with_header("b64 false and critical", {**HEADER, "b64": False, "crit": ["b64"]}, MALFORMED),
     with_header("b64 true", {**HEADER, "b64": True}, None),
-    with_header("kid that nobody knows over our signature", {**HEADER, "kid": "unknown"}, None),
-    with_header("keys that nobody reads over our signature", {**HEADER, **_OFFERED_KEYS}, None),
-    with_header("typ that nobody reads", {"alg": "HS256", "typ": ["at+jwt"], "cty": None, "zip": "DEF"}, None),
+    with_header("unknown kid over our signature", {**HEADER, "kid": "unknown"}, None),
+    with_header("keys that are not read over our signature", {**HEADER, **_OFFERED_KEYS}, None),
+    with_header("typ that is not read", {"alg": "HS256", "typ": ["at+jwt"], "cty": None, "zip": "DEF"}, None),
 ]

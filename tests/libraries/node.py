@@ -1,4 +1,4 @@
-"""Node.js, with the packages of `package-lock.json` installed once and kept beside the tests' Python."""
+"""Node.js, with the packages of `package-lock.json` installed once, next to the Python of the tests."""
 
 import fcntl
 import hashlib
@@ -29,7 +29,7 @@ class NodeDirectory:
         shutil.copy(HERE / "package.json", path)
 
     def add(self, *files: Path, address: str = ADDRESS) -> None:
-        """Copies files there. `address` stands in the place of the one in the samples."""
+        """Copies files there. `address` replaces the one in the samples."""
         for file in files:
             (self.path / file.name).write_text(file.read_text().replace(ADDRESS, address))
 
@@ -50,8 +50,8 @@ class NodeDirectory:
 
 def node_program(name: str) -> str:
     """Node.js and npm as the environment of the tests brings them, else the system's."""
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
+    local = Path(sys.executable).with_name(name)
+    found = str(local) if local.exists() else shutil.which(name)
     assert found, f"there is no {name}: run scripts/test, which installs it"
     return found
 

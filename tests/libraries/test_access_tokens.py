@@ -61,7 +61,7 @@ def on_node(site: Site, tmp_path: Path) -> Iterator[NodeService]:
 
 @pytest.fixture
 def in_python(site: Site, tmp_path: Path) -> ModuleType:
-    """The guide's sample for Python, with a key set that nobody else has filled."""
+    """The guide's sample for Python, with a key set that no other test has filled."""
     path = tmp_path / "who_is_it.py"
     path.write_text((SAMPLES / path.name).read_text().replace(ADDRESS, site.server.url))
     spec = importlib.util.spec_from_file_location("who_is_it", path)

@@ -26,7 +26,7 @@ START_DEADLINE = 30.0  # seconds
 
 
 class Application:
-    """What stands behind a proxy: it answers with what it was sent, or with a page that a test has put there."""
+    """An application behind a proxy. It answers with the headers that it was sent, or with a page that a test sets."""
 
     def __init__(self) -> None:
         self.pages: dict[str, str] = {}

@@ -53,7 +53,7 @@ def proxy(
 
 
 def follow_link(proxy: Proxy, site: Site, user_id: str, **user: str) -> dict[str, str]:
-    """The cookie of whoever has followed a sign-in link."""
+    """The cookie of a user who has followed a sign-in link."""
     code = site.sign({"user": {"id": user_id, **user}})
     with proxy.client("auth.example.com") as browser:
         response = browser.get("/", params={"externalAuthCode": code, "returnTo": "/orders?page=2"})

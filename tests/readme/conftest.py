@@ -101,7 +101,7 @@ class NodeDirectory:
 
 def node_program(name: str) -> str:
     """Node.js and npm as the environment of the tests brings them, else the system's."""
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
+    local = Path(sys.executable).with_name(name)
+    found = str(local) if local.exists() else shutil.which(name)
     assert found, f"there is no {name}: run scripts/test, which installs it"
     return found

@@ -37,9 +37,9 @@ MISTAKES = [
     (signed({**USER, "exp": NOW - 61}), "used later"),
     (signed({**USER, "exp": NOW - 86_400}), "used later"),
     (signed({**USER, "iat": str(NOW)}), "as text"),
-    (signed({"sub": "crm-42"}), "stands in sub"),
+    (signed({"sub": "crm-42"}), "is in sub"),
     (signed({"user": {"id": "undefined"}}), "undefined"),
-    (signed({"id": "somebody-new"}), "No user has this id"),
+    (signed({"id": "unknown-user"}), "No user has this id"),
     (lambda secret: f'"{signed(USER)(secret)}"', "base64url"),
 ]
 

@@ -1,4 +1,4 @@
-"""Every program in the guide that signs a code is run as it stands, and its code is let in under the strictest policy."""
+"""Runs every program in the guide that signs a code. The strictest policy accepts its code."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Access tokens and their keys (contract §3): verified by a stranger's library with nothing but the key set."""
+"""Access tokens and their keys (contract §3): verified by an independent library with only the key set."""
 
 import json
 from datetime import UTC, datetime

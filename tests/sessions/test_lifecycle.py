@@ -110,7 +110,7 @@ async def test_ended_session_is_nobody_for_the_next_request_and_others_go_on(ins
     assert await find_session(second.token)
 
 
-async def test_member_ends_its_own_and_somebody_else_s_is_not_found(instance: Instance) -> None:
+async def test_member_ends_its_own_and_another_user_s_is_not_found(instance: Instance) -> None:
     grace, ada = await member("grace@example.com"), await member("ada@example.com")
     hers, mine = await open_for(grace), await open_for(ada)
     with pytest.raises(NotFound):
@@ -122,7 +122,7 @@ async def test_member_ends_its_own_and_somebody_else_s_is_not_found(instance: In
         assert not await end_one_session(dead, TESTER, owner=ada)
 
 
-async def test_dead_session_of_somebody_else_is_as_unknown_as_one_that_never_was(instance: Instance) -> None:
+async def test_dead_session_of_another_user_is_as_unknown_as_one_that_never_was(instance: Instance) -> None:
     grace, ada = await member("grace@example.com"), await member("ada@example.com")
     expired = await open_for(grace, lifetime=-1)
     assert not await end_one_session(expired.session.id, TESTER, owner=ada)
@@ -154,7 +154,7 @@ async def test_ending_all_of_a_user_ends_them_at_the_same_cost_for_any_number(in
     assert await count("sessions") == 123, "rows are purged when they expire, not now"
 
 
-async def test_ending_all_of_a_user_spares_everybody_else_and_what_opens_later(instance: Instance) -> None:
+async def test_ending_all_of_a_user_spares_other_users_and_later_sessions(instance: Instance) -> None:
     grace, ada = await member("grace@example.com"), await member("ada@example.com")
     hers, mine = await open_for(grace), await open_for(ada)
     assert await end_user_sessions(grace.id, TESTER) == 1

@@ -63,7 +63,7 @@ def forget_allowances(site: Site) -> None:
 
 
 def code_for(site: Site, email: str | None) -> str:
-    """What stands in the mail, which the terminal has got by now: made anew, so that the digits are known."""
+    """The code of the mail. The terminal has printed another one, so this makes a code whose digits are known."""
 
     async def replace(instance: Instance) -> str:
         [*_, row] = await fetch(Statement("SELECT id FROM email_codes WHERE email = $1 ORDER BY created_at"), email)
@@ -155,8 +155,8 @@ def test_wrong_code_leaves_the_session_that_is(site: Site, client: httpx2.Client
     assert session_of(site, before) is not None
 
 
-def test_somebody_elses_token_in_the_cookie_is_not_ended(site: Site) -> None:
-    """A bearer's token that was put there by somebody is none of the page's."""
+def test_bearer_token_in_the_cookie_is_not_ended(site: Site) -> None:
+    """The page does not end a BEARER session in the cookie, because an attacker may have planted it."""
     user = new_member(site)
     with site.client() as program:
         request_id = ask(program, user.email)
@@ -223,7 +223,7 @@ def test_real_mail_carries_the_code(open_site: Any, mails: MailServer) -> None:
     assert code_in(mail) not in site.server.stderr_text()
 
 
-# ---------------------------------------------------------------- the same for everybody
+# ---------------------------------------------------------------- the same for known and unknown addresses
 
 
 def test_known_and_unknown_addresses_get_the_same_pages(site: Site) -> None:
@@ -357,7 +357,7 @@ def test_while_it_is_off_the_page_names_the_other_way(sqlite_site: Site) -> None
     with sqlite_site.client() as client, switched_off(sqlite_site):
         page = client.get("/login")
         assert page.status_code == 200
-        assert "link from their company" in page.text
+        assert "link from your company" in page.text
         assert "<form" not in page.text
         for path, fields in (("/login", {"email": new_email()}), ("/login/code", {"request": "x", "code": "1"})):
             refused = client.post(path, data=fields, headers=HERE)
@@ -380,7 +380,7 @@ def test_form_of_another_site_asks_for_nothing(sqlite_site: Site, headers: dict[
 
 @pytest.mark.parametrize("headers", NOT_HERE)
 def test_form_of_another_site_signs_nobody_in(sqlite_site: Site, headers: dict[str, str]) -> None:
-    """Else a page could sign its reader in as somebody else, and read what they write there."""
+    """Otherwise a page could sign its reader in as another user, and read what the reader writes there."""
     user = new_member(sqlite_site)
     with sqlite_site.client() as client:
         request_id = ask(client, user.email)
@@ -396,7 +396,7 @@ def test_origin_alone_will_do(sqlite_site: Site) -> None:
         assert client.post("/login", data={"email": new_email()}, headers=origin).status_code == 303
 
 
-# ---------------------------------------------------------------- beside link login
+# ---------------------------------------------------------------- together with link login
 
 
 def test_form_with_a_code_of_another_system_is_link_login(site: Site, client: httpx2.Client) -> None:

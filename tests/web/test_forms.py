@@ -1,4 +1,4 @@
-"""Forms as strangers send them: whatever the bytes, the answer is a 4xx or a refusal, and never slow."""
+"""Hostile forms: for any bytes the answer is a 4xx or a refusal, and is never slow."""
 
 import time
 from collections.abc import Iterator

@@ -19,7 +19,7 @@ HEADERS = ["x-auth-user-id", "x-auth-email", "x-auth-origin", "x-auth-session-id
 
 
 async def ask(api: Api, **headers: str) -> tuple[int, dict[str, str]]:
-    """The status, and the headers about whoever it is."""
+    """The status, and the headers about the user."""
     response = await api.http.get("/verify", headers=headers)
     assert response.content == b""
     assert response.headers["cache-control"] == "no-store"

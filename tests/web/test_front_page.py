@@ -19,7 +19,7 @@ SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
 
 def sign_in(client: httpx2.Client, site: Site) -> str:
-    """Signs a newcomer in, and says with which token."""
+    """Signs a new user in, and returns the token."""
     response = client.get("/", params={"externalAuthCode": site.code_for(new_user_id())})
     return set_cookies(response)["doorcode"][""]
 
@@ -36,7 +36,7 @@ def admin_session(site: Site) -> OpenedSession:
 
 
 def is_live(site: Site, token: str) -> bool:
-    """Whether a session's token is somebody's."""
+    """Whether a session's token is live."""
     return site.call(lambda _: find_session(token)) is not None
 
 

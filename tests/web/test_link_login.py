@@ -25,7 +25,7 @@ def follow(client: httpx2.Client, code: str, **parameters: str) -> httpx2.Respon
 
 
 def is_live(site: Site, token: str) -> bool:
-    """Whether a session's token is somebody's."""
+    """Whether a session's token is live."""
     return site.call(lambda _: find_session(token)) is not None
 
 
@@ -86,7 +86,7 @@ def test_second_link_of_the_same_user_continues_the_session(site: Site, client: 
 
 
 def test_session_is_continued_across_sites(site: Site, client: httpx2.Client) -> None:
-    """The link stands on another site, from which browsers send a Lax cookie along with a navigation."""
+    """The link is on another site. Browsers send a Lax cookie with a navigation from there."""
     first = set_cookies(follow(client, site.code_for(user_id := new_user_id())))["doorcode"][""]
     elsewhere = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Referer": "https://crm.example.net/"}
     response = client.get("/", params={"externalAuthCode": site.code_for(user_id)}, headers=elsewhere)

@@ -33,7 +33,7 @@ def everything_written(site: Site) -> str:
 
 
 def assert_nothing_of(code: str, text: str) -> None:
-    """Neither a segment of the code stands there nor a piece of one."""
+    """The log holds no segment of the code and no part of a segment."""
     for segment in code.split("."):
         for start in range(0, len(segment) - 12, 6):
             assert segment[start : start + 12] not in text

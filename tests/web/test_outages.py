@@ -34,7 +34,7 @@ class Wire:
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def stall(self) -> None:
-        """Nothing passes, and nobody is told."""
+        """Nothing passes, and no connection is closed."""
         self._passing.clear()
 
     async def cut(self) -> None:

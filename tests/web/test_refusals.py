@@ -27,7 +27,7 @@ class Attempt:
     user_id: str = field(default_factory=new_user_id)
 
     def code(self, **claims: Any) -> str:
-        """For the newcomer, with other claims added."""
+        """A code for the new user, with other claims added."""
         return self.site.code_for(self.user_id, **claims)
 
 
@@ -56,7 +56,7 @@ def disabled(site: Site) -> Iterator[None]:
 
 
 def email_of_another(attempt: Attempt) -> str:
-    """A code for a new id with an email that somebody has."""
+    """A code for a new ID with the email of another user."""
     email = f"{new_user_id()}@example.test"
     holder = {"user": {"id": new_user_id(), "email": email}}
     with attempt.site.client() as client:
@@ -75,7 +75,7 @@ def deactivated(attempt: Attempt) -> str:
 
 REFUSED: dict[str, tuple[int, Callable[[Attempt], str]]] = {
     "MALFORMED_CODE": (401, lambda attempt: attempt.code()[:40]),
-    "INVALID_SIGNATURE": (401, lambda attempt: codes.sign({"user": {"id": attempt.user_id}}, "x" * 43, "nobody's")),
+    "INVALID_SIGNATURE": (401, lambda attempt: codes.sign({"user": {"id": attempt.user_id}}, "x" * 43, "jws_unknown")),
     "CODE_EXPIRED": (401, lambda attempt: attempt.code(exp=int(time.time()) - 120)),
     "CODE_NOT_YET_VALID": (401, lambda attempt: attempt.code(nbf=int(time.time()) + 120)),
     "INVALID_CLAIMS": (401, lambda attempt: attempt.site.sign({"user": {"id": "undefined"}})),
@@ -128,23 +128,23 @@ def test_refusal_is_logged_with_its_code_reference_and_address(site: Site, clien
 
 
 def test_too_many_failures_of_an_address_are_told_how_long_to_wait(app_site: Site) -> None:
-    forged = codes.sign({"id": "1"}, "x" * 43, "nobody's")
-    somebody, somebody_else = {"X-Forwarded-For": "198.51.100.1"}, {"X-Forwarded-For": "198.51.100.2"}
+    forged = codes.sign({"id": "1"}, "x" * 43, "jws_unknown")
+    one, other = {"X-Forwarded-For": "198.51.100.1"}, {"X-Forwarded-For": "198.51.100.2"}
     with app_site.client() as client:
 
         def location_for(code: str, headers: dict[str, str]) -> str:
             return str(client.get("/", params={"externalAuthCode": code}, headers=headers).headers["location"])
 
-        errors = [parameters(location_for(forged, somebody))["error"] for _ in range(3)]
+        errors = [parameters(location_for(forged, one))["error"] for _ in range(3)]
         assert errors == ["INVALID_SIGNATURE"] * 3
-        held_up = location_for(forged, somebody)
+        held_up = location_for(forged, one)
         assert parameters(held_up)["error"] == "TOO_MANY_ATTEMPTS"
         page = client.get(held_up)
         assert page.status_code == 429
         assert 1 <= int(page.headers["retry-after"]) <= 60
         assert page.headers["retry-after"] == parameters(held_up)["retryAfter"]
-        assert parameters(location_for(forged, somebody_else))["error"] == "INVALID_SIGNATURE"
-        genuine = location_for(app_site.code_for(new_user_id()), somebody)
+        assert parameters(location_for(forged, other))["error"] == "INVALID_SIGNATURE"
+        genuine = location_for(app_site.code_for(new_user_id()), one)
         assert "refused" not in genuine  # a code whose signature holds is never held up
 
 

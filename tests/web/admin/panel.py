@@ -129,7 +129,7 @@ def sign_in_by_code(site: Site, user_id: str, **user: object) -> None:
 
 
 def accepts(site: Site, secret: str) -> bool:
-    """Whether a code signed with this secret signs somebody in."""
+    """Whether a code signed with this secret signs a user in."""
     code = jwt.encode({"user": {"id": "crm-signer"}}, secret, "HS256")
     with site.client() as client:
         return "doorcode" in set_cookies(client.get("/", params={"externalAuthCode": code}))

@@ -57,7 +57,7 @@ def test_revoking_says_what_it_will_do_and_replaces_in_one_step(panel: Panel) ->
     old, _ = panel.secret_made(AUTHENTICATION, action="rotate", gracePeriodSeconds="0")
     [secret_id, *_] = secret_ids(panel)
     question = panel.page(AUTHENTICATION, revoke=secret_id)
-    assert "It is the current secret: until your backend has a new one" in question
+    assert "It is the current secret: users cannot sign in by a code until your backend has a new one" in question
 
     fields = {"action": "revoke", "id": secret_id, "replace": "1", "endSessions": "1"}
     new, address = panel.secret_made(AUTHENTICATION, **fields)

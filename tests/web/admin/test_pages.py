@@ -124,7 +124,7 @@ def test_signing_out_ends_the_session(sit_down: Callable[..., Panel]) -> None:
 def test_form_that_is_not_known_is_told(path: str, panel: Panel) -> None:
     response = panel.post(path, action="explode")
     assert response.status_code == 422
-    assert "not known here" in response.text
+    assert "This form is unknown" in response.text
 
 
 # ---------------------------------------------------------------- seats
@@ -211,7 +211,7 @@ def test_api_key_that_cannot_be_made_is_told_on_the_page(fields: dict[str, str],
     assert "Create a key" in response.text
 
 
-def test_audit_log_is_filtered_and_its_filters_stand_in_the_address(panel: Panel) -> None:
+def test_audit_log_is_filtered_and_its_filters_are_in_the_address(panel: Panel) -> None:
     user_id = f"{new_user_id()} ü&?"
     sign_in_by_code(panel.site, user_id)
     for _ in range(30):
@@ -227,7 +227,7 @@ def test_audit_log_is_filtered_and_its_filters_stand_in_the_address(panel: Panel
     assert only.count("user.deactivated") == 30
     assert "user.reactivated" not in only
     for nothing in [{"from": "2999-01-01"}, {"until": "2001-01-01"}]:
-        assert "No event matches." in panel.page("/admin/audit", userId=user_id, **nothing)
+        assert "No event matches the filters." in panel.page("/admin/audit", userId=user_id, **nothing)
     for everything_ in [{"until": "2999-01-01"}, {"from": "2001-01-01"}, {"from": "x"}, {"until": "9999-12-31"}]:
         assert "user.reactivated" in panel.page("/admin/audit", userId=user_id, **everything_)
 
@@ -242,7 +242,9 @@ def test_the_same_on_postgresql(postgres_site: Site) -> None:
             assert panel.get(path).status_code == (404 if path.endswith(("/user", "/secret")) else 200), path
         secret, address = panel.secret_made(AUTHENTICATION, action="rotate", gracePeriodSeconds="0")
         assert panel.secret_at(address) == secret
-        assert "It would create a user" in panel.post(DEBUGGER, code=jwt.encode({"user": {"id": "x"}}, secret)).text
+        assert (
+            "The code would create a user" in panel.post(DEBUGGER, code=jwt.encode({"user": {"id": "x"}}, secret)).text
+        )
         assert accepts(postgres_site, secret)
         panel.done(AUTHENTICATION, **POLICY, maxLifetimeSeconds="600")
         panel.done(USERS, email="ada@example.com", role="MEMBER")
