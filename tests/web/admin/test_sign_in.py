@@ -120,7 +120,7 @@ def test_member_gets_no_cookie(site: Site) -> None:
     with site.client() as client:
         response = sign_in(client, site.server, email)
         assert response.status_code == 403
-        assert "no admin" in response.text
+        assert "for admins only" in response.text
         assert not set_cookies(response)
         assert client.get("/admin/users").status_code == 303
 
