@@ -34,10 +34,10 @@ class Caller:
     def actor(self) -> Actor:
         """How the audit log names them."""
         if self.api_key:
-            return Actor(f"api-key:{self.api_key.id}", self.client.ip_address)
+            return Actor.of_api_key(self.api_key.id, self.client.ip_address)
         if self.session:
-            return Actor(f"user:{self.session.user.id}", self.client.ip_address)
-        return Actor("nobody", self.client.ip_address)
+            return Actor.of_user(self.session.user.id, self.client.ip_address)
+        return Actor.anonymous(self.client.ip_address)
 
     @property
     def may_read_everything(self) -> bool:

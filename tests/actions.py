@@ -8,14 +8,14 @@ from typing import Any
 import jwt
 import pytest
 
-from service.accounts.administration import invite_user
+from service.accounts.administration import add_invited_user
 from service.accounts.lookup import find_by_id
 from service.accounts.models import User, UserRole
 from service.audit.log import Actor
 from service.audit.models import AuditEvent
 from service.authority import by_session_token
 from service.clock import now
-from service.database import Row, Statement, fetch, fetch_one
+from service.database import Row, Statement, fetch, fetch_one, transaction
 from service.errors import SignInErrorCode, SignInRefused
 from service.external_auth import secrets
 from service.external_auth.exchange import exchange
@@ -111,14 +111,20 @@ async def user(user_id: str) -> User:
     return found
 
 
+async def add_invited(email: str, role: UserRole) -> User:
+    """A user who was invited, without the mail."""
+    async with transaction():
+        return await add_invited_user(email, role, TESTER)
+
+
 async def member(email: str) -> User:
     """A member who was invited."""
-    return await invite_user(email, UserRole.MEMBER, TESTER)
+    return await add_invited(email, UserRole.MEMBER)
 
 
 async def admin(email: str = "admin@example.com") -> User:
     """An admin who was invited."""
-    return await invite_user(email, UserRole.ADMIN, TESTER)
+    return await add_invited(email, UserRole.ADMIN)
 
 
 async def open_for(

@@ -15,12 +15,12 @@ from starlette.responses import Response
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 
 from service.accounts.models import User
-from service.audit.log import SYSTEM
 from service.external_auth import codes, secrets
 from service.external_auth.policy import Policy
 from service.external_auth.policy_changes import Given, PolicyChange, update_policy
 from service.instance import Instance, open_instance
 from service.settings import Settings, load_settings
+from tests.actions import TESTER
 from tests.processes import Server
 
 Result = TypeVar("Result")
@@ -79,7 +79,7 @@ class Site:
 
     def _set_policy(self, values: Mapping[str, object]) -> None:
         change = PolicyChange(**{name: Given(value) for name, value in values.items()})
-        self.call(lambda _: update_policy(change, SYSTEM))
+        self.call(lambda _: update_policy(change, TESTER))
 
 
 @contextmanager
@@ -124,6 +124,6 @@ def set_cookies(response: httpx2.Response | Response) -> dict[str, dict[str, str
 
 
 async def _front_door_secret(instance: Instance) -> secrets.NewSecret:
-    made = await secrets.enable(instance.cipher, SYSTEM) or await secrets.current_secret(instance.cipher)
+    made = await secrets.enable(instance.cipher, TESTER) or await secrets.current_secret(instance.cipher)
     assert made
     return made

@@ -1,15 +1,15 @@
 """What administrators do to users. Each takes the seat lock first: roles, emails, ids and seats are judged under it."""
 
-from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made, normalise_email, parse_user_id
+from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made, parse_email, parse_user_id
 from service.accounts.lookup import find_by_email, find_by_id_claim, lock_by_id
-from service.accounts.models import User, UserOrigin, UserRole, UserStatus
-from service.accounts.provisioning import add_user, search_text
-from service.accounts.seats import count_user, lock_seats
+from service.accounts.models import IDENTIFIER_COLUMNS, User, UserOrigin, UserRole, UserStatus
+from service.accounts.provisioning import add_user
+from service.accounts.seats import count_user, lock_seats, take_seat
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import now
 from service.database import transaction
-from service.errors import BadUserInput, Conflict, Forbidden, SeatLimitReached
+from service.errors import BadUserInput, Conflict, Forbidden
 from service.ids import new_id
 
 
@@ -20,20 +20,15 @@ class Unchanged:
 UNCHANGED = Unchanged()
 
 
-async def invite_user(email: str, role: UserRole, by: Actor) -> User:
-    """A new user who may sign in by this email; takes a seat at once. Raises `SeatLimitReached`, `Conflict`, `BadUserInput`."""
-    async with transaction():
-        return await add_invited_user(email, role, by)
-
-
 async def add_invited_user(email: str, role: UserRole, by: Actor) -> User:
-    """The same in the caller's transaction, which has changed nothing before."""
+    """Add a user who may sign in by this email, on a seat. Raises `SeatLimitReached`, `Conflict`, `BadUserInput`.
+
+    Call it in a transaction that has not written yet, because the seat lock comes first.
+    """
     email = parse_email(email)
-    count = await lock_seats()
+    await lock_seats()
     if await find_by_email(email):
         raise Conflict("A user with this email is here already.")
-    if count.is_full:
-        raise no_free_seat()
     user = User(id=new_id(SERVICE_ID_PREFIX), email=email, origin=UserOrigin.INVITATION, role=role, created_at=now())
     await add_user(user, Action.USER_INVITED, by)
     return user
@@ -68,8 +63,7 @@ async def update_user(
             await _set_external_id(user, external_id)
             changed.append("externalId")
         if changed:
-            user.search_text = search_text(user)
-            await user.save(update_fields=["email", "external_id", "search_text"])
+            await user.save(update_fields=IDENTIFIER_COLUMNS)
             await record(Action.USER_UPDATED, by, user_id=user.id, detail={"changed": changed})
     return user
 
@@ -104,11 +98,9 @@ async def deactivate_user(user_id: str, by: Actor) -> User:
 async def reactivate_user(user_id: str, by: Actor) -> User:
     """Let the user in again, on a seat. Raises `SeatLimitReached` where none is free, `NotFound`."""
     async with transaction():
-        count = await lock_seats()
+        await lock_seats()
         user = await lock_by_id(user_id)
         if user.status is UserStatus.DEACTIVATED:
-            if count.is_full:
-                raise no_free_seat()
             await set_status(user, UserStatus.ACTIVE)
             await record(Action.USER_REACTIVATED, by, user_id=user.id)
     return user
@@ -133,23 +125,29 @@ async def _set_email(user: User, email: str | None) -> None:
         raise Conflict("An admin needs an email to sign in. Make this user a member first.")
     if email is not None and await find_by_email(email):
         raise Conflict("Another user has this email.")
-    user.email = email
+    user.set_identifiers(email=email, external_id=user.external_id)
 
 
 async def _set_external_id(user: User, external_id: str | None) -> None:
     holder = await find_by_id_claim(external_id) if external_id is not None else None
     if holder is not None and holder.serial != user.serial:
         raise Conflict("Another user has this id.")
-    user.external_id = external_id
+    user.set_identifiers(email=user.email, external_id=external_id)
 
 
 async def set_status(user: User, status: UserStatus) -> None:
-    """Raising the epoch with it keeps old sessions from coming alive again with the user."""
+    """Set the other status, under the seat lock. Raises `SeatLimitReached` where ACTIVE needs a seat and none is free.
+
+    Raising the epoch ends the sessions, and keeps them ended when the user is active again.
+    """
+    if status is UserStatus.ACTIVE:
+        await take_seat(user.origin)
+    else:
+        await count_user(user.origin, status, 1)
     await count_user(user.origin, user.status, -1)
     user.status = status
     user.session_epoch += 1
     await user.save(update_fields=["status", "session_epoch"])
-    await count_user(user.origin, user.status, 1)
 
 
 async def _keep_an_admin(user: User) -> None:
@@ -161,14 +159,6 @@ async def _keep_an_admin(user: User) -> None:
         raise Conflict("This is the last active admin. Make another user an admin first.")
 
 
-def parse_email(text: str) -> str:
-    """The address in its normal form; raises `BadUserInput`."""
-    try:
-        return normalise_email(text)
-    except ValueError as problem:
-        raise BadUserInput(f"`email` {problem}.") from None
-
-
 def _external_id(text: str) -> str:
     try:
         external_id = parse_user_id(text)
@@ -177,8 +167,3 @@ def _external_id(text: str) -> str:
     if is_service_made(external_id):
         raise BadUserInput(f"`externalId` begins with {SERVICE_ID_PREFIX}, which only this service's own ids do.")
     return external_id
-
-
-def no_free_seat() -> SeatLimitReached:
-    """What an administrator is told."""
-    return SeatLimitReached("All seats are taken. Free one, or raise the limit.")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from service.accounts.identifiers import normalise_email
+from service.accounts.identifiers import parse_email
 from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.accounts.seats import count_seats
 from service.errors import BadUserInput
@@ -59,7 +59,7 @@ def list_users(wanted: UserFilter, order: UserOrder) -> Listing:
         if (value := getattr(wanted, column)) is not None:
             conditions.add(f"{column} = {{}}", value)
     if wanted.email is not None:
-        conditions.add("email = {}", _normalised(wanted.email))
+        conditions.add("email = {}", parse_email(wanted.email, "filter.email"))
     if wanted.created_after is not None:
         conditions.add("created_at > {}", wanted.created_after.astimezone(UTC))
     if wanted.created_before is not None:
@@ -79,13 +79,6 @@ async def count_users(wanted: UserFilter, listing: Listing) -> int:
         for (origin, status), number in counts.items()
         if wanted.origin in (None, origin) and wanted.status in (None, status)
     )
-
-
-def _normalised(email: str) -> str:
-    try:
-        return normalise_email(email)
-    except ValueError as problem:
-        raise BadUserInput(f"`filter.email` {problem}.") from None
 
 
 def _pattern(search: str) -> str:

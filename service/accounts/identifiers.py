@@ -1,7 +1,8 @@
 """Parses user IDs and emails. User IDs are compared exactly, emails in one normal form (contract §1).
 
-Every error is a `ValueError` whose text is a public reason ("is empty", "is a float"). The caller puts it after the
-name of the claim or field. A reason never repeats the value, because its reader may not be allowed to see the value.
+Every error is a `ValueError` whose text is a public reason ("is empty", "is a float") to be put behind the name of the
+claim or field; only `parse_email` names the field itself. No reason repeats the value, which its reader may not be
+allowed to see.
 """
 
 import re
@@ -12,6 +13,7 @@ from typing import Final
 import email_validator
 
 from service.accounts.implausible_ids import find_signing_bug, has_invisible_characters
+from service.errors import BadUserInput
 from service.text import find_unsafe_characters, name_type
 
 SERVICE_ID_PREFIX: Final = "usr_"
@@ -92,6 +94,14 @@ def normalise_email(value: object) -> str:
     if len(text) > _MAX_UNNORMALISED_EMAIL:
         raise ValueError(_TOO_LONG_AN_EMAIL)
     return _normalise_trimmed_email(text)
+
+
+def parse_email(text: str, field: str = "email") -> str:
+    """The address of an argument in its normal form. Raises `BadUserInput`, which names the field."""
+    try:
+        return normalise_email(text)
+    except ValueError as problem:
+        raise BadUserInput(f"`{field}` {problem}.") from None
 
 
 def is_plain_email(text: str) -> bool:

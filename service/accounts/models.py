@@ -7,6 +7,8 @@ from tortoise.models import Model
 
 from service.accounts.metadata import EMPTY
 
+IDENTIFIER_COLUMNS = ("email", "external_id", "search_text")
+
 
 class UserOrigin(StrEnum):
     """How a user was created."""
@@ -53,6 +55,13 @@ class User(Model):
     )
     created_at = fields.DatetimeField()
     last_seen_at = fields.DatetimeField(null=True, description="to the hour")
+
+    def set_identifiers(self, *, email: str | None, external_id: str | None) -> None:
+        """Set both, and the search text that is made of them and the ID. The caller saves `IDENTIFIER_COLUMNS`."""
+        self.email, self.external_id = email, external_id
+        # Case is folded here, because SQLite's own folding knows ASCII only.
+        lines = [identifier.casefold() for identifier in (self.id, external_id, email) if identifier]
+        self.search_text = "\n" + "\n".join(lines)
 
     class Meta:
         table = "users"

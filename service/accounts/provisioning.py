@@ -11,14 +11,14 @@ from typing import assert_never
 from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made
 from service.accounts.lookup import find_by_email, find_by_id_claim
 from service.accounts.metadata import dump_metadata, is_same_metadata
-from service.accounts.models import User, UserOrigin, UserRole, UserStatus
-from service.accounts.seats import count_user, lock_seats
+from service.accounts.models import IDENTIFIER_COLUMNS, User, UserOrigin, UserRole, UserStatus
+from service.accounts.seats import lock_seats, take_seat
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.audit.actions import Action
 from service.audit.log import Actor, record, record_hourly
 from service.clock import HOUR, floor, now
 from service.database import Statement, write
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SeatLimitReached, SignInErrorCode, SignInRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ async def decide(subject: Subject, *, link_by_email: bool) -> Decision:
 
 async def decide_for(user: User, claim: UserClaim) -> SignIn | Refuse:
     """The same for a known user: does the code bring anything new?"""
-    if user.status is UserStatus.DEACTIVATED:
-        return Refuse(SignInErrorCode.USER_DEACTIVATED, user=user)
+    if refused := refuse_deactivated(user):
+        return refused
     new_email = claim.email if claim.email and claim.email != user.email else None
     malformed = claim.email_problem is not None
     new_metadata = None
@@ -102,7 +102,7 @@ async def provision(subject: Subject, *, link_by_email: bool, by: Actor) -> tupl
 
     The lock comes first and the decision after it, so no one else can take the seat, the id or the email in between.
     """
-    count = await lock_seats()
+    await lock_seats()
     decision = await decide(subject, link_by_email=link_by_email)
     match decision:
         case SignIn():
@@ -113,8 +113,6 @@ async def provision(subject: Subject, *, link_by_email: bool, by: Actor) -> tupl
             await _link(decision, by)
             return decision.user, False
         case Create():
-            if count.is_full:
-                raise SignInRefused(SignInErrorCode.SEAT_LIMIT_REACHED)
             return await _create(decision.claim, by), True
         case Refuse():
             raise refusal(decision)
@@ -128,17 +126,21 @@ def refusal(decision: Refuse) -> SignInRefused:
     return SignInRefused(decision.code, reason=decision.reason, user_id=known.id if known else None)
 
 
-def search_text(user: User) -> str:
-    """What a search looks through. Case is folded here, because SQLite's own folding knows ASCII alone."""
-    return "\n" + "\n".join(part.casefold() for part in (user.id, user.external_id, user.email) if part)
+def refuse_deactivated(user: User) -> Refuse | None:
+    """The decision to refuse a deactivated user; None for an active one. Every way to sign in asks this."""
+    return Refuse(SignInErrorCode.USER_DEACTIVATED, user=user) if user.status is UserStatus.DEACTIVATED else None
+
+
+def require_active(user: User) -> None:
+    """Raise `SignInRefused` for a deactivated user."""
+    if refused := refuse_deactivated(user):
+        raise refusal(refused)
 
 
 def _known(user: User | None, missing: str) -> SignIn | Refuse:
     if user is None:
         return Refuse(SignInErrorCode.UNKNOWN_USER, missing)
-    if user.status is UserStatus.DEACTIVATED:
-        return Refuse(SignInErrorCode.USER_DEACTIVATED, user=user)
-    return SignIn(user)
+    return refuse_deactivated(user) or SignIn(user)
 
 
 async def _newcomer(claim: UserClaim, link_by_email: bool) -> Link | Create | Refuse:
@@ -154,19 +156,16 @@ async def _newcomer(claim: UserClaim, link_by_email: bool) -> Link | Create | Re
         return Create(claim)
     if not link_by_email or holder.role is UserRole.ADMIN or holder.external_id is not None:
         return Refuse(SignInErrorCode.EMAIL_TAKEN, user=holder)
-    if holder.status is UserStatus.DEACTIVATED:
-        return Refuse(SignInErrorCode.USER_DEACTIVATED, user=holder)
-    return Link(holder, claim)
+    return refuse_deactivated(holder) or Link(holder, claim)
 
 
 async def _bring_up_to_date(plan: SignIn, by: Actor) -> None:
     user = plan.user
     changed = {"email": plan.new_email, "metadata": plan.new_metadata}
     if plan.new_email or plan.new_metadata:
-        user.email = plan.new_email or user.email
+        user.set_identifiers(email=plan.new_email or user.email, external_id=user.external_id)
         user.metadata = plan.new_metadata or user.metadata
-        user.search_text = search_text(user)
-        await user.save(update_fields=["email", "metadata", "search_text"])
+        await user.save(update_fields=("metadata", *IDENTIFIER_COLUMNS))
     if plan.new_email:
         await record(
             Action.USER_UPDATED,
@@ -205,11 +204,10 @@ async def record_ignored_profile(plan: SignIn, by: Actor) -> None:
 
 async def _link(plan: Link, by: Actor) -> None:
     user, claim = plan.user, plan.claim
-    user.external_id = claim.id
+    user.set_identifiers(email=user.email, external_id=claim.id)
     if claim.metadata is not None:
         user.metadata = dump_metadata(claim.metadata)
-    user.search_text = search_text(user)
-    await user.save(update_fields=["external_id", "metadata", "search_text"])
+    await user.save(update_fields=("metadata", *IDENTIFIER_COLUMNS))
     await record(Action.USER_LINKED, by, user_id=user.id, detail={"externalId": claim.id})
 
 
@@ -224,15 +222,26 @@ async def _create(claim: UserClaim, by: Actor) -> User:
         created_at=moment,
         last_seen_at=floor(moment, HOUR),
     )
-    await add_user(user, Action.USER_CREATED, by)
+    await sign_up(user, by)
     return user
 
 
+async def sign_up(user: User, by: Actor) -> None:
+    """Insert a user who signs in for the first time, as `add_user` does. Raises `SignInRefused` where no seat is free."""
+    try:
+        await add_user(user, Action.USER_CREATED, by)
+    except SeatLimitReached:
+        raise SignInRefused(SignInErrorCode.SEAT_LIMIT_REACHED) from None
+
+
 async def add_user(user: User, action: Action, by: Actor) -> None:
-    """Insert an active user and count it, in the caller's transaction, under the seat lock that the caller holds."""
-    user.search_text = search_text(user)
+    """Insert an active user, on a seat, in the caller's transaction. Raises `SeatLimitReached`.
+
+    The caller holds the seat lock, and has looked for the user's identifiers under it.
+    """
+    await take_seat(user.origin)
+    user.set_identifiers(email=user.email, external_id=user.external_id)
     await user.save(force_create=True)
-    await count_user(user.origin, user.status, 1)
     await record(action, by, user_id=user.id, detail={"origin": user.origin})
 
 

@@ -11,7 +11,7 @@ from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import now
 from service.database import Row, Statement, fetch_one, transaction, write
-from service.errors import BadUserInput
+from service.errors import BadUserInput, SeatLimitReached
 
 MAX_HISTORY_DAYS = 3_660
 MAX_LIMIT = 2**31 - 1
@@ -53,7 +53,7 @@ class SeatCount:
 
     @property
     def is_full(self) -> bool:
-        """Whether nobody more can come in."""
+        """Whether the limit is reached or exceeded, so that no further user can become active."""
         return self.available == 0
 
     def active(self, origin: UserOrigin) -> int:
@@ -75,8 +75,22 @@ async def lock_seats() -> SeatCount:
     return _count_of(await fetch_one(_LOCK))
 
 
+async def take_seat(origin: UserOrigin) -> None:
+    """Count one more active user, in the transaction that adds or reactivates the user. Raises `SeatLimitReached`.
+
+    Locks the seats itself. A caller that must look for the user first takes the lock before that.
+    """
+    count = await lock_seats()
+    if count.is_full:
+        raise SeatLimitReached("All seats are taken. Free one, or raise the limit.")
+    await count_user(origin, UserStatus.ACTIVE, 1)
+
+
 async def count_user(origin: UserOrigin, status: UserStatus, by: int) -> None:
-    """A user came (1) or went (-1); in the transaction that makes it so, under the lock."""
+    """Add `by` (1 or -1) to a counter, in the transaction that changes the user, under the lock.
+
+    `take_seat` is the only caller that adds an active user.
+    """
     await write(_ADD[origin, status], by)
     await _sample()
 

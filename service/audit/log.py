@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from service.audit.actions import Action
 from service.audit.models import AuditEvent
@@ -14,27 +15,56 @@ from service.clock import HOUR, floor, now
 from service.database import Statement, write
 from service.ids import new_id
 
-_BY_CODE = "code:"
+_USER, _API_KEY, _CODE = "user:", "api-key:", "code:"
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The cause of an action, and its IP address.
-
-    `name` is `user:ID`, `api-key:ID`, `code:SECRET_ID` (a holder of that secret), `email` (a reader of the mailbox),
-    `setup` (a holder of the set-up link), `cli` or `system`.
-    """
+    """Who made a change, and the address of the request. Only the class methods know how an actor is written."""
 
     name: str
     ip_address: str | None = None
 
+    @classmethod
+    def of_user(cls, user_id: str, ip_address: str | None) -> Self:
+        """A user who is signed in."""
+        return cls(_USER + user_id, ip_address)
+
+    @classmethod
+    def of_api_key(cls, key_id: str, ip_address: str | None) -> Self:
+        """A program that sends an API key."""
+        return cls(_API_KEY + key_id, ip_address)
+
+    @classmethod
+    def of_code(cls, secret_id: str, ip_address: str | None) -> Self:
+        """A sign-in by an externalAuthCode, signed with this JWT secret."""
+        return cls(_CODE + secret_id, ip_address)
+
+    @classmethod
+    def of_email(cls, ip_address: str | None) -> Self:
+        """A sign-in by an email code."""
+        return cls("email", ip_address)
+
+    @classmethod
+    def of_setup_link(cls, ip_address: str | None) -> Self:
+        """A sign-in by the set-up link, before there is an admin."""
+        return cls("setup", ip_address)
+
+    @classmethod
+    def anonymous(cls, ip_address: str | None) -> Self:
+        """A caller who is not signed in. Such a caller may change nothing, so no event has this actor."""
+        return cls("nobody", ip_address)
+
     @property
     def secret_id(self) -> str | None:
-        """The ID of the signing secret, if a code caused the action. Else None."""
-        return self.name.removeprefix(_BY_CODE) if self.name.startswith(_BY_CODE) else None
+        """The ID of the signing secret of `of_code`; None for every other actor."""
+        return self.name.removeprefix(_CODE) if self.name.startswith(_CODE) else None
+
+    def is_user(self, user_id: str) -> bool:
+        """Whether this is the user with this ID."""
+        return self.name == _USER + user_id
 
 
-SYSTEM = Actor("system")
 COMMAND_LINE = Actor("cli")
 
 _FOLD = Statement(

@@ -5,8 +5,8 @@ sign-in does not use it up.
 """
 
 from service.accounts.admins import make_admin
-from service.accounts.models import User, UserRole, UserStatus
-from service.accounts.provisioning import record_user_seen
+from service.accounts.models import User, UserRole
+from service.accounts.provisioning import record_user_seen, require_active
 from service.accounts.seats import lock_seats
 from service.audit.log import Actor
 from service.database import transaction
@@ -40,7 +40,7 @@ async def use_setup_link(
         await lock_seats()
         if not await is_setup_link(token) or not await use_up_link(token):
             raise LinkNotGood
-        user = await make_admin(email, Actor("setup", attempt.client.ip_address))
+        user = await make_admin(email, Actor.of_setup_link(attempt.client.ip_address))
         result = await dependencies.open_session(user, attempt)
     await record_user_seen(user)
     return record_success(SignInMethod.EMAIL, result)
@@ -69,7 +69,6 @@ def _may_use(user: User, token_transport: TokenTransport) -> bool:
 
 
 async def _require_open(user: User, token_transport: TokenTransport) -> None:
-    if user.status is UserStatus.DEACTIVATED:
-        raise SignInRefused(SignInErrorCode.USER_DEACTIVATED)
+    require_active(user)
     if token_transport is not TokenTransport.ADMIN_COOKIE and not (await read_configuration()).enabled:
         raise SignInRefused(SignInErrorCode.EMAIL_LOGIN_DISABLED)

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from service.accounts.administration import parse_email
-from service.accounts.identifiers import SERVICE_ID_PREFIX
+from service.accounts.identifiers import SERVICE_ID_PREFIX, parse_email
 from service.accounts.lookup import find_by_email
 from service.accounts.models import User, UserOrigin, UserRole, UserStatus
-from service.accounts.provisioning import add_user, record_user_seen
+from service.accounts.provisioning import record_user_seen, require_active, sign_up
 from service.accounts.seats import lock_seats
 from service.audit.actions import Action
 from service.audit.log import Actor
@@ -123,26 +122,24 @@ async def _admit(email: str, configuration: EmailLoginConfiguration, attempt: Si
     user = await find_by_email(email)
     if user is None and not configuration.is_open:
         raise SignInRefused(SignInErrorCode.INVALID_EMAIL_CODE)
-    if user is not None and user.status is UserStatus.DEACTIVATED:
-        raise SignInRefused(SignInErrorCode.USER_DEACTIVATED)
+    if user is not None:
+        require_active(user)
     if attempt.token_transport is TokenTransport.ADMIN_COOKIE and (user is None or user.role is not UserRole.ADMIN):
         raise Forbidden(
             "The panel is for admins only, and this address does not belong to an admin. You are not signed in."
         )
     if user is None:
-        return await _sign_up(email, Actor("email", attempt.client.ip_address))
+        return await _sign_up(email, Actor.of_email(attempt.client.ip_address))
     return user, False
 
 
 async def _sign_up(email: str, by: Actor) -> tuple[User, bool]:
     """Create the user. The user is looked up again under the lock, because another code may have created it meanwhile."""
-    count = await lock_seats()
+    await lock_seats()
     if user := await find_by_email(email):
         return user, False
-    if count.is_full:
-        raise SignInRefused(SignInErrorCode.SEAT_LIMIT_REACHED)
     user = User(id=new_id(SERVICE_ID_PREFIX), email=email, origin=UserOrigin.EMAIL, created_at=now())
-    await add_user(user, Action.USER_CREATED, by)
+    await sign_up(user, by)
     return user, True
 
 
@@ -151,5 +148,5 @@ async def _find_person(email: str, attempt: SignInAttempt, refusal: SignInRefuse
     if refusal.code is SignInErrorCode.INVALID_EMAIL_CODE:
         return None
     user = await find_by_email(email)
-    actor = Actor("email", attempt.client.ip_address)
+    actor = Actor.of_email(attempt.client.ip_address)
     return ProvenPerson(actor, person=email, user_id=user.id if user else None, detail={"email": email})

@@ -61,7 +61,7 @@ class _VerifiedExchange:
 
     @property
     def actor(self) -> Actor:
-        return Actor(f"code:{self.claims.secret_id}", self.attempt.client.ip_address)
+        return Actor.of_code(self.claims.secret_id, self.attempt.client.ip_address)
 
     @property
     def link_by_email(self) -> bool:
@@ -220,7 +220,7 @@ async def _find_person(
     email = name.email if isinstance(name, EmailClaim) else None
     user_id = refusal.user_id or await _id_of(name)
     return ProvenPerson(
-        Actor(f"code:{unverified.signer.id}", attempt.client.ip_address),
+        Actor.of_code(unverified.signer.id, attempt.client.ip_address),
         person=user_id or email or "",
         user_id=user_id,
         detail={"reason": refusal.reason} | ({"email": email} if email else {}),

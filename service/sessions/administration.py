@@ -40,6 +40,6 @@ async def end_one_session(session_id: str, by: Actor, *, owner: User | None) -> 
         raise NotFound("You have no session with this id.")
     async with transaction():
         ended = await end_session(session_id)
-        if ended and by.name != f"user:{row['user_id']}":
+        if ended and not by.is_user(row["user_id"]):
             await record(Action.SESSION_ENDED, by, user_id=row["user_id"])
     return ended

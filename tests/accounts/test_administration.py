@@ -10,7 +10,19 @@ from service.audit.models import AuditEvent
 from service.database import Statement, write
 from service.errors import BadUserInput, Conflict, Forbidden, NotFound, SignInErrorCode
 from service.instance import Instance
-from tests.actions import TESTER, admin, answer_to, code_of, count, enable, everything, member, sign_in, user
+from tests.actions import (
+    TESTER,
+    add_invited,
+    admin,
+    answer_to,
+    code_of,
+    count,
+    enable,
+    everything,
+    member,
+    sign_in,
+    user,
+)
 from tests.seats import assert_counters_equal_table
 
 ADA = {"user": {"id": "ada", "email": "ada@example.com"}}
@@ -20,7 +32,7 @@ ADA = {"user": {"id": "ada", "email": "ada@example.com"}}
 
 
 async def test_invited_user_has_an_id_of_the_service_s_own_and_a_normalised_email(instance: Instance) -> None:
-    person = await administration.invite_user(" Grace@EXAMPLE.com ", UserRole.MEMBER, TESTER)
+    person = await add_invited(" Grace@EXAMPLE.com ", UserRole.MEMBER)
     assert person.id.startswith("usr_")
     found = await user(person.id)
     assert (found.email, found.external_id, found.origin, found.role, found.status, found.metadata) == (
@@ -39,14 +51,14 @@ async def test_email_of_another_user_cannot_be_invited(instance: Instance) -> No
     await sign_in(instance, code_of(secret, ADA))
     before = await everything()
     with pytest.raises(Conflict):
-        await administration.invite_user("ADA@example.com", UserRole.MEMBER, TESTER)
+        await add_invited("ADA@example.com", UserRole.MEMBER)
     assert await everything() == before
 
 
 @pytest.mark.parametrize("email", ["", "x", "a@b@c.de", "a\0@b.cd", "x" * 10_000, "a@b"])
 async def test_text_that_is_no_email_cannot_be_invited(instance: Instance, email: str) -> None:
     with pytest.raises(BadUserInput):
-        await administration.invite_user(email, UserRole.MEMBER, TESTER)
+        await add_invited(email, UserRole.MEMBER)
     assert await count("users") == 0
 
 

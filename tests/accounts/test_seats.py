@@ -11,7 +11,7 @@ from service.accounts.seats import MAX_LIMIT, SeatCount, count_seats, seat_histo
 from service.audit.models import AuditEvent
 from service.errors import BadUserInput, SeatLimitReached, SignInErrorCode
 from service.instance import Instance
-from tests.actions import TESTER, answer_to, code_of, count, enable, everything, member, sign_in
+from tests.actions import TESTER, add_invited, answer_to, code_of, count, enable, everything, member, sign_in
 from tests.seats import assert_counters_equal_table
 
 NOON = datetime(2030, 1, 10, 12, tzinfo=UTC)
@@ -27,7 +27,7 @@ async def test_active_users_of_every_origin_take_a_seat_and_deactivated_ones_do_
     await sign_in(instance, code_of(secret, {"user": {"id": "ada"}}))
     await sign_in(instance, code_of(secret, {"user": {"id": "bob"}}))
     await member("grace@example.com")
-    await administration.invite_user("boss@example.com", UserRole.ADMIN, TESTER)
+    await add_invited("boss@example.com", UserRole.ADMIN)
     await administration.deactivate_user("bob", TESTER)
     seats = await count_seats()
     assert seats.used == 3
@@ -105,7 +105,7 @@ async def test_invitation_and_reactivation_need_a_free_seat(instance: Instance) 
     with pytest.raises(SeatLimitReached):
         await member("new@example.com")
     with pytest.raises(SeatLimitReached):
-        await administration.invite_user("boss@example.com", UserRole.ADMIN, TESTER)
+        await add_invited("boss@example.com", UserRole.ADMIN)
     with pytest.raises(SeatLimitReached):
         await administration.reactivate_user(grace.id, TESTER)
     assert await everything() == before

@@ -49,7 +49,7 @@ async def test_changes_by_a_code(instance: Instance) -> None:
 
 async def test_session_that_its_user_ends_is_no_event_and_one_that_another_ends_is(instance: Instance) -> None:
     grace = await member("grace@example.com")
-    for ended_by in (Actor(f"user:{grace.id}", ADDRESS), TESTER):
+    for ended_by in (Actor.of_user(grace.id, ADDRESS), TESTER):
         assert await end_one_session((await open_for(grace)).session.id, ended_by, owner=None)
 
     events = await AuditEvent.filter(action="session.ended")

@@ -86,7 +86,7 @@ async def test_longest_actor_and_reference_fit(instance: Instance) -> None:
     async with transaction():
         await record(
             Action.USER_UPDATED,
-            Actor("user:" + "\U0001f600" * 255, "::ffff:255.255.255.255"),
+            Actor.of_user("\U0001f600" * 255, "::ffff:255.255.255.255"),
             user_id="\U0001f600" * 255,
         )
     await record_hourly(REFUSED, TESTER, person="x" * 10_000, reason="y", user_id="x" * 255, secret_id="s" * 36)

@@ -10,10 +10,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from service.accounts import administration
 from service.accounts.models import User, UserRole
-from service.audit.log import SYSTEM
 from service.database import Statement, write
 from service.email_login.configuration import update_configuration
 from service.email_login.links import make_invitation_token
+from tests.actions import TESTER, add_invited
 from tests.browser.frontend import Frontend
 from tests.browser.page_checks import LOOKS, Watched, looking
 from tests.mail_server import MailServer, code_in
@@ -63,7 +63,7 @@ def either(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 
 def new_member(site: Site, email: str | None = None) -> User:
     address = email or f"{uuid.uuid4().hex}@example.com"
-    return site.call(lambda _: administration.invite_user(address, UserRole.MEMBER, SYSTEM))
+    return site.call(lambda _: add_invited(address, UserRole.MEMBER))
 
 
 def ask(page: Page, site: Site, email: str, path: str = "/login") -> None:
@@ -269,11 +269,11 @@ def dead_link(watched: Watched, _: Site) -> None:
 
 def deactivated(watched: Watched, site: Site) -> None:
     boss = f"{uuid.uuid4().hex}@example.com"
-    site.call(lambda _: administration.invite_user(boss, UserRole.ADMIN, SYSTEM))
+    site.call(lambda _: add_invited(boss, UserRole.ADMIN))
     user = new_member(site)
     token = site.call(lambda _: make_invitation_token(user))
     watched.page.goto(f"/invitation?token={token}")
-    site.call(lambda _: administration.deactivate_user(user.id, SYSTEM))
+    site.call(lambda _: administration.deactivate_user(user.id, TESTER))
     watched.page.get_by_role("button", name="Sign in").click()
     expect(watched.page.get_by_role("heading", name="Your account has been deactivated")).to_be_visible()
 
@@ -303,10 +303,10 @@ def test_page_is_flawless_while_it_is_off(browser: Browser, site: Site, scheme: 
     with looking(browser, site.server.url, scheme, width) as watched:
         watched.page.goto("/login")
         watched.page.get_by_label("Email address").fill("ada@example.com")
-        site.call(lambda _: update_configuration(SYSTEM, enabled=False))
+        site.call(lambda _: update_configuration(TESTER, enabled=False))
         try:
             watched.page.keyboard.press("Enter")
             expect(watched.page.get_by_role("heading", name="Signing in by email is switched off")).to_be_visible()
             watched.assert_flawless()
         finally:
-            site.call(lambda _: update_configuration(SYSTEM, enabled=True))
+            site.call(lambda _: update_configuration(TESTER, enabled=True))

@@ -5,7 +5,7 @@ import pytest
 from playwright.sync_api import Page
 
 from service.accounts.administration import deactivate_user
-from service.audit.log import SYSTEM
+from tests.actions import TESTER
 from tests.browser.frontend import Frontend
 from tests.browser.widget import events, hold, is_live, operations_sent, wait_for
 from tests.site import Site, new_user_id
@@ -71,7 +71,7 @@ def test_every_page_load_verifies_afresh(page: Page, shop: Frontend, site: Site)
     user_id = new_user_id()
     page.goto(shop.show_widget(site.server.url, site.code_for(user_id)))
     first = wait_for(page, "ready")
-    site.call(lambda _: deactivate_user(user_id, SYSTEM))
+    site.call(lambda _: deactivate_user(user_id, TESTER))
 
     page.reload()
     error = wait_for(page, "error")

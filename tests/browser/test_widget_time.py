@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Page
 
-from service.audit.log import SYSTEM
 from service.sessions.administration import end_user_sessions
+from tests.actions import TESTER
 from tests.browser.frontend import Frontend
 from tests.browser.widget import events, eventually, operations_sent, wait_for
 from tests.site import Site, new_user_id
@@ -53,7 +53,7 @@ def test_access_token_is_renewed_near_its_end(page: Page) -> None:
 def test_session_that_was_ended_elsewhere_is_found_out_with_the_next_access_token(
     page: Page, site: Site, signed_in: str
 ) -> None:
-    site.call(lambda _: end_user_sessions(signed_in, SYSTEM))
+    site.call(lambda _: end_user_sessions(signed_in, TESTER))
     page.clock.run_for(minutes(9.5))
 
     assert token(page) is None

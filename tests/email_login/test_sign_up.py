@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 
-from service.accounts import administration
 from service.accounts.models import UserOrigin, UserRole
 from service.accounts.seats import count_seats, set_seat_limit
 from service.email_login.configuration import read_configuration, update_configuration
@@ -11,7 +10,7 @@ from service.email_login.models import SignUpMode
 from service.errors import SignInErrorCode
 from service.instance import Instance
 from tests import actions
-from tests.actions import TESTER, code_of, count, enable, member, rows
+from tests.actions import TESTER, add_invited, code_of, count, enable, member, rows
 from tests.email_login.dependencies import INVALID, answer_to, ask, audited, forget_allowances, open_to_anyone, sign_in
 
 FULL = SignInErrorCode.SEAT_LIMIT_REACHED
@@ -116,7 +115,7 @@ async def test_newcomer_and_an_invitation_at_once_are_one_user(instance: Instanc
     request, code = await ask(instance)
     await asyncio.gather(
         answer_to(instance, request.id, code),
-        administration.invite_user("ada@example.com", UserRole.MEMBER, TESTER),
+        add_invited("ada@example.com", UserRole.MEMBER),
         return_exceptions=True,
     )
     assert await count("users") == (await count_seats()).used == 1

@@ -12,8 +12,8 @@ import jwt
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from service.audit.log import SYSTEM
 from service.sessions.access_tokens import rotate_signing_key
+from tests.actions import TESTER
 from tests.libraries.node import ADDRESS, HERE, SAMPLES, NodeDirectory, node_program
 from tests.programs import Programs
 from tests.site import Site, new_user_id, served
@@ -79,7 +79,7 @@ def access_token(site: Site, user_id: str, **claims: Any) -> str:
 
 
 def rotate(site: Site) -> str:
-    return site.call(lambda instance: rotate_signing_key(instance.cipher, SYSTEM))
+    return site.call(lambda instance: rotate_signing_key(instance.cipher, TESTER))
 
 
 def test_both_say_who_it_is(site: Site, on_node: NodeService, in_python: ModuleType) -> None:

@@ -10,9 +10,9 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from service.accounts.models import User
-from service.audit.log import SYSTEM
 from service.sessions.administration import end_user_sessions
 from service.sessions.models import Session
+from tests.actions import TESTER
 from tests.processes import free_port
 from tests.programs import Programs
 from tests.proxies.proxy import Application, Proxy, caddy, nginx
@@ -159,7 +159,7 @@ def test_ended_session_is_sent_to_sign_in(proxy: Proxy, site: Site) -> None:
     cookie = follow_link(proxy, site, user_id)
     with proxy.client("app.example.com") as browser:
         assert browser.get("/", headers=cookie).status_code == 200
-        site.call(lambda _: end_user_sessions(user_id, SYSTEM))
+        site.call(lambda _: end_user_sessions(user_id, TESTER))
         assert browser.get("/", headers=cookie).status_code == 302
 
 

@@ -13,12 +13,12 @@ import pytest
 from service.accounts import administration
 from service.accounts.models import User, UserRole
 from service.accounts.seats import set_seat_limit
-from service.audit.log import SYSTEM
 from service.database import Statement, fetch, write
 from service.email_login.configuration import update_configuration
 from service.email_login.models import SignUpMode
 from service.instance import Instance
 from service.sessions.lifecycle import LiveSession, find_session
+from tests.actions import TESTER, add_invited
 from tests.mail_server import MailServer, code_in
 from tests.site import Site, new_user_id, parameters, set_cookies
 from tests.web.conftest import APP, PUBLIC
@@ -47,7 +47,7 @@ def new_email() -> str:
 
 
 def new_member(site: Site, role: UserRole = UserRole.MEMBER) -> User:
-    return site.call(lambda _: administration.invite_user(new_email(), role, SYSTEM))
+    return site.call(lambda _: add_invited(new_email(), role))
 
 
 def ask(client: httpx2.Client, email: str | None, **fields: str) -> str:
@@ -91,11 +91,11 @@ def session_of(site: Site, token: str | None) -> LiveSession | None:
 
 @contextmanager
 def switched_off(site: Site) -> Iterator[None]:
-    site.call(lambda _: update_configuration(SYSTEM, enabled=False))
+    site.call(lambda _: update_configuration(TESTER, enabled=False))
     try:
         yield
     finally:
-        site.call(lambda _: update_configuration(SYSTEM, enabled=True))
+        site.call(lambda _: update_configuration(TESTER, enabled=True))
 
 
 @pytest.fixture(autouse=True)
@@ -331,7 +331,7 @@ def test_deactivated_person_is_told_after_the_right_code(sqlite_site: Site) -> N
     with sqlite_site.client() as client:
         request_id = ask(client, user.email)
         code = code_for(sqlite_site, user.email)
-        sqlite_site.call(lambda _: administration.deactivate_user(user.id, SYSTEM))
+        sqlite_site.call(lambda _: administration.deactivate_user(user.id, TESTER))
         assert "deactivated" not in send_code(client, request_id, "000000").text
         page = send_code(client, request_id, code)
     assert page.status_code == 403
@@ -342,8 +342,8 @@ def test_deactivated_person_is_told_after_the_right_code(sqlite_site: Site) -> N
 
 def test_full_instance_is_told_after_the_right_code(open_site: Any) -> None:
     site: Site = open_site()
-    site.call(lambda _: update_configuration(SYSTEM, sign_up=SignUpMode.OPEN))
-    site.call(lambda _: set_seat_limit(0, SYSTEM))
+    site.call(lambda _: update_configuration(TESTER, sign_up=SignUpMode.OPEN))
+    site.call(lambda _: set_seat_limit(0, TESTER))
     email = new_email()
     with site.client() as client:
         request_id = ask(client, email)

@@ -5,13 +5,12 @@ from datetime import timedelta
 import httpx2
 import pytest
 
-from service.accounts.administration import invite_user
 from service.accounts.models import UserRole
-from service.audit.log import SYSTEM
 from service.clock import now
 from service.instance import Instance
 from service.sessions.lifecycle import Client, OpenedSession, Opening, find_session, open_session
 from service.sessions.models import SignInMethod, TokenTransport
+from tests.actions import add_invited
 from tests.site import Site, new_user_id, set_cookies
 from tests.web.conftest import APP, PUBLIC
 
@@ -28,7 +27,7 @@ def admin_session(site: Site) -> OpenedSession:
     """A session of the admin panel, as an email sign-in opens it."""
 
     async def make(_: Instance) -> OpenedSession:
-        admin = await invite_user(f"{new_user_id()}@example.test", UserRole.ADMIN, SYSTEM)
+        admin = await add_invited(f"{new_user_id()}@example.test", UserRole.ADMIN)
         opening = Opening(SignInMethod.EMAIL, TokenTransport.ADMIN_COOKIE, Client())
         return await open_session(admin, opening, now() + timedelta(hours=1))
 

@@ -9,8 +9,8 @@ import pytest
 
 from service.accounts import administration
 from service.accounts.models import User, UserRole
-from service.audit.log import SYSTEM
 from service.email_login.links import make_invitation_token, make_setup_token
+from tests.actions import TESTER
 from tests.mail_server import MailServer, link_in
 from tests.site import Site, set_cookies
 from tests.web.test_email_sign_in import HERE, NOT_HERE, new_email, new_member, session_of, sign_in, switched_off
@@ -119,7 +119,7 @@ def test_deactivated_person_is_told(sqlite_site: Site) -> None:
     new_member(sqlite_site, UserRole.ADMIN)
     user = new_member(sqlite_site)
     token = invite(sqlite_site, user)
-    sqlite_site.call(lambda _: administration.deactivate_user(user.id, SYSTEM))
+    sqlite_site.call(lambda _: administration.deactivate_user(user.id, TESTER))
     with sqlite_site.client() as client:
         page = press(client, token)
     assert page.status_code == 403

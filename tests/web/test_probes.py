@@ -11,11 +11,11 @@ from starlette.routing import Route
 
 from service.accounts.seats import count_seats, set_seat_limit
 from service.app import create_app
-from service.audit.log import SYSTEM
 from service.sessions.access_tokens import issue_access_token, rotate_signing_key
 from service.sessions.lifecycle import LiveSession, find_session
 from service.settings import Settings, load_settings
 from service.web import probes
+from tests.actions import TESTER
 from tests.site import Site, new_user_id, set_cookies
 from tests.web.conftest import METRICS_TOKEN
 
@@ -51,9 +51,9 @@ def test_metrics_count_sign_ins_refusals_and_seats(site: Site, client: httpx2.Cl
 
 
 def test_metrics_tell_the_seat_limit(site: Site, client: httpx2.Client) -> None:
-    site.call(lambda _: set_seat_limit(123_456, SYSTEM))
+    site.call(lambda _: set_seat_limit(123_456, TESTER))
     assert sample(client.get("/metrics").text, "doorcode_seats_limit") == 123_456
-    site.call(lambda _: set_seat_limit(None, SYSTEM))
+    site.call(lambda _: set_seat_limit(None, TESTER))
 
 
 def test_labels_are_as_many_as_routes_whatever_strangers_ask_for(sqlite_site: Site) -> None:
@@ -130,7 +130,7 @@ def test_keys_may_be_kept_and_asked_for_again_from_anywhere(site: Site, client: 
 
 def test_rotation_is_published_at_once(site: Site, client: httpx2.Client) -> None:
     before = client.get("/.well-known/jwks.json")
-    kid = site.call(lambda instance: rotate_signing_key(instance.cipher, SYSTEM))
+    kid = site.call(lambda instance: rotate_signing_key(instance.cipher, TESTER))
     after = client.get("/.well-known/jwks.json", headers={"If-None-Match": before.headers["etag"]})
     assert after.status_code == 200
     kids = {key["kid"] for key in after.json()["keys"]}

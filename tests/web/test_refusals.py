@@ -12,10 +12,10 @@ import pytest
 
 from service.accounts.administration import deactivate_user
 from service.accounts.seats import count_seats, set_seat_limit
-from service.audit.log import SYSTEM
 from service.errors import SignInErrorCode, new_reference
 from service.external_auth import codes, secrets
 from service.web import refusals
+from tests.actions import TESTER
 from tests.site import Site, new_user_id, parameters
 
 
@@ -36,7 +36,7 @@ def full(site: Site) -> Iterator[None]:
     """No seat is free within the block."""
 
     async def limit(to_what_is_used: bool) -> None:
-        await set_seat_limit((await count_seats()).used if to_what_is_used else None, SYSTEM)
+        await set_seat_limit((await count_seats()).used if to_what_is_used else None, TESTER)
 
     site.call(lambda _: limit(True))
     try:
@@ -48,11 +48,11 @@ def full(site: Site) -> Iterator[None]:
 @contextmanager
 def disabled(site: Site) -> Iterator[None]:
     """The method is off within the block."""
-    site.call(lambda _: secrets.disable(SYSTEM))
+    site.call(lambda _: secrets.disable(TESTER))
     try:
         yield
     finally:
-        site.call(lambda instance: secrets.enable(instance.cipher, SYSTEM))
+        site.call(lambda instance: secrets.enable(instance.cipher, TESTER))
 
 
 def email_of_another(attempt: Attempt) -> str:
@@ -69,7 +69,7 @@ def deactivated(attempt: Attempt) -> str:
     code = attempt.site.code_for(user_id := new_user_id())
     with attempt.site.client() as client:
         client.get("/", params={"externalAuthCode": code})
-    attempt.site.call(lambda _: deactivate_user(user_id, SYSTEM))
+    attempt.site.call(lambda _: deactivate_user(user_id, TESTER))
     return code
 
 

@@ -11,13 +11,12 @@ import httpx2
 import jwt
 
 from service.accounts.admins import make_admin
-from service.audit.log import SYSTEM
 from service.clock import now
 from service.database import transaction
 from service.external_auth.secrets import current_secret
 from service.sessions.lifecycle import Opening, open_session
 from service.sessions.models import SignInMethod, TokenTransport
-from tests.actions import CLIENT
+from tests.actions import CLIENT, TESTER
 from tests.site import Site, parameters, set_cookies
 
 COOKIE = "doorcode-admin"
@@ -97,7 +96,7 @@ async def session_token(
 ) -> str:
     """A new session's token of this admin, who is made where there is none."""
     async with transaction():
-        user = await make_admin(email, SYSTEM)
+        user = await make_admin(email, TESTER)
     opened = await open_session(user, Opening(method, token_transport, CLIENT), now() + timedelta(hours=8))
     return opened.token
 

@@ -8,10 +8,9 @@ import jwt
 import pytest
 
 from service.accounts.seats import set_seat_limit
-from service.audit.log import SYSTEM
 from service.instance import Instance
 from service.sessions.models import SignInMethod, TokenTransport
-from tests.actions import everything
+from tests.actions import TESTER, everything
 from tests.site import Site, new_user_id
 from tests.web.admin.panel import (
     ADMIN,
@@ -257,4 +256,4 @@ def test_the_same_on_postgresql(postgres_site: Site) -> None:
         assert key.startswith("dck_")
         assert "ada@example.com" in panel.get(f"{USERS}.csv").text
         assert value_of(panel.http.get(address), "aria-label") == secret
-    postgres_site.call(lambda _: set_seat_limit(None, SYSTEM))
+    postgres_site.call(lambda _: set_seat_limit(None, TESTER))

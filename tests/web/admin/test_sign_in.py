@@ -9,13 +9,12 @@ from pathlib import Path
 import httpx2
 from anyio.from_thread import BlockingPortal
 
-from service.accounts.administration import invite_user
 from service.accounts.lookup import find_by_email
 from service.accounts.models import UserRole
-from service.audit.log import SYSTEM
 from service.email_login.configuration import update_configuration
 from service.email_login.links import ADMIN_INVITATION_PATH, make_invitation_token
 from service.email_login.models import SignUpMode
+from tests.actions import TESTER, add_invited
 from tests.processes import Server
 from tests.programs import Programs
 from tests.site import Site, new_user_id, parameters, set_cookies
@@ -116,7 +115,7 @@ def test_every_sign_in_opens_a_new_session_in_place_of_the_one_before(site: Site
 
 def test_member_gets_no_cookie(site: Site) -> None:
     email = f"{new_user_id()}@example.com"
-    site.call(lambda _: invite_user(email, UserRole.MEMBER, SYSTEM))
+    site.call(lambda _: add_invited(email, UserRole.MEMBER))
     with site.client() as client:
         response = sign_in(client, site.server, email)
         assert response.status_code == 403
@@ -127,12 +126,12 @@ def test_member_gets_no_cookie(site: Site) -> None:
 
 def test_nobody_signs_up_at_the_panel(site: Site) -> None:
     email = f"{new_user_id()}@example.com"
-    site.call(lambda _: update_configuration(SYSTEM, sign_up=SignUpMode.OPEN))
+    site.call(lambda _: update_configuration(TESTER, sign_up=SignUpMode.OPEN))
     try:
         with site.client() as client:
             response = sign_in(client, site.server, email)
     finally:
-        site.call(lambda _: update_configuration(SYSTEM, sign_up=SignUpMode.INVITATION))
+        site.call(lambda _: update_configuration(TESTER, sign_up=SignUpMode.INVITATION))
     assert response.status_code == 403
     assert not set_cookies(response)
     assert site.call(lambda _: find_by_email(email)) is None
@@ -193,7 +192,7 @@ def test_invitation_of_an_admin_works_once(site: Site) -> None:
     email = f"{new_user_id()}@example.com"
 
     async def invite(_: object) -> str:
-        return await make_invitation_token(await invite_user(email, UserRole.ADMIN, SYSTEM))
+        return await make_invitation_token(await add_invited(email, UserRole.ADMIN))
 
     token = site.call(invite)
     with site.client() as client:

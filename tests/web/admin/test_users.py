@@ -7,10 +7,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from service.accounts.administration import invite_user
 from service.accounts.lookup import find_by_email
 from service.accounts.models import User, UserRole
-from service.audit.log import SYSTEM
+from tests.actions import add_invited
 from tests.site import new_user_id, parameters
 from tests.web.admin.panel import (
     AUTHENTICATION,
@@ -57,7 +56,7 @@ def test_search_and_filters_stand_in_every_address(panel: Panel) -> None:
 async def invite_many(pattern: str, number: int) -> None:
     """So many members."""
     for n in range(number):
-        await invite_user(pattern.format(n), UserRole.MEMBER, SYSTEM)
+        await add_invited(pattern.format(n), UserRole.MEMBER)
 
 
 def test_nobody_matches(panel: Panel) -> None:
@@ -287,7 +286,7 @@ def test_last_admin_stays_one(panel: Panel) -> None:
 
 
 def test_role_is_set(panel: Panel) -> None:
-    user = panel.site.call(lambda _: invite_user(f"{new_user_id()}@example.com", UserRole.MEMBER, SYSTEM))
+    user = panel.site.call(lambda _: add_invited(f"{new_user_id()}@example.com", UserRole.MEMBER))
     panel.done(USER, action="set-role", id=user.id, role="ADMIN")
     assert "Make a member" in panel.page(USER, id=user.id)
     panel.done(USER, action="set-role", id=user.id, role="MEMBER")
