@@ -18,8 +18,8 @@ from service.clock import now
 from service.database import Row, Statement, fetch, fetch_one, transaction
 from service.errors import SignInErrorCode, SignInRefused
 from service.external_auth import secrets
+from service.external_auth.configuration import update_policy
 from service.external_auth.exchange import exchange
-from service.external_auth.policy_changes import Given, PolicyChange, update_policy
 from service.instance import Instance
 from service.sessions.lifecycle import Client, OpenedSession, Opening, open_session
 from service.sessions.models import SignInMethod, TokenTransport
@@ -63,7 +63,7 @@ async def enable(instance: Instance) -> str:
 
 async def set_policy(**values: object) -> None:
     """Changes the policy, by its column names."""
-    await update_policy(PolicyChange(**{name: Given(value) for name, value in values.items()}), TESTER)
+    await update_policy(values, TESTER)
 
 
 async def attempt(

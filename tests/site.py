@@ -16,8 +16,8 @@ from tortoise.backends.base.executor import EXECUTOR_CACHE
 
 from service.accounts.models import User
 from service.external_auth import codes, secrets
+from service.external_auth.configuration import update_policy
 from service.external_auth.policy import Policy
-from service.external_auth.policy_changes import Given, PolicyChange, update_policy
 from service.instance import Instance, open_instance
 from service.settings import Settings, load_settings
 from tests.actions import TESTER
@@ -78,8 +78,7 @@ class Site:
             self._set_policy({name: getattr(Policy(), name) for name in changes})
 
     def _set_policy(self, values: Mapping[str, object]) -> None:
-        change = PolicyChange(**{name: Given(value) for name, value in values.items()})
-        self.call(lambda _: update_policy(change, TESTER))
+        self.call(lambda _: update_policy(values, TESTER))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 A code is a compact JWS (RFC 7515, read by `jws.py`) whose payload is a JWT claims set (RFC 7519, read by `claims.py`).
 It is signed with HS256. The service chooses the algorithm, never the code (RFC 8725 §3.1).
 
-`CHECKS` lists every check of a code, in the order of contract §1. `verify` stops at the first check that fails. An
+`CHECKS` lists every check of a code, in the order of contract §1. `run_checks` stops at the first check that fails. An
 inspection runs the same list and continues after a failure, so an exchange and an inspection cannot disagree.
 """
 
@@ -105,18 +105,10 @@ class Check(NamedTuple):
         return all(hasattr(unverified, name) for name in self.needs)
 
 
-def verify(code: str, secrets: Sequence[SigningSecret], policy: Policy, now: float) -> VerifiedClaims:
+def run_checks(unverified: UnverifiedCode) -> VerifiedClaims:
     """Return the claims of a code that passes every check. Raises `SignInRefused` at the first check that fails.
 
-    `secrets` holds all secrets, newest first, including those that are no longer live. `now` is in seconds since 1970.
-    """
-    return run_checks(UnverifiedCode(code, secrets, policy, now))
-
-
-def run_checks(unverified: UnverifiedCode) -> VerifiedClaims:
-    """Like `verify`, for an `UnverifiedCode` of the caller.
-
-    After a refusal, the caller reads from it what was reached.
+    After a refusal, the caller reads from the `UnverifiedCode` which checks passed.
     """
     for check in CHECKS:
         check.run(unverified)

@@ -6,16 +6,23 @@ change made through any process holds for the next request of every process (con
 SQL by hand: every request. An exchange reads the version.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+
+from service.audit.actions import Action
+from service.audit.log import Actor, record
 from service.clock import MINUTE, floor, now
-from service.database import Statement, fetch_one
+from service.database import Statement, fetch_one, transaction
 from service.encryption import Cipher
+from service.errors import BadUserInput
 from service.external_auth.codes import SigningSecret
 from service.external_auth.models import ExternalAuth, JwtSecret
 from service.external_auth.policy import Policy
-from service.external_auth.secrets import JwtSecretStatus, list_secrets, record_secret_used, status_of
+from service.external_auth.secrets import JwtSecretStatus, list_secrets, mark_changed, record_secret_used, status_of
 
 _VERSION = Statement("SELECT version FROM external_auth WHERE id = 1")
 
@@ -82,13 +89,27 @@ class JwtConfigurationCache:
 
 def policy_of(auth: ExternalAuth) -> Policy:
     """The policy's columns as a value."""
-    return Policy(
-        require_expiry=auth.require_expiry,
-        max_lifetime_seconds=auth.max_lifetime_seconds,
-        single_use=auth.single_use,
-        session_ends_with_code=auth.session_ends_with_code,
-        clock_skew_seconds=auth.clock_skew_seconds,
-        issuer=auth.issuer,
-        audience=auth.audience,
-        email_linking=auth.email_linking,
-    )
+    return Policy.model_validate(auth)
+
+
+async def update_policy(changes: Mapping[str, object], by: Actor) -> ExternalAuth:
+    """Change the policy from the next code on. A field that is not in `changes` stays. Raises `BadUserInput`."""
+    try:
+        values = Policy.model_validate(dict(changes)).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        raise BadUserInput(_explain(error)) from None
+    async with transaction():
+        await mark_changed()
+        auth = await ExternalAuth.get(id=1)
+        if values:
+            await auth.update_from_dict(values).save(update_fields=list(values))
+            detail = {to_camel(name): value for name, value in values.items()}
+            await record(Action.JWT_POLICY_UPDATED, by, detail=detail)
+    return auth
+
+
+def _explain(error: ValidationError) -> str:
+    """What the first wrong field must be. Never the value, whose reader may not be the one who sent it."""
+    name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
+    wanted = Policy.model_fields[name].description or "given a value: it cannot be null"
+    return f"`{to_camel(name)}` must be {wanted}."

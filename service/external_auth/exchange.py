@@ -29,8 +29,7 @@ from service.database import Statement, purge_expired, transaction, write
 from service.errors import BadUserInput, SignInErrorCode, SignInRefused
 from service.external_auth.codes import UnverifiedCode, VerifiedClaims, claimed_subject_of, run_checks
 from service.external_auth.configuration import JwtConfiguration, JwtConfigurationCache
-from service.external_auth.policy import EmailLinking
-from service.external_auth.policy_changes import MAX_CLOCK_SKEW
+from service.external_auth.policy import MAX_CLOCK_SKEW, EmailLinking
 from service.rate_limit import FailedSignIns
 from service.sessions.lifecycle import Opening, can_continue, open_session
 from service.sessions.models import SignInMethod

@@ -1,7 +1,15 @@
-"""What an administrator requires of codes beyond the rules of contract §1."""
+"""The policy: what an administrator requires of codes beyond the rules of contract §1, with the limits of each value."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from service.text import find_unsafe_characters
+
+MAX_CLOCK_SKEW = 300  # seconds
+MAX_CODE_LIFETIME = 10 * 365 * 86_400  # seconds; a longer one bounds nothing
+MAX_NAME_LENGTH = 255
 
 
 class EmailLinking(StrEnum):
@@ -11,21 +19,46 @@ class EmailLinking(StrEnum):
     LINK = "LINK"
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The policy of one moment, as a value. The defaults accept every code of the documents (schema, `JwtPolicy`)."""
+def _without_unsafe_characters(name: str) -> str:
+    if problem := find_unsafe_characters(name):
+        raise ValueError(problem)
+    return name
+
+
+_Name = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_NAME_LENGTH),
+    AfterValidator(_without_unsafe_characters),
+]
+_A_NAME = f"1 to {MAX_NAME_LENGTH} characters, none of them a control character, or null for any"
+
+
+class Policy(BaseModel):
+    """The policy at one moment. Validates types and limits. The defaults accept every code of the documents.
+
+    A field's `description` completes the message "`name` must be …"; one without it only refuses null.
+
+    A new field is written here, as a column in `models.py` with a migration, and in `JwtPolicy` and `JwtPolicyInput` of
+    `graphql/external_auth.py`; `claims.py` or `exchange.py` obeys it. The panel's form and the guide show it.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", from_attributes=True)
 
     require_expiry: bool = False
-    max_lifetime_seconds: int | None = None
+    max_lifetime_seconds: Annotated[int, Field(ge=1, le=MAX_CODE_LIFETIME)] | None = Field(
+        None, description=f"a number of seconds between 1 and {MAX_CODE_LIFETIME}, or null for no bound"
+    )
     """The most that `exp - iat` may be, both then required; None: no bound."""
     single_use: bool = False
     """`exp` and `jti` are required, and each code works once."""
     session_ends_with_code: bool = False
     """A session ends when the code that opened it expires."""
-    clock_skew_seconds: int = 60
+    clock_skew_seconds: int = Field(
+        60, ge=0, le=MAX_CLOCK_SKEW, description=f"a number of seconds between 0 and {MAX_CLOCK_SKEW}"
+    )
     """The grace for `exp`, `nbf` and `iat`."""
-    issuer: str | None = None
+    issuer: _Name | None = Field(None, description=_A_NAME)
     """Where set, `iss` must equal it."""
-    audience: str | None = None
+    audience: _Name | None = Field(None, description=_A_NAME)
     """Where set, `aud` must equal or contain it (RFC 7519 §4.1.3)."""
     email_linking: EmailLinking = EmailLinking.REFUSE

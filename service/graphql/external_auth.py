@@ -7,10 +7,9 @@ import strawberry
 
 from service.clock import now
 from service.external_auth import policy, secrets
-from service.external_auth.configuration import policy_of
+from service.external_auth.configuration import policy_of, update_policy
 from service.external_auth.models import ExternalAuth
 from service.external_auth.models import JwtSecret as JwtSecretRow
-from service.external_auth.policy_changes import Given, PolicyChange, update_policy
 from service.graphql.context import Info
 from service.graphql.enums import EmailLinking, JwtSecretStatus
 
@@ -162,10 +161,9 @@ class JwtPolicyInput:
         default=None, description="What happens if a code has a new `user.id` and the email of an existing user."
     )
 
-    def as_change(self) -> PolicyChange:
-        """Return the change for the policy."""
-        given = {name: Given(maybe.value) for name, maybe in vars(self).items() if maybe is not None}
-        return PolicyChange(**given)
+    def given(self) -> dict[str, object]:
+        """Return the fields that were sent, null included."""
+        return {name: maybe.value for name, maybe in vars(self).items() if maybe is not None}
 
 
 @strawberry.type
@@ -241,4 +239,4 @@ class ExternalAuthMutations:
         self, info: Info, policy: Annotated[JwtPolicyInput, strawberry.argument(description="The values to change.")]
     ) -> JwtAuth | None:
         by = info.context.caller.require_admin()
-        return JwtAuth.of(await update_policy(policy.as_change(), by))
+        return JwtAuth.of(await update_policy(policy.given(), by))

@@ -2,7 +2,6 @@
 
 import json
 import secrets
-from dataclasses import replace
 
 import jwt
 import pytest
@@ -10,9 +9,10 @@ import time_machine
 
 from service.accounts.subjects import EmailClaim, IdClaim, UserClaim
 from service.errors import SignInErrorCode, SignInRefused
-from service.external_auth.codes import SigningSecret, VerifiedClaims, verify
+from service.external_auth.codes import SigningSecret, VerifiedClaims
 from service.external_auth.policy import Policy
 from service.text import JsonObject, JsonValue
+from tests.external_auth.checking import verify
 
 KEY = secrets.token_urlsafe(32)
 KNOWN = [SigningSecret("sec_0", KEY.encode(), live=True)]
@@ -165,7 +165,7 @@ def test_times_have_the_grace_that_the_policy_gives(claims: JsonObject, refusal:
 
 @pytest.mark.parametrize("skew", [0, 300])
 def test_grace_is_the_policy_s(skew: int) -> None:
-    policy = replace(DEFAULT, clock_skew_seconds=skew)
+    policy = DEFAULT.model_copy(update={"clock_skew_seconds": skew})
     in_time = code_of({**WHO, "exp": NOW - skew + 1, "iat": NOW + skew})
     assert claims_of(in_time, policy).expires_at == NOW - skew + 1
     assert refusal_of(code_of({**WHO, "exp": NOW - skew}), policy)[0] == "CODE_EXPIRED"

@@ -2,15 +2,15 @@
 
 import json
 import secrets
-from dataclasses import replace
 
 import jwt
 import pytest
 
 from service.errors import SignInRefused
-from service.external_auth.codes import SigningSecret, verify
+from service.external_auth.codes import SigningSecret
 from service.external_auth.policy import Policy
 from service.text import JsonObject
+from tests.external_auth.checking import verify
 
 KEY = secrets.token_urlsafe(32)
 KNOWN = [SigningSecret("sec_0", KEY.encode(), live=True)]
@@ -20,7 +20,7 @@ BOUNDED = Policy(max_lifetime_seconds=300)
 SINGLE_USE = Policy(single_use=True)
 ISSUED = Policy(issuer="crm")
 ADDRESSED = Policy(audience="doorcode")
-STRICTEST = replace(EXPIRING, max_lifetime_seconds=300, single_use=True, issuer="crm", audience="doorcode")
+STRICTEST = Policy(require_expiry=True, max_lifetime_seconds=300, single_use=True, issuer="crm", audience="doorcode")
 ALL_CLAIMS: JsonObject = {"iat": NOW, "exp": NOW + 300, "jti": "j", "iss": "crm", "aud": "doorcode"}
 
 

@@ -4,7 +4,7 @@ What codes may say is in `test_claims.py` and `test_code_policy.py`, hostile one
 """
 
 import time
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError
 
 import jwt
 import pytest
@@ -19,10 +19,10 @@ from service.external_auth.codes import (
     find_signer,
     run_checks,
     sign,
-    verify,
 )
 from service.external_auth.policy import EmailLinking, Policy
 from service.text import JsonObject
+from tests.external_auth.checking import verify
 
 KEYS = [f"{number}Z3v9y0Qq8mX1t7bR5wL2cN4hJ6pF-sD_gA0eUiOzYw" for number in range(3)]
 CURRENT, RETIRING, REVOKED = (
@@ -122,7 +122,7 @@ def run_all(unverified: UnverifiedCode) -> dict[str, str | None]:
 
 
 def test_every_check_can_go_on_after_the_signature_failed() -> None:
-    unverified = UnverifiedCode(code_of({**WHO, "exp": 1, "nbf": 2}, KEYS[2]), ALL, replace(DEFAULT, issuer="crm"), NOW)
+    unverified = UnverifiedCode(code_of({**WHO, "exp": 1, "nbf": 2}, KEYS[2]), ALL, Policy(issuer="crm"), NOW)
     assert run_all(unverified) == {
         "form": None,
         "signature": "INVALID_SIGNATURE",
@@ -165,4 +165,13 @@ def test_verified_claims_and_policies_cannot_be_changed() -> None:
 
 
 def test_default_policy_is_the_documents() -> None:
-    assert Policy() == Policy(False, None, False, False, 60, None, None, EmailLinking.REFUSE)
+    assert Policy() == Policy(
+        require_expiry=False,
+        max_lifetime_seconds=None,
+        single_use=False,
+        session_ends_with_code=False,
+        clock_skew_seconds=60,
+        issuer=None,
+        audience=None,
+        email_linking=EmailLinking.REFUSE,
+    )

@@ -3,9 +3,10 @@
 import pytest
 
 from service.errors import SignInErrorCode, SignInRefused
-from service.external_auth.codes import SigningSecret, verify
+from service.external_auth.codes import SigningSecret
 from service.external_auth.jws import MAX_CODE_BYTES, decode_base64url
 from service.external_auth.policy import Policy
+from tests.external_auth.checking import verify
 from tests.hostile.forging import base64url, forge, sign_segments, user
 
 KEY = "kZ3v9y0Qq8mX1t7bR5wL2cN4hJ6pF-sD_gA0eUiOzYw"
