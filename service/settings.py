@@ -52,6 +52,14 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class MailDelivery(StrEnum):
+    """How mails leave: by an SMTP server, on the terminal of `doorcode serve` (on loopback only), or not at all."""
+
+    SMTP = "smtp"
+    TERMINAL = "terminal"
+    NONE = "none"
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address can only be this machine."""
     if host == "localhost" or host.endswith(".localhost"):
@@ -117,6 +125,13 @@ class Settings(BaseModel):
     def is_on_loopback(self) -> bool:
         """Whether this service is reached on this machine alone."""
         return is_loopback(urlsplit(self.public_url).hostname or "")
+
+    @property
+    def mail_delivery(self) -> MailDelivery:
+        """How mails leave (contract §7)."""
+        if self.smtp_url is not None:
+            return MailDelivery.SMTP
+        return MailDelivery.TERMINAL if self.is_on_loopback else MailDelivery.NONE
 
     @property
     def is_secure(self) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 
 from service.email_login.mail import host_of
-from service.settings import PREFIX, Settings
+from service.settings import PREFIX, MailDelivery, Settings
 
 STEP_TIMEOUT = 15.0  # seconds for connecting, or for one answer of the server
 MAIL_TIMEOUT = 60.0  # seconds for one mail altogether
@@ -34,14 +34,14 @@ def transport_for(settings: Settings) -> Transport:
     """Return the transport for these settings (contract §7)."""
     if settings.smtp_url is not None:
         return SmtpTransport(settings.smtp_url, host_of(settings))
-    return TerminalTransport() if settings.is_on_loopback else NoTransport()
+    return TerminalTransport() if settings.mail_delivery is MailDelivery.TERMINAL else NoTransport()
 
 
 def describe_transport(settings: Settings) -> str | None:
     """Return what the operator has to know about mails at the start. None if a mail server is configured."""
-    if settings.smtp_url is not None:
+    if settings.mail_delivery is MailDelivery.SMTP:
         return None
-    if settings.is_on_loopback:
+    if settings.mail_delivery is MailDelivery.TERMINAL:
         return f"{PREFIX}SMTP_URL is not set, so mails with sign-in codes are printed here."
     return (
         f"{PREFIX}SMTP_URL is not set, so no mail is sent and sign-in by email does not work. Set it to a mail server."

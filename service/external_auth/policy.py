@@ -38,8 +38,8 @@ class Policy(BaseModel):
 
     A field's `description` completes the message "`name` must be …"; one without it only refuses null.
 
-    A new field is written here, as a column in `models.py` with a migration, and in `JwtPolicy` and `JwtPolicyInput` of
-    `graphql/external_auth.py`; `claims.py` or `exchange.py` obeys it. The panel's form and the guide show it.
+    A new field is written here; as a column of `models.py`, with a migration; and in `JwtPolicy` and `JwtPolicyInput` of
+    `graphql/external_auth.py`. `claims.py` or `exchange.py` obeys it. The panel's form and the guide show it.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", from_attributes=True)

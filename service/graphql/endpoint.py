@@ -5,14 +5,13 @@ from collections.abc import Callable
 import structlog
 from starlette.requests import Request
 
-from service.database import is_unreachable
+from service.error_reports import report_error
 from service.errors import RequestRefused
 from service.graphql.context import Context, context_for
 from service.graphql.schema import schema
 from service.graphql.server.documents import Documents
 from service.graphql.server.http import GraphQLEndpoint
 from service.instance import Instance
-from service.metrics import INTERNAL_ERRORS
 from service.settings import Settings
 
 _log = structlog.get_logger()
@@ -30,19 +29,10 @@ def graphql_endpoint(
         schema,
         Documents(schema, introspection=settings.introspection),
         context_for=make_context,
-        on_internal_error=log_internal_error,
+        on_internal_error=report_error,
         on_refusal=log_refusal,
         graphiql=dev,
     )
-
-
-def log_internal_error(error: BaseException, reference: str) -> None:
-    """Count and log a bug or an unreachable database, with the reference that the client got."""
-    INTERNAL_ERRORS.inc()
-    if is_unreachable(error):
-        _log.error("database_unreachable", reference=reference, error=type(error).__name__)
-    else:
-        _log.error("internal_error", reference=reference, exc_info=error)
 
 
 def log_refusal(refusal: RequestRefused) -> None:

@@ -6,9 +6,10 @@ The operations and their authority are those of the API: the panel can do nothin
 from typing import Any
 
 from service.authority import Caller
+from service.error_reports import report_error
 from service.errors import ErrorCode
 from service.graphql.context import Context
-from service.graphql.endpoint import log_internal_error, log_refusal
+from service.graphql.endpoint import log_refusal
 from service.graphql.schema import schema
 from service.graphql.server.documents import Documents
 from service.graphql.server.errors import ErrorBoundary
@@ -16,7 +17,7 @@ from service.graphql.server.operations import Operations
 from service.graphql.server.requests import GraphQLRequest
 from service.instance import Instance
 
-_operations = Operations(schema, Documents(schema, introspection=True), ErrorBoundary(log_internal_error, log_refusal))
+_operations = Operations(schema, Documents(schema, introspection=True), ErrorBoundary(report_error, log_refusal))
 
 
 class OperationRefused(Exception):

@@ -4,19 +4,18 @@ import sys
 import time
 from functools import cache
 
-import structlog
 from prometheus_client import Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.database import is_unreachable
+from service.error_reports import report_error
 from service.errors import new_reference
-from service.metrics import INTERNAL_ERRORS, REQUEST_SECONDS
+from service.metrics import REQUEST_SECONDS
 from service.settings import Settings, SettingsError
 from service.web.failures import internal_error, unavailable
 
 _NO_ROUTE = "none"
-_log = structlog.get_logger()
 
 
 class Boundary:
@@ -69,12 +68,7 @@ def _report(error: Exception, scope: Scope) -> str:
     Of the request, only the route and the method are logged: the rest may hold a code or a token.
     """
     reference = new_reference()
-    INTERNAL_ERRORS.inc()
-    where = {"route": _route_of(scope), "method": scope["method"], "reference": reference}
-    if is_unreachable(error):
-        _log.error("database_unreachable", error=type(error).__name__, **where)
-    else:
-        _log.error("internal_error", exc_info=error, **where)
+    report_error(error, reference, route=_route_of(scope), method=scope["method"])
     return reference
 
 

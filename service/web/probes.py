@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import orjson
-import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -15,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from service.accounts.seats import count_seats
 from service.credentials import bearer_token
 from service.database import is_migrated
+from service.error_reports import log_unreachable
 from service.metrics import SEATS_LIMIT, SEATS_USED, exposition
 from service.sessions.access_tokens import JWKS_MAX_AGE, published_keys
 from service.settings import Settings
@@ -25,7 +25,6 @@ PATIENCE = 2.0  # seconds that the database has to answer a probe
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus's text format
 
 _NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-_log = structlog.get_logger()
 _asking: set[asyncio.Future[Any]] = set()
 
 Answer = TypeVar("Answer")
@@ -69,7 +68,7 @@ async def _trouble() -> str | None:
     try:
         return None if await _patiently(is_migrated()) else "unmigrated"
     except Exception as error:  # whatever a driver raises, the answer is the same
-        _log.warning("probe_database_silent", error=type(error).__name__)
+        log_unreachable(error, route="/readyz")
         return "unreachable"
 
 
@@ -90,7 +89,7 @@ async def _measure_seats() -> None:
     try:
         count = await _patiently(count_seats())
     except Exception as error:
-        _log.warning("seat_metrics_failed", error=type(error).__name__)
+        log_unreachable(error, route="/metrics")
         return
     SEATS_USED.set(count.used)
     SEATS_LIMIT.set(float("nan") if count.limit is None else count.limit)

@@ -19,7 +19,7 @@ from service.credentials import by_cookie, is_same_origin
 from service.errors import ErrorCode, RequestRefused
 from service.instance import Instance
 from service.sessions.models import TokenTransport
-from service.settings import Settings
+from service.settings import MailDelivery, Settings
 from service.web.admin import operations
 from service.web.admin.operations import OperationRefused
 from service.web.forms import read_form
@@ -116,7 +116,7 @@ class AdminPage:
             problem=problem,
             done=self.asked("done"),
             messages=_DONE,
-            no_mail_is_sent=no_mail_is_sent(self.settings),
+            no_mail_is_sent=self.settings.mail_delivery is MailDelivery.NONE,
             few_seats=seats_are_few(values.get("seat_usage")),
             **values,
         )
@@ -201,11 +201,6 @@ def exact_text_of(form: FormData, name: str) -> str:
 def in_words(message: str) -> str:
     """Return a message of the API with the names of the panel's fields instead of the API's arguments."""
     return _ARGUMENT.sub(lambda found: _FIELDS.get(found[1], found[0]), message)
-
-
-def no_mail_is_sent(settings: Settings) -> bool:
-    """Whether mails are neither sent nor printed: no mail server, and not on loopback (contract §7)."""
-    return settings.smtp_url is None and not settings.is_on_loopback
 
 
 def seats_are_few(seat_usage: Any) -> bool:

@@ -19,8 +19,9 @@ from service.email_login.login import exchange_email_code, request_email_code, r
 from service.errors import BadUserInput, Forbidden, Refusal, SeatLimitReached, SignInErrorCode, SignInRefused
 from service.sessions.lifecycle import end_session, find_session
 from service.sessions.models import TokenTransport
+from service.settings import MailDelivery
 from service.sign_in.attempt import SignInAttempt, SignInResult
-from service.web.admin.page import SIGN_IN, in_words, no_mail_is_sent, text_of
+from service.web.admin.page import SIGN_IN, in_words, text_of
 from service.web.destination import safe_path
 from service.web.forms import read_form
 from service.web.pages import page
@@ -184,8 +185,8 @@ def _page(request: Request, template: str, refused: Refusal | str | None = None,
         status = _TOO_MANY if refused.code is SignInErrorCode.TOO_MANY_ATTEMPTS else 401
         headers = {"Retry-After": str(refused.retry_after)} if refused.retry_after else {}
     settings = instance_of(request).settings
-    values["no_mail_is_sent"] = no_mail_is_sent(settings)
-    values["mail_is_printed"] = settings.smtp_url is None and settings.is_on_loopback
+    values["no_mail_is_sent"] = settings.mail_delivery is MailDelivery.NONE
+    values["mail_is_printed"] = settings.mail_delivery is MailDelivery.TERMINAL
     return page(
         settings,
         f"admin/{template}",
