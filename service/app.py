@@ -40,7 +40,8 @@ def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
 
     Its lifespan opens the instance and raises `SettingsError` if a setting is wrong.
     """
-    graphql = Route("/graphql", CrossOrigin(graphql_endpoint(instance_of, settings, dev=dev), settings))
+    endpoint = graphql_endpoint(instance_of, settings, dev=dev)
+    graphql = Route("/graphql", CrossOrigin(endpoint, settings))
     app = Starlette(
         routes=[graphql, *_other_routes(), *guide_routes(settings)],
         middleware=[
@@ -52,6 +53,7 @@ def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
         exception_handlers={HTTPException: _answer_http_exception(settings)},
         lifespan=_lifespan(settings),
     )
+    app.state.operations = endpoint.operations  # the admin panel runs its operations with them
     app.router.redirect_slashes = False
     return app
 

@@ -4,14 +4,13 @@ It may import the settings, the encryption and the other ground modules. It know
 Tortoise by path.
 """
 
-from service.database.connection import TORTOISE, is_unreachable, open_database
+from service.database.connection import is_unreachable, open_database
 from service.database.migration import is_migrated, migrate
 from service.database.purging import purge_expired
 from service.database.statements import Row, Statement, as_time, fetch, fetch_one
 from service.database.transactions import transaction, write
 
 __all__ = [
-    "TORTOISE",
     "Row",
     "Statement",
     "as_time",

@@ -75,10 +75,6 @@ def postgres_credentials(url: str) -> dict[str, object]:
     }
 
 
-# Read by `tortoise makemigrations`, which looks at the models and does not open the database.
-TORTOISE = configuration(Settings())
-
-
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[TortoiseContext]:
     """The database, open for the whole process: one at a time.

@@ -14,7 +14,6 @@ from service.accounts.lookup import find_by_email
 from service.accounts.models import User, UserOrigin, UserRole, UserStatus
 from service.accounts.provisioning import record_user_seen, require_active, sign_up
 from service.accounts.seats import lock_seats
-from service.audit.actions import Action
 from service.audit.log import Actor
 from service.clock import now
 from service.database import transaction

@@ -6,18 +6,11 @@ The operations and their authority are those of the API: the panel can do nothin
 from typing import Any
 
 from service.authority import Caller
-from service.error_reports import report_error
 from service.errors import ErrorCode
 from service.graphql.context import Context
-from service.graphql.endpoint import log_refusal
-from service.graphql.schema import schema
-from service.graphql.server.documents import Documents
-from service.graphql.server.errors import ErrorBoundary
 from service.graphql.server.operations import Operations
 from service.graphql.server.requests import GraphQLRequest
 from service.instance import Instance
-
-_operations = Operations(schema, Documents(schema, introspection=True), ErrorBoundary(report_error, log_refusal))
 
 
 class OperationRefused(Exception):
@@ -30,10 +23,13 @@ class OperationRefused(Exception):
 
 
 async def run_operation(
-    document: str, variables: dict[str, object], instance: Instance, caller: Caller
+    document: str, variables: dict[str, object], operations: Operations, instance: Instance, caller: Caller
 ) -> dict[str, Any]:
-    """The operation's data; raises `OperationRefused` where any part of it was refused."""
-    payload = await _operations.answer(GraphQLRequest(document, variables), Context(instance, caller))
+    """Return the data of the operation. Raises `OperationRefused` if any part of it was refused.
+
+    `operations` are those of the application's endpoint, so that one cache holds the documents of both.
+    """
+    payload = await operations.answer(GraphQLRequest(document, variables), Context(instance, caller))
     for error in payload.get("errors", ()):
         raise OperationRefused(ErrorCode(error["extensions"]["code"]), error["message"])
     return payload.get("data") or {}

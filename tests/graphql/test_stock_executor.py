@@ -21,7 +21,7 @@ from service.api_keys.models import ApiKeyScope
 from service.authority import Caller
 from service.external_auth.secrets import list_secrets
 from service.graphql.context import Context
-from service.graphql.in_process import _operations
+from service.graphql.endpoint import graphql_endpoint
 from service.graphql.schema import schema
 from service.graphql.server.requests import GraphQLRequest
 from service.instance import Instance
@@ -119,6 +119,8 @@ class Side:
 
     def __init__(self, run: str, context: Context, values: dict[str, str]) -> None:
         self._context = context
+        instance = context.instance
+        self._operations = graphql_endpoint(lambda _request: instance, instance.settings).operations
         self._values = values | {"RUN": run}
 
     def fill(self, document: str) -> str:
@@ -129,7 +131,7 @@ class Side:
 
     async def by_attributes(self, document: str) -> dict[str, Any]:
         """Return the answer of the service's executor."""
-        return dict(await _operations.answer(GraphQLRequest(self.fill(document)), self._context))
+        return dict(await self._operations.answer(GraphQLRequest(self.fill(document)), self._context))
 
     async def by_stock(self, document: str) -> dict[str, Any]:
         """Return the answer of Strawberry's executor."""

@@ -100,7 +100,7 @@ class AdminPage:
 
     async def run(self, operation: str, /, **variables: object) -> dict[str, Any]:
         """Run one of the panel's operations as this admin."""
-        return await operations.run(operation, self.instance, self.caller, **variables)
+        return await operations.run(operation, self.request, self.caller, **variables)
 
     def show(self, template: str, *, status: int = 200, problem: str | None = None, **values: Any) -> Response:
         """Render a page in the panel's frame. The seat warning is derived from the value `seat_usage`."""
