@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tortoise.exceptions import OperationalError
 
-from service.database import is_migrated, is_unreachable, migrate, open_database
+from service.database import check_encoding, is_migrated, is_unreachable, migrate, newer_migrations, open_database
 from service.database.connection import refuse_unreachable
 from service.email_login.dependencies import EmailLoginDependencies
 from service.email_login.mail_queue import MailQueue, renew_mail_encryption
@@ -64,6 +64,7 @@ def _instance(settings: Settings, cipher: Cipher) -> Instance:
 async def _check_database(settings: Settings) -> None:
     try:
         migrated = await is_migrated()
+        await check_encoding()
     except OperationalError as error:
         raise refuse_unreachable(settings, error) from error
     except Exception as error:
@@ -72,3 +73,8 @@ async def _check_database(settings: Settings) -> None:
         raise refuse_unreachable(settings, error) from error
     if not migrated:
         raise SettingsError("DOORCODE_DATABASE_URL: this database is not up to date; run: doorcode migrate")
+    if newer := await newer_migrations():
+        raise SettingsError(
+            f"DOORCODE_DATABASE_URL: this database is newer than this version of Doorcode, which does not know "
+            f"{', '.join(newer)}; install the newer version again, or restore a backup from before"
+        )

@@ -11,6 +11,8 @@ import limits
 from cryptography.fernet import Fernet
 from pydantic import AfterValidator, BeforeValidator
 
+from service.postgres_url import parse_postgres_url
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _SWITCH = {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}
 # A name that ends in a label with a letter: an address takes no domain cookies (RFC 6265, 5.1.3).
@@ -58,10 +60,11 @@ def _app_url(value: str) -> str:
 
 def _database_url(value: str) -> str:
     if value.startswith("sqlite://") and value.removeprefix("sqlite://") not in ("", "/", ":memory:"):
+        if "?" in value:
+            raise ValueError("a SQLite URL has no parameters; take '?' and what follows it out")
         return value
-    url = urlsplit(value)
-    if url.scheme in ("postgres", "postgresql") and url.path.strip("/"):
-        _check_port(url)
+    if urlsplit(value).scheme in ("postgres", "postgresql"):
+        parse_postgres_url(value)
         return value
     raise ValueError("write sqlite://<path of a file> or postgres://user:pass@host:port/name")
 

@@ -5,7 +5,7 @@ Tortoise by path.
 """
 
 from service.database.connection import is_unreachable, open_database
-from service.database.migration import is_migrated, migrate
+from service.database.migration import check_encoding, is_migrated, migrate, newer_migrations
 from service.database.purging import purge_expired
 from service.database.statements import Row, Statement, as_time, fetch, fetch_one
 from service.database.transactions import transaction, write
@@ -14,11 +14,13 @@ __all__ = [
     "Row",
     "Statement",
     "as_time",
+    "check_encoding",
     "fetch",
     "fetch_one",
     "is_migrated",
     "is_unreachable",
     "migrate",
+    "newer_migrations",
     "open_database",
     "purge_expired",
     "transaction",

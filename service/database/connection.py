@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
 from tortoise.context import TortoiseContext
-from tortoise.exceptions import DBConnectionError
+from tortoise.exceptions import DBConnectionError, OperationalError
 
+from service.postgres_url import parse_postgres_url
 from service.settings import Settings, SettingsError
 
 ALIAS = "default"
@@ -58,20 +58,13 @@ def sqlite_credentials(path: str) -> dict[str, object]:
 
 
 def postgres_credentials(url: str) -> dict[str, object]:
-    """Parts of the URL, percent-decoded; its query string (sslmode, …) goes to asyncpg as it is."""
-    parts = urlsplit(url)
-    options: dict[str, object] = {"ssl" if k == "sslmode" else k: v for k, v in parse_qsl(parts.query)}
+    """Return the credentials of `service.database.postgres`, which hands `connect` to asyncpg."""
+    parsed = parse_postgres_url(url)
     return {
-        "host": parts.hostname,
-        "port": parts.port or 5432,
-        "user": unquote(parts.username) if parts.username else None,
-        "password": unquote(parts.password) if parts.password else None,
-        "database": unquote(parts.path.lstrip("/")),
+        "connect": {**parsed.connect, "command_timeout": QUERY_TIMEOUT},
+        "transaction_pooling": parsed.transaction_pooling,
         "minsize": 1,
         "maxsize": POOL_SIZE,
-        "command_timeout": QUERY_TIMEOUT,
-        "application_name": "doorcode",
-        **options,
     }
 
 
@@ -105,7 +98,19 @@ def is_unreachable(error: BaseException) -> bool:
 
 def refuse_unreachable(settings: Settings, error: BaseException) -> SettingsError:
     """Return the error for the operator if the database cannot be opened at the start. It never contains the password."""
-    where = str(settings.sqlite_path) if settings.uses_sqlite else urlsplit(settings.database_url).hostname
+    where = str(settings.sqlite_path) if settings.uses_sqlite else parse_postgres_url(settings.database_url).where
+    if _is_of_a_pooler(error):
+        return SettingsError(
+            f"DOORCODE_DATABASE_URL: at {where} is a connection pooler in transaction mode, such as pgbouncer; "
+            "add pgbouncer=true to the parameters of the URL"
+        )
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
     return SettingsError(
-        f"DOORCODE_DATABASE_URL: the database at {where} cannot be opened or brought up to date: {error}"
+        f"DOORCODE_DATABASE_URL: the database at {where} cannot be opened or brought up to date: {reason}"
     )
+
+
+def _is_of_a_pooler(error: BaseException) -> bool:
+    """Return whether a prepared statement was lost or found unexpectedly, as between sessions of a pooler."""
+    cause = error.__cause__ if isinstance(error, OperationalError) else error
+    return isinstance(cause, asyncpg.DuplicatePreparedStatementError | asyncpg.InvalidSQLStatementNameError)

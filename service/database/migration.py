@@ -3,7 +3,6 @@
 SQL by hand: beyond the ORM. Tortoise has no model for its own table of migrations.
 """
 
-import asyncio
 import fcntl
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -12,21 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import OperationalError
 from tortoise.migrations.api import migrate as run_migrations
 
 import service.migrations
 from service.database.connection import (
+    ALIAS,
     APP,
     SQLITE_BUSY_TIMEOUT,
     configuration,
-    postgres_credentials,
     refuse_unreachable,
 )
 from service.database.statements import Statement, fetch
 from service.encryption import make_data_dir
-from service.settings import Settings
+from service.postgres_url import parse_postgres_url
+from service.settings import Settings, SettingsError
 
 _ADVISORY_LOCK = 0x446F6F72636F6465  # "Doorcode" in ASCII: unlikely to be used by another program
 _APPLIED = Statement("SELECT name FROM tortoise_migrations WHERE app = $1")
@@ -47,12 +48,40 @@ async def is_migrated() -> bool:
     """Return whether all migrations of this version are applied to the open database."""
     try:
         applied = {row["name"] for row in await fetch(_APPLIED, APP)}
-    except (OperationalError, asyncpg.UndefinedTableError):
+    except OperationalError as error:
+        if not _is_missing_table(error):
+            raise
         return False
-    return applied >= _packaged()
+    return applied >= packaged_migrations()
 
 
-def _packaged() -> set[str]:
+async def newer_migrations() -> list[str]:
+    """Return the migrations of the open database that this version does not know: a newer version has applied them."""
+    return sorted({row["name"] for row in await fetch(_APPLIED, APP)} - packaged_migrations())
+
+
+async def check_encoding() -> None:
+    """Raise `SettingsError` unless the open database stores UTF-8: any other encoding lacks characters of IDs."""
+    connection: Any = get_connection(ALIAS)
+    if connection.capabilities.dialect != "sqlite":
+        _refuse_encoding((await connection.execute_query_dict("SHOW server_encoding"))[0]["server_encoding"])
+
+
+def _refuse_encoding(encoding: str) -> None:
+    if encoding != "UTF8":
+        raise SettingsError(
+            f"DOORCODE_DATABASE_URL: the database has the encoding {encoding}; create it with ENCODING 'UTF8'"
+        )
+
+
+def _is_missing_table(error: OperationalError) -> bool:
+    """Return whether the table of the migrations does not exist."""
+    cause = error.__cause__
+    return isinstance(cause, asyncpg.UndefinedTableError) or "no such table" in str(error)
+
+
+def packaged_migrations() -> set[str]:
+    """Return the names of the migrations of this version."""
     return {path.stem for path in Path(service.migrations.__path__[0]).glob("[0-9]*.py")}
 
 
@@ -67,7 +96,7 @@ async def _migrate_sqlite(settings: Settings) -> None:
 
 async def _migrate_postgres(settings: Settings) -> None:
     async with _advisory_lock(settings):
-        await _run(settings, engine="tortoise.backends.asyncpg")
+        await _run(settings, engine="service.database.postgres")
 
 
 async def _run(settings: Settings, *, engine: str, **overrides: object) -> None:
@@ -92,12 +121,12 @@ def _file_lock(path: Path) -> Iterator[None]:
 @asynccontextmanager
 async def _advisory_lock(settings: Settings) -> AsyncIterator[None]:
     """Hold the lock on PostgreSQL. It ends with its connection, also after a crash."""
-    credentials: dict[str, Any] = postgres_credentials(settings.database_url)
-    for pool_option in ("minsize", "maxsize", "application_name", "command_timeout"):
-        credentials.pop(pool_option, None)
-    connection = await asyncio.wait_for(asyncpg.connect(**credentials), 30)
+    connection = await asyncpg.connect(**parse_postgres_url(settings.database_url).connect)
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK)
-        yield
+        _refuse_encoding(await connection.fetchval("SHOW server_encoding"))
+        # A lock of the transaction, not of the session: a pooler keeps sessions, and their locks, for other clients.
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
+            yield
     finally:
         await connection.close()

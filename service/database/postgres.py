@@ -1,6 +1,6 @@
 """Tortoise's asyncpg client without the reset of each connection, which costs a round trip for every query."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -42,6 +42,11 @@ class _RejectsNul(AsyncpgDBClient):
 class Transaction(_RejectsNul, TransactionWrapper):
     """A transaction on a connection of the pool."""
 
+    async def begin(self) -> None:
+        """Begin at the isolation level that the locks are written for, whatever the database's default is."""
+        self.transaction = self._connection.transaction(isolation="read_committed")
+        await self.transaction.start()
+
     async def undo(self) -> None:
         """Roll back. If the connection fails meanwhile, the pool closes it or asyncpg rolls back."""
         if not self._finalized:
@@ -49,12 +54,58 @@ class Transaction(_RejectsNul, TransactionWrapper):
                 await self.rollback()
 
 
+class _InTransaction:
+    """A pooled connection for one statement, inside a transaction of its own.
+
+    A pooler in transaction mode may give each message outside a transaction to another server. asyncpg parses and runs
+    a statement by two messages, and the second would not find what the first has parsed.
+    """
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._acquiring = pool.acquire()
+        self._transaction: Any = None
+
+    async def __aenter__(self) -> Any:
+        connection = await self._acquiring.__aenter__()
+        self._transaction = connection.transaction(isolation="read_committed")
+        try:
+            await self._transaction.start()
+        except BaseException:
+            await self._acquiring.__aexit__(None, None, None)
+            raise
+        return connection
+
+    async def __aexit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        try:
+            await self._transaction.__aexit__(kind, error, traceback)
+        finally:
+            await self._acquiring.__aexit__(kind, error, traceback)
+
+
 class Client(_RejectsNul):
     """A client whose pool does not reset connections. asyncpg rolls back open transactions; no other state is set."""
 
+    def __init__(self, *, connect: Mapping[str, Any], transaction_pooling: bool, **kwargs: Any) -> None:
+        """`connect` goes to asyncpg as it is; `transaction_pooling` says that a pooler is in between."""
+        super().__init__(**kwargs)
+        self._connect = connect
+        self._transaction_pooling = transaction_pooling
+
+    def acquire_connection(self) -> Any:
+        """Return the context of one statement's connection."""
+        if self._transaction_pooling and self._pool is not None:
+            return _InTransaction(self._pool)
+        return super().acquire_connection()
+
     async def create_pool(self, **kwargs: Any) -> "asyncpg.Pool[asyncpg.Record]":
         """Create the pool without resets."""
-        return await super().create_pool(reset=_keep_as_it_is, **kwargs)
+        return await asyncpg.create_pool(
+            **self._connect,
+            min_size=self.pool_minsize,
+            max_size=self.pool_maxsize,
+            init=_read_committed_by_default,
+            reset=_keep_as_it_is,
+        )
 
     async def take(self) -> Transaction:
         """Take a connection from the pool for one transaction. The caller must release it in every case."""
@@ -67,6 +118,12 @@ class Client(_RejectsNul):
         """Give the connection back. If there is no pool, the database was closed meanwhile."""
         if self._pool is not None:
             await self._pool.release(transaction._connection)  # type: ignore[arg-type]
+
+
+async def _read_committed_by_default(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """The locks are written for READ COMMITTED. An operator may have set another default for the database or the role."""
+    if await connection.fetchval("SHOW default_transaction_isolation") != "read committed":
+        await connection.execute("SET default_transaction_isolation = 'read committed'")
 
 
 async def _keep_as_it_is(connection: object) -> None:

@@ -1,0 +1,119 @@
+"""Real PostgreSQL databases that are set up in unusual ways: migrated, opened and signed in at."""
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from service.database import fetch, migrate, transaction, write
+from service.database.statements import Statement
+from service.instance import open_instance
+from service.settings import SettingsError, load_settings
+from tests.actions import code_of, enable, sign_in
+from tests.databases import PostgresServer, drop_postgres
+from tests.processes import run_command
+from tests.programs import Programs
+
+
+async def open_and_sign_in(url: str, directory: Path) -> str:
+    """Migrates, opens, and signs a new person in; the person's ID."""
+    settings = load_settings({"DOORCODE_DATABASE_URL": url, "DOORCODE_DATA_DIR": str(directory)})
+    await migrate(settings)
+    async with open_instance(settings) as instance:
+        secret = await enable(instance)
+        result = await sign_in(instance, code_of(secret, {"user": {"id": "Ωmega"}}))
+        return str(result.session.user.id)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sslmode=disable",
+        "sslmode=prefer&connect_timeout=10&application_name=mine&target_session_attrs=read-write",
+        "pgbouncer=true",
+        "statement_cache_size=0",
+        "options=-c%20search_path%3Dpublic&keepalives=1&gssencmode=prefer&channel_binding=prefer",
+    ],
+)
+async def test_parameters_of_the_url_are_honoured(empty_postgres_url: str, tmp_path: Path, query: str) -> None:
+    assert await open_and_sign_in(f"{empty_postgres_url}?{query}", tmp_path) == "Ωmega"
+
+
+async def test_second_host_is_tried_where_the_first_does_not_answer(empty_postgres_url: str, tmp_path: Path) -> None:
+    url = empty_postgres_url.replace("@127.0.0.1:", "@127.0.0.1:1,127.0.0.1:")
+    assert await open_and_sign_in(url, tmp_path) == "Ωmega"
+
+
+@pytest.mark.parametrize("pooling", ["", "?pgbouncer=true"])
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+async def test_every_statement_and_transaction_is_read_committed(
+    empty_postgres_url: str, tmp_path: Path, level: str, pooling: str
+) -> None:
+    connection = await asyncpg.connect(empty_postgres_url)
+    name = await connection.fetchval("SELECT quote_ident(current_database())")
+    await connection.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = '{level}'")
+    await connection.close()
+    url = empty_postgres_url + pooling
+    settings = load_settings({"DOORCODE_DATABASE_URL": url, "DOORCODE_DATA_DIR": str(tmp_path)})
+    await migrate(settings)
+    shown = Statement("SELECT current_setting('transaction_isolation') AS level")
+    async with open_instance(settings) as instance:
+        assert (await fetch(shown))[0]["level"] == "read committed"
+        async with transaction():
+            assert (await fetch(shown))[0]["level"] == "read committed"
+        secret = await enable(instance)
+        codes = [code_of(secret, {"user": {"id": f"crm-{number % 10}"}}) for number in range(40)]
+        results = await asyncio.gather(*(sign_in(instance, code) for code in codes))
+    assert {result.session.user.id for result in results} == {f"crm-{number}" for number in range(10)}
+
+
+async def test_database_in_another_encoding_is_refused(
+    postgres: PostgresServer, worker_id: str, tmp_path: Path
+) -> None:
+    url = postgres.url(f"latin1_{worker_id}")
+    connection = await asyncpg.connect(postgres.url("postgres"))
+    await connection.execute(f"CREATE DATABASE latin1_{worker_id} ENCODING 'LATIN1' TEMPLATE template0")
+    await connection.close()
+    settings = load_settings({"DOORCODE_DATABASE_URL": url, "DOORCODE_DATA_DIR": str(tmp_path)})
+    try:
+        with pytest.raises(SettingsError, match="has the encoding LATIN1; create it with ENCODING 'UTF8'"):
+            await migrate(settings)
+    finally:
+        await drop_postgres(url)
+
+
+def test_database_that_a_newer_version_migrated_stops_the_start(
+    environ: dict[str, str], tmp_path: Path, programs: Programs
+) -> None:
+    asyncio.run(_note_future_migration(environ))
+    for command in (["jwt", "status"], ["serve", "--port", "18743"]):
+        ended = run_command(environ, tmp_path, *command)
+        assert ended.returncode == 1
+        [line] = ended.stderr.splitlines()
+        assert "newer than this version of Doorcode" in line
+        assert "0099_future" in line
+
+
+async def _note_future_migration(environ: dict[str, str]) -> None:
+    async with open_instance(load_settings(environ)):
+        await write(
+            Statement(
+                "INSERT INTO tortoise_migrations (app, name, applied_at) VALUES ('doorcode', $1, CURRENT_TIMESTAMP)"
+            ),
+            "0099_future",
+        )
+
+
+async def test_table_that_cannot_be_read_is_not_called_unmigrated(postgres_url: str, tmp_path: Path) -> None:
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute("DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN")
+    url = postgres_url.replace("//doorcode:", "//reader:")
+    settings = load_settings({"DOORCODE_DATABASE_URL": url, "DOORCODE_DATA_DIR": str(tmp_path)})
+    try:
+        with pytest.raises(SettingsError, match="permission denied"):
+            async with open_instance(settings):
+                pass
+    finally:
+        await connection.execute("DROP ROLE reader")
+        await connection.close()
