@@ -14,6 +14,7 @@ from service.encryption import Cipher, cipher_that_fits
 from service.external_auth.configuration import JwtConfigurationCache
 from service.external_auth.exchange import ExchangeDependencies
 from service.external_auth.secrets import renew_secret_encryption
+from service.page_urls import PageUrls
 from service.rate_limit import FailedSignIns
 from service.sessions.access_tokens import ensure_signing_keys, renew_key_encryption
 from service.sessions.shown_once import renew_shown_encryption
@@ -56,7 +57,7 @@ def _instance(settings: Settings, cipher: Cipher) -> Instance:
         cipher,
         ExchangeDependencies(JwtConfigurationCache(cipher), failed_sign_ins, settings.session_lifetime),
         EmailLoginDependencies(
-            cipher, failed_sign_ins, MailQueue(cipher), settings.public_url, settings.session_lifetime
+            cipher, failed_sign_ins, MailQueue(cipher), PageUrls(settings.public_url), settings.session_lifetime
         ),
     )
 

@@ -26,7 +26,7 @@ def invite(email: Annotated[str, typer.Argument(metavar="EMAIL", help="The admin
     async def invite_on(instance: Instance) -> AdminInvitation:
         if instance.settings.public_url == DEFAULT_PUBLIC_URL:
             stderr.print(f"The link is for {DEFAULT_PUBLIC_URL}. Is the service elsewhere? Set DOORCODE_PUBLIC_URL.")
-        return await invite_admin(email, COMMAND_LINE, instance.settings.public_url)
+        return await invite_admin(email, COMMAND_LINE, instance.email_login.page_urls)
 
     invitation = run(invite_on)
     hours = int(INVITATION_LIFETIME.total_seconds() // 3600)

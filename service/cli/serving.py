@@ -11,13 +11,14 @@ import uvicorn
 from service import database
 from service.accounts.admins import has_admin
 from service.cli.running import fail, finish, program, read_settings, stderr
-from service.email_login.links import make_setup_token, setup_url
+from service.email_login.links import make_setup_token
 from service.email_login.transports import describe_transport
 from service.external_auth.models import ExternalAuth
 from service.http_server import PARSER_BUFFER, http_protocol, raise_file_limit
 from service.instance import open_instance
 from service.logs import configure_logs
 from service.metrics import share_metrics_between_workers
+from service.page_urls import PageUrls
 from service.settings import DEFAULT_HOST, DEFAULT_PORT, PREFIX, Settings, unknown_settings
 
 SHUTDOWN_GRACE = 30  # seconds in which open requests may finish after SIGTERM
@@ -87,7 +88,7 @@ async def _prepare(settings: Settings) -> None:
         stderr.print(f"{name} is not a setting and is ignored. Check its spelling.", style="yellow")
     async with open_instance(settings):
         auth = await ExternalAuth.get(id=1)
-        setup_link = None if await has_admin() else setup_url(settings.public_url, await make_setup_token())
+        setup_link = None if await has_admin() else PageUrls(settings.public_url).setup(await make_setup_token())
     stderr.print(f"Doorcode is at {settings.public_url}", style="bold")
     if about_mail := describe_transport(settings):
         stderr.print(about_mail, style="yellow")

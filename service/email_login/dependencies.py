@@ -7,6 +7,7 @@ from service.accounts.models import User
 from service.clock import now
 from service.email_login.mail_queue import MailQueue
 from service.encryption import Cipher
+from service.page_urls import PageUrls
 from service.rate_limit import FailedSignIns
 from service.sessions.lifecycle import Opening, open_session
 from service.sessions.models import SignInMethod
@@ -20,7 +21,7 @@ class EmailLoginDependencies:
     cipher: Cipher
     failed_sign_ins: FailedSignIns
     mail_queue: MailQueue
-    public_url: str
+    page_urls: PageUrls
     session_lifetime: int
 
     async def open_session(self, user: User, attempt: SignInAttempt, *, new_user: bool = False) -> SignInResult:

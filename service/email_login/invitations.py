@@ -12,9 +12,10 @@ from service.clock import now
 from service.database import transaction
 from service.email_login.configuration import read_configuration
 from service.email_login.dependencies import EmailLoginDependencies
-from service.email_login.links import INVITATION_LIFETIME, invitation_url, make_invitation_token
+from service.email_login.links import INVITATION_LIFETIME, make_invitation_token
 from service.email_login.mail_queue import MailKind, QueuedMail
 from service.errors import Conflict, Forbidden
+from service.page_urls import PageUrls
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ async def invite_again(user_id: str, by: Actor, dependencies: EmailLoginDependen
     return user
 
 
-async def invite_admin(email: str, by: Actor, public_url: str) -> AdminInvitation:
+async def invite_admin(email: str, by: Actor, page_urls: PageUrls) -> AdminInvitation:
     """Make the user with this email an admin, or create one, and return a one-time link. No mail is sent.
 
     For the operator, who may use it while email login is off or no mail server is configured. Raises `SeatLimitReached`
@@ -71,10 +72,11 @@ async def invite_admin(email: str, by: Actor, public_url: str) -> AdminInvitatio
         user = await make_admin(email, by)
         token = await make_invitation_token(user)
         await record(Action.ADMIN_LINK_MADE, by, user_id=user.id)
-    return AdminInvitation(user, invitation_url(public_url, user, token))
+    return AdminInvitation(user, page_urls.invitation(token, to_admin=True))
 
 
 async def _send_invitation(user: User, dependencies: EmailLoginDependencies) -> None:
     assert user.email is not None, "an invited user has one"
-    url = invitation_url(dependencies.public_url, user, await make_invitation_token(user))
+    token = await make_invitation_token(user)
+    url = dependencies.page_urls.invitation(token, to_admin=user.role is UserRole.ADMIN)
     await dependencies.mail_queue.put(QueuedMail(MailKind.INVITATION, user.email, url), now() + INVITATION_LIFETIME)

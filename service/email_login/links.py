@@ -8,10 +8,9 @@ SQL by hand: atomic. A new link replaces the old one, and a link is used once.
 
 import re
 from datetime import timedelta
-from urllib.parse import urlencode
 
 from service.accounts.admins import has_admin
-from service.accounts.models import User, UserRole
+from service.accounts.models import User
 from service.clock import now
 from service.database import Statement, purge_expired, write
 from service.email_login.models import SignInLink
@@ -19,10 +18,6 @@ from service.tokens import hash_token, new_token
 
 SETUP_LIFETIME = timedelta(hours=1)
 INVITATION_LIFETIME = timedelta(hours=24)
-
-SETUP_PATH = "/admin/setup"
-INVITATION_PATH = "/invitation"
-ADMIN_INVITATION_PATH = "/admin/invitation"
 
 _PREFIX = "dcl_"
 _FORM = re.compile(r"dcl_[A-Za-z0-9_-]{43}", re.ASCII)
@@ -36,24 +31,19 @@ _USE_UP = Statement("DELETE FROM sign_in_links WHERE token_hash = $1 AND expires
 
 
 async def make_setup_token() -> str:
-    """A new set-up link's token, good for an hour or until there is an admin; the one before is void."""
+    """Return the token of a new set-up link, which works for an hour or until there is an admin.
+
+    The previous set-up link stops working.
+    """
     return await _make(_SETUP, None, SETUP_LIFETIME)
 
 
 async def make_invitation_token(user: User) -> str:
-    """A new invitation's token, good for 24 hours and as long as the user keeps this email; the one before is void."""
+    """Return the token of a new invitation, which works for 24 hours and while the user keeps this email.
+
+    The user's previous invitation stops working.
+    """
     return await _make(user.serial, user.email, INVITATION_LIFETIME)
-
-
-def setup_url(public_url: str, token: str) -> str:
-    """Where the set-up link leads."""
-    return f"{public_url}{SETUP_PATH}?{urlencode({'token': token})}"
-
-
-def invitation_url(public_url: str, user: User, token: str) -> str:
-    """Where an invitation leads: an admin's to the panel."""
-    path = ADMIN_INVITATION_PATH if user.role is UserRole.ADMIN else INVITATION_PATH
-    return f"{public_url}{path}?{urlencode({'token': token})}"
 
 
 async def is_setup_link(token: str) -> bool:

@@ -5,8 +5,9 @@ from starlette.responses import Response
 
 from service.credentials import client_of, is_same_origin
 from service.email_login.link_sign_in import LinkNotGood, use_invitation
-from service.email_login.links import INVITATION_PATH, find_invited
+from service.email_login.links import find_invited
 from service.errors import SignInRefused
+from service.page_urls import INVITATION_PATH
 from service.sessions.models import TokenTransport
 from service.sign_in.attempt import SignInAttempt
 from service.web.email_refusals import refuse_other_origin, show_refused_sign_in

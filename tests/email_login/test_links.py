@@ -31,6 +31,7 @@ from service.errors import (
     SignInRefused,
 )
 from service.instance import Instance
+from service.page_urls import PageUrls
 from service.sessions.models import SignInMethod, TokenTransport
 from service.sign_in.attempt import SignInAttempt, SignInResult
 from tests.actions import (
@@ -326,7 +327,7 @@ async def admin_by_command(email: str) -> User:
 
 
 async def test_admin_is_made_with_a_link_to_the_panel(instance: Instance) -> None:
-    invitation = await invite_admin(" Boss@Example.com", TESTER, "https://id.example.com")
+    invitation = await invite_admin(" Boss@Example.com", TESTER, PageUrls("https://id.example.com"))
     assert invitation.url.startswith("https://id.example.com/admin/invitation?token=dcl_")
     result = await accept(instance, token_in(invitation.url), PANEL)
     assert result.session.has_admin_rights
@@ -340,7 +341,7 @@ async def test_admin_is_made_with_a_link_to_the_panel(instance: Instance) -> Non
 async def test_way_back_in_works_whatever_is_switched_off(instance: Instance) -> None:
     await admin("boss@example.com")
     await update_configuration(TESTER, enabled=False)
-    invitation = await invite_admin("boss@example.com", TESTER, "https://id.example.com")
+    invitation = await invite_admin("boss@example.com", TESTER, PageUrls("https://id.example.com"))
     assert await outcome(accept(instance, token_in(invitation.url), PANEL)) is None
     assert await audited("user.role_set", "admin.link_made") == [("admin.link_made", "tester", invitation.user.id)]
 
@@ -374,7 +375,7 @@ async def test_deactivated_user_is_reactivated_on_a_seat(instance: Instance) -> 
 async def test_new_admin_takes_a_seat_like_anybody(instance: Instance) -> None:
     await set_seat_limit(0, TESTER)
     with pytest.raises(SeatLimitReached):
-        await invite_admin("boss@example.com", TESTER, "https://id.example.com")
+        await invite_admin("boss@example.com", TESTER, PageUrls("https://id.example.com"))
     assert (
         await count("users")
         == await count("sign_in_links")
@@ -384,7 +385,9 @@ async def test_new_admin_takes_a_seat_like_anybody(instance: Instance) -> None:
 
 
 async def test_same_admin_made_by_many_at_once_is_one(instance: Instance) -> None:
-    makers: list[Callable[[], Awaitable[object]]] = [lambda: invite_admin("boss@example.com", TESTER, "https://x")] * 8
+    makers: list[Callable[[], Awaitable[object]]] = [
+        lambda: invite_admin("boss@example.com", TESTER, PageUrls("https://x"))
+    ] * 8
     await asyncio.gather(*(make() for make in makers))
     assert await count("users") == await count("sign_in_links") == 1
 

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from service.page_urls import ADMIN_INVITATION_PATH, SETUP_PATH
 from service.web.admin import api_keys, audit, authentication, debugger, seats, sign_in, snippets, user, users
 from service.web.admin.page import SIGN_IN, FormHandler, Handler, Problem, done_by_admins, shown_to_admins
 from service.web.forms import MAX_BODY
@@ -22,8 +23,8 @@ def admin_routes() -> list[Route]:
         Route("/admin/", _to_users),
         _route(SIGN_IN, sign_in.show_sign_in, sign_in.ask_for_code),
         _route(sign_in.CODE, sign_in.show_code_form, sign_in.sign_in),
-        _route(sign_in.SETUP, sign_in.show_setup, sign_in.set_up),
-        _route(sign_in.INVITATION, sign_in.show_invitation, sign_in.accept_invitation),
+        _route(SETUP_PATH, sign_in.show_setup, sign_in.set_up),
+        _route(ADMIN_INVITATION_PATH, sign_in.show_invitation, sign_in.accept_invitation),
         Route("/admin/logout", sign_in.sign_out, methods=["POST"], max_body_size=MAX_BODY),
         _page(users.USERS, users.show_users, users.invite, users.show_users_with_problem),
         Route(f"{users.USERS}.csv", shown_to_admins(users.export_users)),

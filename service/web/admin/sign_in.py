@@ -30,8 +30,6 @@ from service.web.security import clear_session_cookie, see_other, set_session_co
 
 PANEL = "/admin/users"
 CODE = f"{SIGN_IN}/code"
-SETUP = "/admin/setup"
-INVITATION = "/admin/invitation"
 
 _TOO_MANY = 429
 _OFF = "Email login is off. Whoever runs the service can let an admin in: doorcode admin invite prints a link."

@@ -12,8 +12,9 @@ from anyio.from_thread import BlockingPortal
 from service.accounts.lookup import find_by_email
 from service.accounts.models import UserRole
 from service.email_login.configuration import update_configuration
-from service.email_login.links import ADMIN_INVITATION_PATH, make_invitation_token
+from service.email_login.links import make_invitation_token
 from service.email_login.models import SignUpMode
+from service.page_urls import ADMIN_INVITATION_PATH
 from tests.actions import TESTER, add_invited
 from tests.processes import Server
 from tests.programs import Programs
