@@ -12,7 +12,8 @@ from service.sessions.models import TokenTransport
 
 _NOBODY = "Sign in first: send `Authorization: Bearer <token>` with a session token of an admin who signed in by email, or an API key."
 _NO_ADMIN = "Only an admin who signed in by email may do this, or an API key."
-_NO_WRITING = "This API key has the scope READ, and may change nothing. Use one of scope ADMIN."
+_SCOPE = "This API key has the scope {scope}. This needs an API key of scope {wanted}."
+_MANAGING = frozenset({ApiKeyScope.USERS, ApiKeyScope.ADMIN})
 _IN_PERSON = "Only an admin in person may do this, signed in by email: no API key can."
 
 
@@ -32,11 +33,17 @@ class Caller:
 
     @property
     def actor(self) -> Actor:
-        """How the audit log names them."""
+        """The caller as the audit log names it, and whether it may change admins and their way in (contract §4).
+
+        Only an admin in person may. The features ask the actor at the moment of the change, under their locks: a user may
+        become an admin after the request has arrived.
+        """
         if self.api_key:
             return Actor.of_api_key(self.api_key.id, self.client.ip_address)
         if self.session:
-            return Actor.of_user(self.session.user.id, self.client.ip_address)
+            return Actor.of_user(
+                self.session.user.id, self.client.ip_address, may_change_admins=self.session.has_admin_rights
+            )
         return Actor.anonymous(self.client.ip_address)
 
     @property
@@ -49,11 +56,21 @@ class Caller:
         if not self.may_read_everything:
             raise self._refusal(_NO_ADMIN)
 
+    def require_manager(self) -> Actor:
+        """Return the actor, if the caller may manage members: an admin, or an API key of scope USERS or ADMIN.
+
+        Raises `Unauthenticated` or `Forbidden`.
+        """
+        self.require_reader()
+        if self.api_key is not None and self.api_key.scope not in _MANAGING:
+            raise Forbidden(_SCOPE.format(scope=self.api_key.scope, wanted="USERS or ADMIN"))
+        return self.actor
+
     def require_admin(self) -> Actor:
-        """Go on only for an admin or an API key of scope ADMIN; who it is, for the audit log."""
+        """Return the actor, if the caller is an admin or an API key of scope ADMIN. Raises `Unauthenticated` or `Forbidden`."""
         self.require_reader()
         if self.api_key is not None and self.api_key.scope is not ApiKeyScope.ADMIN:
-            raise Forbidden(_NO_WRITING)
+            raise Forbidden(_SCOPE.format(scope=self.api_key.scope, wanted=ApiKeyScope.ADMIN))
         return self.actor
 
     def require_admin_in_person(self) -> Actor:

@@ -46,7 +46,7 @@ TABLES = [
 ]
 ADDRESS = "192.0.2.1"
 CLIENT = Client(ADDRESS, "tests")
-TESTER = Actor("tester", ADDRESS)
+TESTER = Actor("tester", ADDRESS, may_change_admins=True)
 
 
 def code_of(secret: str, claims: Mapping[str, Any], **header: object) -> str:

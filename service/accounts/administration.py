@@ -1,7 +1,7 @@
 """What administrators do to users. Each takes the seat lock first: roles, emails, ids and seats are judged under it."""
 
 from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made, parse_email, parse_user_id
-from service.accounts.lookup import find_by_email, find_by_id_claim, lock_by_id
+from service.accounts.lookup import find_by_email, find_by_id_claim, lock_to_change
 from service.accounts.models import IDENTIFIER_COLUMNS, User, UserOrigin, UserRole, UserStatus
 from service.accounts.provisioning import add_user
 from service.accounts.seats import count_user, lock_seats, take_seat
@@ -9,7 +9,7 @@ from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import now
 from service.database import transaction
-from service.errors import BadUserInput, Conflict, Forbidden
+from service.errors import BadUserInput, Conflict
 from service.ids import new_id
 
 
@@ -40,11 +40,10 @@ async def update_user(
     *,
     email: str | Unchanged | None = UNCHANGED,
     external_id: str | Unchanged | None = UNCHANGED,
-    in_person: bool = False,
 ) -> User:
-    """Set or clear the email and the external id. Raises `Conflict` where another user has it, `BadUserInput`, `NotFound`.
+    """Set or clear the email and the external ID. Another email ends the sessions of the user.
 
-    Whoever changes an admin's email could sign in as that admin: only an admin `in_person` may, else `Forbidden`.
+    Raises `Conflict` if another user has it, `BadUserInput`, `NotFound`, `Forbidden` for an admin.
     """
     if isinstance(email, str):
         email = parse_email(email)
@@ -52,42 +51,50 @@ async def update_user(
         external_id = _external_id(external_id)
     async with transaction():
         await lock_seats()
-        user = await lock_by_id(user_id)
+        user = await lock_to_change(user_id, by)
         changed = []
         if not isinstance(email, Unchanged) and email != user.email:
-            if user.role is UserRole.ADMIN and not in_person:
-                raise Forbidden("An admin's email is changed by an admin who signed in, and by no API key.")
             await _set_email(user, email)
+            user.session_epoch += 1
             changed.append("email")
         if not isinstance(external_id, Unchanged) and external_id != user.external_id:
             await _set_external_id(user, external_id)
             changed.append("externalId")
         if changed:
-            await user.save(update_fields=IDENTIFIER_COLUMNS)
+            await user.save(update_fields=("session_epoch", *IDENTIFIER_COLUMNS))
             await record(Action.USER_UPDATED, by, user_id=user.id, detail={"changed": changed})
     return user
 
 
 async def set_role(user_id: str, role: UserRole, by: Actor) -> User:
-    """Make an admin or a member. Raises `Conflict` for the last active admin and for an admin without an email, `NotFound`."""
+    """Make an admin or a member, and end the sessions of the user.
+
+    Raises `Conflict` for the last active admin and for an admin without an email, `NotFound`.
+    """
     async with transaction():
         await lock_seats()
-        user = await lock_by_id(user_id)
+        user = await lock_to_change(user_id, by)
         if user.role is not role:
             if role is UserRole.ADMIN and user.email is None:
                 raise Conflict("An admin needs an email to sign in. Give this user one first.")
             await _keep_an_admin(user)
-            user.role = role
-            await user.save(update_fields=["role"])
-            await record(Action.USER_ROLE_SET, by, user_id=user.id, detail={"role": role})
+            await change_role(user, role, by)
     return user
+
+
+async def change_role(user: User, role: UserRole, by: Actor) -> None:
+    """Set another role of a user that is locked, and end its sessions: they never get rights that they did not open with."""
+    user.role = role
+    user.session_epoch += 1
+    await user.save(update_fields=["role", "session_epoch"])
+    await record(Action.USER_ROLE_SET, by, user_id=user.id, detail={"role": role})
 
 
 async def deactivate_user(user_id: str, by: Actor) -> User:
     """End the user's sessions and free the seat; can be undone. Raises `Conflict` for the last active admin, `NotFound`."""
     async with transaction():
         await lock_seats()
-        user = await lock_by_id(user_id)
+        user = await lock_to_change(user_id, by)
         if user.status is UserStatus.ACTIVE:
             await _keep_an_admin(user)
             await set_status(user, UserStatus.DEACTIVATED)
@@ -99,7 +106,7 @@ async def reactivate_user(user_id: str, by: Actor) -> User:
     """Let the user in again, on a seat. Raises `SeatLimitReached` where none is free, `NotFound`."""
     async with transaction():
         await lock_seats()
-        user = await lock_by_id(user_id)
+        user = await lock_to_change(user_id, by)
         if user.status is UserStatus.DEACTIVATED:
             await set_status(user, UserStatus.ACTIVE)
             await record(Action.USER_REACTIVATED, by, user_id=user.id)
@@ -110,7 +117,7 @@ async def delete_user(user_id: str, by: Actor) -> str:
     """Forget the user and free seat and ids: a live code makes the user anew. The id; raises `Conflict`, `NotFound`."""
     async with transaction():
         await lock_seats()
-        user = await lock_by_id(user_id)
+        user = await lock_to_change(user_id, by)
         await _keep_an_admin(user)
         await user.delete()
         await count_user(user.origin, user.status, -1)

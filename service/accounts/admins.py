@@ -1,8 +1,8 @@
 """That there is an admin: the first one, and whom the operator makes one from the command line."""
 
-from service.accounts.administration import add_invited_user, set_status
+from service.accounts.administration import add_invited_user, change_role, set_status
 from service.accounts.identifiers import parse_email
-from service.accounts.lookup import find_by_email
+from service.accounts.lookup import find_by_email, lock_by_id
 from service.accounts.models import User, UserRole, UserStatus
 from service.accounts.seats import lock_seats
 from service.audit.actions import Action
@@ -20,14 +20,13 @@ async def make_admin(email: str, by: Actor) -> User:
     A new or reactivated one takes a seat like anybody. Raises `SeatLimitReached`, `BadUserInput`.
     """
     await lock_seats()
-    user = await find_by_email(parse_email(email))
-    if user is None:
+    found = await find_by_email(parse_email(email))
+    if found is None:
         return await add_invited_user(email, UserRole.ADMIN, by)
+    user = await lock_by_id(found.id)
     if user.status is UserStatus.DEACTIVATED:
         await set_status(user, UserStatus.ACTIVE)
         await record(Action.USER_REACTIVATED, by, user_id=user.id)
     if user.role is not UserRole.ADMIN:
-        user.role = UserRole.ADMIN
-        await user.save(update_fields=["role"])
-        await record(Action.USER_ROLE_SET, by, user_id=user.id, detail={"role": user.role})
+        await change_role(user, UserRole.ADMIN, by)
     return user

@@ -4,6 +4,7 @@ SQL by hand: every request (finding a user), and atomic (locking a user).
 """
 
 from service.accounts.models import User, UserOrigin, UserRole, UserStatus
+from service.audit.log import Actor
 from service.database import Row, Statement, as_time, fetch_one
 from service.errors import NotFound
 
@@ -48,6 +49,14 @@ async def lock_by_id(user_id: str) -> User:
     return user
 
 
+async def lock_to_change(user_id: str, by: Actor) -> User:
+    """Return the user, locked like `lock_by_id`. Raises `Forbidden` for an admin, if the actor may not change admins."""
+    user = await lock_by_id(user_id)
+    if user.role is UserRole.ADMIN:
+        by.require_may_change_admins()
+    return user
+
+
 def user_from_row(row: Row) -> User:
     """Build a user from a row with every column. Equal to Tortoise's `_init_from_db`, in less than half the time."""
     user = User.__new__(User)
@@ -65,6 +74,7 @@ def user_from_row(row: Row) -> User:
         role=_ROLES[row["role"]],
         status=_STATUSES[row["status"]],
         session_epoch=row["session_epoch"],
+        email_epoch=row["email_epoch"],
         search_text=row["search_text"],
         created_at=as_time(row["created_at"]),
         last_seen_at=None if row["last_seen_at"] is None else as_time(row["last_seen_at"]),

@@ -50,6 +50,9 @@ class User(Model):
     session_epoch = fields.IntField(
         default=0, description="raised to end every session that was opened under the one before"
     )
+    email_epoch = fields.IntField(
+        default=0, db_default=0
+    )  # raised to end the sessions that were opened by email before
     search_text = fields.TextField(
         default="", description="id, external id and email, each on a line of its own, in lower case"
     )

@@ -165,7 +165,8 @@ async def _bring_up_to_date(plan: SignIn, by: Actor) -> None:
     if plan.new_email or plan.new_metadata:
         user.set_identifiers(email=plan.new_email or user.email, external_id=user.external_id)
         user.metadata = plan.new_metadata or user.metadata
-        await user.save(update_fields=("metadata", *IDENTIFIER_COLUMNS))
+        user.email_epoch += bool(plan.new_email)  # a session opened by the previous email does not prove the new one
+        await user.save(update_fields=("metadata", "email_epoch", *IDENTIFIER_COLUMNS))
     if plan.new_email:
         await record(
             Action.USER_UPDATED,

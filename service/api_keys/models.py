@@ -7,9 +7,10 @@ from tortoise.models import Model
 
 
 class ApiKeyScope(StrEnum):
-    """READ allows every admin query and no mutation. ADMIN allows all that does not require an admin's own session."""
+    """READ runs every admin query. USERS also manages members. ADMIN does all except what needs an admin in person."""
 
     READ = "READ"
+    USERS = "USERS"
     ADMIN = "ADMIN"
 
 

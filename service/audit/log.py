@@ -13,6 +13,7 @@ from service.audit.actions import Action
 from service.audit.models import AuditEvent
 from service.clock import HOUR, floor, now
 from service.database import Statement, write
+from service.errors import Forbidden
 from service.ids import new_id
 
 _USER, _API_KEY, _CODE = "user:", "api-key:", "code:"
@@ -24,11 +25,20 @@ class Actor:
 
     name: str
     ip_address: str | None = None
+    may_change_admins: bool = False
+    """True for an admin in person and for the command line. `Caller.actor` in `service/authority.py` decides it."""
+
+    def require_may_change_admins(self) -> None:
+        """Return for an admin in person and for the command line. Else raise `Forbidden`."""
+        if not self.may_change_admins:
+            raise Forbidden(
+                "This concerns an admin, or how admins sign in. Only an admin who signed in by email may do it, and no API key."
+            )
 
     @classmethod
-    def of_user(cls, user_id: str, ip_address: str | None) -> Self:
+    def of_user(cls, user_id: str, ip_address: str | None, *, may_change_admins: bool = False) -> Self:
         """A user who is signed in."""
-        return cls(_USER + user_id, ip_address)
+        return cls(_USER + user_id, ip_address, may_change_admins)
 
     @classmethod
     def of_api_key(cls, key_id: str, ip_address: str | None) -> Self:
@@ -65,7 +75,7 @@ class Actor:
         return self.name == _USER + user_id
 
 
-COMMAND_LINE = Actor("cli")
+COMMAND_LINE = Actor("cli", may_change_admins=True)
 
 _FOLD = Statement(
     "INSERT INTO audit_events (id, action, actor, user_id, secret_id, detail, count, fold_key, ip_address, reference, created_at)"

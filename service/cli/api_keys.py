@@ -19,6 +19,7 @@ class Scope(StrEnum):
     """What a key may do, as the command line writes it."""
 
     READ = "read"
+    USERS = "users"
     ADMIN = "admin"
 
 
@@ -30,7 +31,9 @@ def _group() -> None:
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
-    scope: Annotated[Scope, typer.Option(help="read: every admin query. admin: the mutations too.")] = Scope.READ,
+    scope: Annotated[
+        Scope, typer.Option(help="read: every admin query. users: manages members, too. admin: all but admins.")
+    ] = Scope.READ,
     days: Annotated[
         int | None, typer.Option(help="Days until it ends; left out: until it is revoked.", min=1, max=36500)
     ] = None,

@@ -19,6 +19,7 @@ class EmailLoginConfiguration:
 
     enabled: bool
     sign_up: SignUpMode
+    session_epoch: int
 
     @property
     def is_open(self) -> bool:
@@ -34,7 +35,12 @@ async def read_configuration() -> EmailLoginConfiguration:
 async def update_configuration(
     by: Actor, *, enabled: bool | None = None, sign_up: SignUpMode | None = None
 ) -> EmailLoginConfiguration:
-    """Change the fields that are not None, and return the configuration. Ends no session."""
+    """Change the fields that are not None, and return the configuration. Ends no session.
+
+    Raises `Forbidden` for switching it off, if the actor may not change admins: it is how admins sign in.
+    """
+    if enabled is False:
+        by.require_may_change_admins()
     async with transaction():
         before = _configuration_of(await EmailLogin.filter(id=_ROW).select_for_update().get())
         after = replace(
@@ -47,4 +53,4 @@ async def update_configuration(
 
 
 def _configuration_of(row: EmailLogin) -> EmailLoginConfiguration:
-    return EmailLoginConfiguration(row.enabled, row.sign_up)
+    return EmailLoginConfiguration(row.enabled, row.sign_up, row.session_epoch)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from service.accounts.models import User
 from service.clock import now
+from service.email_login.configuration import read_configuration
 from service.email_login.mail_queue import MailQueue
 from service.encryption import Cipher
 from service.page_urls import PageUrls
@@ -26,7 +27,8 @@ class EmailLoginDependencies:
 
     async def open_session(self, user: User, attempt: SignInAttempt, *, new_user: bool = False) -> SignInResult:
         """Open a new session: an email sign-in never continues one (contract §3)."""
-        opening = Opening(SignInMethod.EMAIL, attempt.token_transport, attempt.client)
+        epoch = (await read_configuration()).session_epoch
+        opening = Opening(SignInMethod.EMAIL, attempt.token_transport, attempt.client, epoch)
         opened = await open_session(user, opening, self._session_end())
         return SignInResult(opened.token, opened.session, new_user)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from service.accounts.administration import add_invited_user
 from service.accounts.admins import make_admin
-from service.accounts.lookup import lock_by_id
+from service.accounts.lookup import lock_to_change
 from service.accounts.models import User, UserRole, UserStatus
 from service.audit.actions import Action
 from service.audit.log import Actor, record
@@ -14,7 +14,7 @@ from service.email_login.configuration import read_configuration
 from service.email_login.dependencies import EmailLoginDependencies
 from service.email_login.links import INVITATION_LIFETIME, make_invitation_token
 from service.email_login.mail_queue import MailKind, QueuedMail
-from service.errors import Conflict, Forbidden
+from service.errors import Conflict
 from service.page_urls import PageUrls
 
 
@@ -41,17 +41,15 @@ async def invite(email: str, role: UserRole, by: Actor, dependencies: EmailLogin
     return user
 
 
-async def invite_again(user_id: str, by: Actor, dependencies: EmailLoginDependencies, *, in_person: bool) -> User:
+async def invite_again(user_id: str, by: Actor, dependencies: EmailLoginDependencies) -> User:
     """Mail a new link to a user who has not signed in yet. The previous link is void.
 
     Raises `NotFound`; `Conflict` for a user who has no email, is deactivated or has signed in, and for a member while
-    email login is off; `Forbidden` for an admin's invitation unless the caller is an admin `in_person`.
+    email login is off; `Forbidden` for an admin's invitation, if the actor may not change admins.
     """
     configuration = await read_configuration()
     async with transaction():
-        user = await lock_by_id(user_id)
-        if user.role is UserRole.ADMIN and not in_person:
-            raise Forbidden("An API key cannot invite an admin. Sign in as an admin to do it.")
+        user = await lock_to_change(user_id, by)
         if user.email is None or user.last_seen_at is not None or user.status is UserStatus.DEACTIVATED:
             raise Conflict("Only an active user who has an email and has not signed in yet can be invited again.")
         if not configuration.enabled and user.role is not UserRole.ADMIN:

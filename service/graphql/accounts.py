@@ -116,7 +116,7 @@ class AccountMutations:
         role: Annotated[UserRole, strawberry.argument(description="The role of the new user.")] = UserRole.MEMBER,
     ) -> User | None:
         caller = info.context.caller
-        by = caller.require_admin()
+        by = caller.require_manager()
         if role is UserRole.ADMIN:
             by = caller.require_admin_in_person()
         return User.of(await invite(email, role, by, info.context.instance.email_login))
@@ -130,14 +130,15 @@ class AccountMutations:
     )
     async def send_invitation(self, info: Info, id: _ID) -> User | None:
         caller = info.context.caller
-        by, dependencies = caller.require_admin(), info.context.instance.email_login
-        return User.of(await invite_again(id, by, dependencies, in_person=caller.session is not None))
+        by, dependencies = caller.require_manager(), info.context.instance.email_login
+        return User.of(await invite_again(id, by, dependencies))
 
     @strawberry.mutation(
         description=(
             "Sets the email or the external ID. Null clears a value; an argument that is left out changes "
-            "nothing. Errors: CONFLICT if another user has the value, or if the email of an admin would be "
-            "cleared; FORBIDDEN if an API key changes the email of an admin; NOT_FOUND; BAD_USER_INPUT."
+            "nothing. Another email ends the sessions of the user. Errors: CONFLICT if another user has the value, or "
+            "if the email of an admin would be cleared; FORBIDDEN if the user is an admin and the caller is an API "
+            "key; NOT_FOUND; BAD_USER_INPUT."
         )
     )
     async def update_user(
@@ -154,53 +155,57 @@ class AccountMutations:
         caller = info.context.caller
         user = await administration.update_user(
             id,
-            caller.require_admin(),
+            caller.require_manager(),
             email=_given(email),
             external_id=_given(external_id),
-            in_person=caller.session is not None,
         )
         return User.of(user)
 
     @strawberry.mutation(
         description=(
             "Deactivates a user: ends its sessions, frees its seat, and refuses its sign-ins until it is "
-            "reactivated. Errors: CONFLICT for the last active admin, NOT_FOUND."
+            "reactivated. Errors: CONFLICT for the last active admin; FORBIDDEN if the user is an admin and the "
+            "caller is an API key; NOT_FOUND."
         )
     )
     async def deactivate_user(self, info: Info, id: _ID) -> User | None:
-        by = info.context.caller.require_admin()
+        by = info.context.caller.require_manager()
         return User.of(await administration.deactivate_user(id, by))
 
     @strawberry.mutation(
-        description=("Reactivates a user, who takes a seat. Errors: SEAT_LIMIT_REACHED if no seat is free, NOT_FOUND.")
+        description=(
+            "Reactivates a user, who takes a seat. Errors: SEAT_LIMIT_REACHED if no seat is free; FORBIDDEN if the "
+            "user is an admin and the caller is an API key; NOT_FOUND."
+        )
     )
     async def reactivate_user(self, info: Info, id: _ID) -> User | None:
-        by = info.context.caller.require_admin()
+        by = info.context.caller.require_manager()
         return User.of(await administration.reactivate_user(id, by))
 
     @strawberry.mutation(
         description=(
             "Deletes a user and frees its seat and IDs. A code that is still valid creates the user again; to "
-            "keep a user out, deactivate it. Errors: CONFLICT for the last active admin, NOT_FOUND."
+            "keep a user out, deactivate it. Errors: CONFLICT for the last active admin; FORBIDDEN if the user is an "
+            "admin and the caller is an API key; NOT_FOUND."
         )
     )
     async def delete_user(self, info: Info, id: _ID) -> DeletedUser | None:
-        by = info.context.caller.require_admin()
+        by = info.context.caller.require_manager()
         return DeletedUser(id=strawberry.ID(await administration.delete_user(id, by)))
 
     @strawberry.mutation(
         description=(
             "Ends all sessions of a user, from the next request on in every process. Returns how many were live. "
-            "Errors: NOT_FOUND."
+            "Errors: FORBIDDEN if the user is an admin and the caller is an API key; NOT_FOUND."
         )
     )
     async def end_user_sessions(self, info: Info, id: _ID) -> int | None:
-        by = info.context.caller.require_admin()
+        by = info.context.caller.require_manager()
         return await end_user_sessions(id, by)
 
     @strawberry.mutation(
         description=(
-            "Makes a user an admin or a member. For an admin in person. Errors: FORBIDDEN for API keys; CONFLICT "
+            "Makes a user an admin or a member, which ends the sessions of the user. For an admin in person. Errors: FORBIDDEN for API keys; CONFLICT "
             "for the last active admin, and for a user without an email, because admins sign in by email; "
             "NOT_FOUND."
         )

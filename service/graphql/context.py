@@ -26,29 +26,41 @@ class Context:
     """Headers of the response, such as `Retry-After`."""
     granted: list[LiveSession] = field(default_factory=list)
     """The sessions that this request opened or continued by a sign-in."""
-    _session_pages: dict[int, DataLoader[User, Page]] = field(default_factory=dict)
-    _session_counts: DataLoader[User, int] | None = None
+    _session_pages: dict[tuple[int, bool], DataLoader[User, Page]] = field(default_factory=dict)
+    _session_counts: dict[bool, DataLoader[User, int]] = field(default_factory=dict)
 
     @property
     def own_sessions(self) -> list[LiveSession]:
         """The session of the caller and the sessions of sign-ins in this request. Their users may read their own data."""
         return [*([self.caller.session] if self.caller.session else []), *self.granted]
 
+    @property
+    def shows_admin_sessions(self) -> bool:
+        """Whether sessions with admin rights are listed: for API keys and for sessions that have these rights themselves."""
+        return self.caller.may_read_everything or any(session.has_admin_rights for session in self.granted)
+
     async def first_sessions(self, user: User, size: int) -> Page:
         """Return the first page of a user's sessions. One query reads the pages of all users of the request."""
-        if size not in self._session_pages:
+        with_admin_rights = self.shows_admin_sessions
+        key = size, with_admin_rights
+        if key not in self._session_pages:
 
             async def load(users: list[User]) -> list[Page]:
-                return await first_pages(users, size)
+                return await first_pages(users, size, with_admin_rights=with_admin_rights)
 
-            self._session_pages[size] = DataLoader(load, cache_key_fn=_serial)
-        return await self._session_pages[size].load(user)
+            self._session_pages[key] = DataLoader(load, cache_key_fn=_serial)
+        return await self._session_pages[key].load(user)
 
     async def count_sessions(self, user: User) -> int:
         """Return the number of live sessions of a user. One query counts for all users of the request."""
-        if self._session_counts is None:
-            self._session_counts = DataLoader(count_live, cache_key_fn=_serial)
-        return await self._session_counts.load(user)
+        with_admin_rights = self.shows_admin_sessions
+        if with_admin_rights not in self._session_counts:
+
+            async def load(users: list[User]) -> list[int]:
+                return await count_live(users, with_admin_rights=with_admin_rights)
+
+            self._session_counts[with_admin_rights] = DataLoader(load, cache_key_fn=_serial)
+        return await self._session_counts[with_admin_rights].load(user)
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

@@ -110,7 +110,7 @@ class EmailLoginMutations:
         description=(
             "Enables or disables email login, and sets who may sign up. An argument that is left out changes "
             "nothing. Ends no session. While email login is disabled, admins can enter the panel only by a link "
-            "from `doorcode admin invite`."
+            "from `doorcode admin invite`. Errors: FORBIDDEN if an API key disables email login."
         )
     )
     async def update_email_login(

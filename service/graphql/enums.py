@@ -46,9 +46,13 @@ _MEANINGS: Mapping[type[StrEnum], _Meaning] = {
         "What an API key may do.",
         {
             ApiKeyScope.READ: "Allows every admin query and no mutation.",
+            ApiKeyScope.USERS: (
+                "Allows every admin query, and to manage members: invite, update, deactivate, reactivate and delete them, "
+                "and end their sessions."
+            ),
             ApiKeyScope.ADMIN: (
-                "Allows what an admin may do, except to create keys, set roles, invite admins or change an admin's "
-                "email."
+                "Allows what an admin may do, except what needs an admin in person: API keys, roles, and what concerns "
+                "an admin or how admins sign in."
             ),
         },
     ),

@@ -22,7 +22,7 @@ class AccessToken:
         description=("The JWT, with the claims iss, aud, sub (user ID), sid, iat, exp, jti, email, origin and role.")
     )
     expires_at: datetime = strawberry.field(
-        description="When the access token expires: after 10 minutes, unless the operator set another lifetime."
+        description="When the access token expires: after 10 minutes, unless the operator set another lifetime, and no later than the session."
     )
 
     @classmethod
@@ -60,7 +60,8 @@ class SessionMutations:
         description=(
             "Ends the current session, or the session with this `id`, from the next request on in every process. "
             "Members may end their own sessions; admins may end any. Returns false if the session was not live. "
-            "Errors: NOT_FOUND for another user's session, UNAUTHENTICATED if `id` is given without signing in."
+            "Errors: NOT_FOUND for another user's session; FORBIDDEN if the session has admin rights and the caller is an "
+            "API key or a session without them; UNAUTHENTICATED if `id` is given without signing in."
         )
     )
     async def end_session(
@@ -75,7 +76,7 @@ class SessionMutations:
         own = caller.session.id if caller.session else None
         session_id = own if id is None else id
         if caller.may_read_everything:
-            by = caller.require_admin()
+            by = caller.require_manager()
             return session_id is not None and await end_one_session(session_id, by, owner=None)
         if session_id is None:
             return False  # a client that signs out twice gets this answer

@@ -54,8 +54,8 @@ class User:
 
     @strawberry.field(
         description=(
-            "The user's live sessions, newest first. For the user, admins and API keys. Errors: FORBIDDEN for "
-            "other users, UNAUTHENTICATED without signing in."
+            "The user's live sessions, newest first. For the user, admins and API keys. A session without admin rights "
+            "does not see those that have them. Errors: FORBIDDEN for other users, UNAUTHENTICATED without signing in."
         )
     )
     async def sessions(
@@ -72,7 +72,9 @@ class User:
         _require_self_or_reader(context, self.row)
         wanted = Slice(first=_SESSIONS_SHOWN if first is None else first, after=after)
         page = await (
-            list_sessions(self.row).page(wanted) if after is not None else context.first_sessions(self.row, wanted.size)
+            list_sessions(self.row, with_admin_rights=context.shows_admin_sessions).page(wanted)
+            if after is not None
+            else context.first_sessions(self.row, wanted.size)
         )
         return Connection(
             page=page,
@@ -123,8 +125,8 @@ class Session:
     current: bool = strawberry.field(description="Whether this session made the request.")
     admin_rights: bool = strawberry.field(
         description=(
-            "Whether this session has admin rights: its user is an ADMIN who signed in by email, and its token is"
-            " not in the members' cookie."
+            "Whether this session has admin rights: its user signed in by email, was an ADMIN then and is one now, and"
+            " its token is not in the members' cookie."
         )
     )
 

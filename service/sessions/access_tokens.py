@@ -49,13 +49,13 @@ class AccessToken:
 async def issue_access_token(session: LiveSession, settings: Settings, cipher: Cipher) -> AccessToken:
     """Sign an access token for this session (contract §3; claims of RFC 7519 §4.1). One read of the database.
 
-    The token is valid for `access_token_lifetime` seconds, even if the session ends sooner: ending a session does not
+    The token is valid for `access_token_lifetime` seconds, and no longer than the session. Ending a session does not
     revoke its tokens.
     """
     row = await fetch_one(_CURRENT)
     assert row is not None, "ensure_signing_keys runs at the start"
     issued_at = int(now().timestamp())
-    expires_at = issued_at + settings.access_token_lifetime
+    expires_at = min(issued_at + settings.access_token_lifetime, int(session.expires_at.timestamp()))
     user = session.user
     claims = {
         "iss": settings.public_url,

@@ -19,20 +19,25 @@ NOTED_EVERY = timedelta(minutes=5)
 
 # A session is live if it has not expired, its user is active, and no end of all sessions of its user, its method or its
 # secret came after its opening.
+# A session that was opened by email also ends when its user gets another email.
 LIVE = (
     "s.expires_at > $1 AND u.status = 'ACTIVE' AND u.session_epoch = s.user_epoch"
+    " AND (s.method <> 'EMAIL' OR u.email_epoch = s.email_epoch)"
     " AND NOT EXISTS (SELECT 1 FROM session_cutoffs c WHERE (c.scope = s.method AND c.epoch > s.method_epoch) OR c.scope = s.secret_id)"
 )
+# What `LiveSession.has_admin_rights` says, as a condition.
+ADMIN_RIGHTS = "(s.opened_as_admin AND u.role = 'ADMIN' AND s.method = 'EMAIL' AND s.carrier <> 'COOKIE')"
 SESSION_COLUMNS = (
-    "s.id AS session_id, s.method, s.carrier, s.secret_id, s.created_at AS session_created_at, s.expires_at,"
+    "s.id AS session_id, s.method, s.opened_as_admin, s.carrier, s.secret_id, s.created_at AS session_created_at, s.expires_at,"
     " s.last_seen_at AS session_last_seen_at, s.ip_address, s.user_agent"
 )
 _FIND = Statement(
     f"SELECT {SESSION_COLUMNS}, u.* FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE s.token_hash = $2 AND {LIVE}"
 )
 _OPEN = Statement(
-    "INSERT INTO sessions (id, user_serial, user_epoch, method, method_epoch, carrier, secret_id, token_hash,"
-    " created_at, expires_at, last_seen_at, ip_address, user_agent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $9, $11, $12)"
+    "INSERT INTO sessions (id, user_serial, user_epoch, method, method_epoch, email_epoch, opened_as_admin, carrier, secret_id,"
+    " token_hash, created_at, expires_at, last_seen_at, ip_address, user_agent)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11, $13, $14)"
 )
 _SEEN = Statement("UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1")
 _END = Statement("DELETE FROM sessions WHERE id = $1")
@@ -57,6 +62,7 @@ class LiveSession:
     user: User
     method: SignInMethod
     token_transport: TokenTransport
+    opened_as_admin: bool
     secret_id: str | None
     created_at: datetime
     expires_at: datetime
@@ -66,9 +72,13 @@ class LiveSession:
 
     @property
     def has_admin_rights(self) -> bool:
-        """Whether an admin signed in by email, with any token transport except the member cookie (contract §3)."""
+        """Whether the session gives admin rights (contract §3).
+
+        Its user signed in by email, with any token transport except the member cookie, was an ADMIN then and is one now.
+        """
         return (
-            self.user.role is UserRole.ADMIN
+            self.opened_as_admin
+            and self.user.role is UserRole.ADMIN
             and self.method is SignInMethod.EMAIL
             and self.token_transport is not TokenTransport.COOKIE
         )
@@ -114,6 +124,7 @@ async def open_session(user: User, opening: Opening, expires_at: datetime) -> Op
         user=user,
         method=opening.method,
         token_transport=opening.token_transport,
+        opened_as_admin=user.role is UserRole.ADMIN,
         secret_id=opening.secret_id,
         created_at=moment,
         expires_at=expires_at,
@@ -128,6 +139,8 @@ async def open_session(user: User, opening: Opening, expires_at: datetime) -> Op
         user.session_epoch,
         session.method,
         opening.method_epoch,
+        user.email_epoch,
+        session.opened_as_admin,
         session.token_transport,
         session.secret_id,
         hash_token(token),
@@ -157,6 +170,7 @@ def session_from_row(row: Row, user: User) -> LiveSession:
         user=user,
         method=_METHODS[row["method"]],
         token_transport=_TRANSPORTS[row["carrier"]],
+        opened_as_admin=bool(row["opened_as_admin"]),
         secret_id=row["secret_id"],
         created_at=as_time(row["session_created_at"]),
         expires_at=as_time(row["expires_at"]),

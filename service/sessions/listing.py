@@ -9,26 +9,30 @@ from service.accounts.models import User
 from service.clock import now
 from service.database import Row, Statement, fetch
 from service.paging import Conditions, Listing, Order, Page, Slice
-from service.sessions.lifecycle import LIVE, SESSION_COLUMNS
+from service.sessions.lifecycle import ADMIN_RIGHTS, LIVE, SESSION_COLUMNS
 
 # IDs are UUIDv7, so the order of IDs is the order of opening.
 _NEWEST_FIRST = Order("opened-", "session_id", descending=True, id_column="session_id", id_descending=True)
-_LIVE_SESSIONS = f"(SELECT {SESSION_COLUMNS}, s.user_serial FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE {LIVE}) live"
+_SESSIONS = (
+    f"SELECT {SESSION_COLUMNS}, s.user_serial FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE {LIVE}"
+)
+_LIVE = {True: f"({_SESSIONS}) live", False: f"({_SESSIONS} AND NOT {ADMIN_RIGHTS}) live"}
+"""With sessions that have admin rights, and without them."""
 
 
-def list_sessions(user: User) -> Listing:
-    """Return the live sessions of one user."""
+def list_sessions(user: User, *, with_admin_rights: bool) -> Listing:
+    """Return the live sessions of one user, with or without those that have admin rights."""
     conditions = Conditions(values=[now()])  # $1 of `LIVE`
     conditions.add("user_serial = {}", user.serial)
-    return Listing(_LIVE_SESSIONS, _NEWEST_FIRST, conditions)
+    return Listing(_LIVE[with_admin_rights], _NEWEST_FIRST, conditions)
 
 
-async def first_pages(users: Sequence[User], size: int) -> list[Page]:
+async def first_pages(users: Sequence[User], size: int, *, with_admin_rights: bool) -> list[Page]:
     """Return the first page of each user's sessions, in the order of `users`. One query for all."""
-    listings = {user.serial: list_sessions(user) for user in users}
+    listings = {user.serial: list_sessions(user, with_admin_rights=with_admin_rights) for user in users}
     ranked = (
         f"SELECT *, ROW_NUMBER() OVER (PARTITION BY user_serial ORDER BY session_id DESC) AS place"
-        f" FROM {_LIVE_SESSIONS} WHERE user_serial IN ({_placeholders(len(listings))})"
+        f" FROM {_LIVE[with_admin_rights]} WHERE user_serial IN ({_placeholders(len(listings))})"
     )
     statement = Statement(f"SELECT * FROM ({ranked}) ranked WHERE place <= {size + 1} ORDER BY session_id DESC")
     rows: dict[int, list[Row]] = {serial: [] for serial in listings}
@@ -40,11 +44,11 @@ async def first_pages(users: Sequence[User], size: int) -> list[Page]:
     ]
 
 
-async def count_live(users: Sequence[User]) -> list[int]:
+async def count_live(users: Sequence[User], *, with_admin_rights: bool) -> list[int]:
     """Return how many live sessions each user has, in the order of `users`. One query for all."""
     serials = {user.serial for user in users}
     statement = Statement(
-        f"SELECT user_serial, COUNT(*) AS live FROM {_LIVE_SESSIONS}"
+        f"SELECT user_serial, COUNT(*) AS live FROM {_LIVE[with_admin_rights]}"
         f" WHERE user_serial IN ({_placeholders(len(serials))}) GROUP BY user_serial"
     )
     counts = {row["user_serial"]: int(row["live"]) for row in await fetch(statement, now(), *serials)}

@@ -34,6 +34,11 @@ class Session(Model):
     user_epoch = fields.IntField(description="the user's session_epoch when it opened")
     method = fields.CharEnumField(SignInMethod, max_length=16)
     method_epoch = fields.IntField(default=0, description="the method's epoch when the sign-in was verified")
+    # Without descriptions: SQLite cannot add a column that has both a comment and a default.
+    email_epoch = fields.IntField(default=0, db_default=0)  # the user's when it opened; it counts for EMAIL alone
+    opened_as_admin = fields.BooleanField(
+        default=False, db_default=False
+    )  # whether its user was an ADMIN when it opened
     carrier = fields.CharEnumField(TokenTransport, max_length=16)
     secret_id = fields.CharField(max_length=36, null=True, description="the JWT secret whose code opened it")
     token_hash = fields.CharField(max_length=64, unique=True)

@@ -6,6 +6,7 @@ from service.accounts import administration
 from service.accounts.lookup import find_by_id
 from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.accounts.seats import count_seats
+from service.audit.log import Actor
 from service.audit.models import AuditEvent
 from service.database import Statement, write
 from service.errors import BadUserInput, Conflict, Forbidden, NotFound, SignInErrorCode
@@ -119,10 +120,10 @@ async def test_external_id_that_no_code_could_name_is_bad_input(instance: Instan
 async def test_admin_keeps_an_email(instance: Instance) -> None:
     boss = await admin()
     with pytest.raises(Conflict):
-        await administration.update_user(boss.id, TESTER, email=None, in_person=True)
+        await administration.update_user(boss.id, TESTER, email=None)
     with pytest.raises(Forbidden):
-        await administration.update_user(boss.id, TESTER, email="new@example.com")
-    await administration.update_user(boss.id, TESTER, email="new@example.com", in_person=True)
+        await administration.update_user(boss.id, Actor("api-key:key_1"), email="new@example.com")
+    await administration.update_user(boss.id, TESTER, email="new@example.com")
     assert (await user(boss.id)).email == "new@example.com"
 
 

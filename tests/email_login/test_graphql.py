@@ -181,7 +181,7 @@ async def test_nothing_of_it_can_be_null_in_a_variable(api: Api) -> None:
     assert await api.ask(document, {}, token=token) == {"updateEmailLogin": {"enabled": True}}
 
 
-async def test_only_admins_and_their_keys_change_it(api: Api) -> None:
+async def test_only_admins_in_person_switch_it_off_and_keys_change_the_rest(api: Api) -> None:
     change = UPDATE % "(enabled: false)"
     assert await api.error_code(change) == "UNAUTHENTICATED"
     assert await api.error_code(change, token="dcs_unknown") == "UNAUTHENTICATED"
@@ -191,13 +191,16 @@ async def test_only_admins_and_their_keys_change_it(api: Api) -> None:
         (await open_for(person)).token,
         (await open_for(boss, SignInMethod.EXTERNAL_JWT)).token,
         (await open_for(boss, SignInMethod.EMAIL, TokenTransport.COOKIE)).token,
-        await key(ApiKeyScope.READ),
+        *[await key(scope) for scope in ApiKeyScope],
     ]
     for token in not_admins:
         assert await api.error_code(change, token=token) == "FORBIDDEN"
     assert (await read_configuration()).enabled
-    assert await api.ask(change, token=await key(ApiKeyScope.ADMIN)) == {
+    assert await api.ask(change, token=(await open_for(boss)).token) == {
         "updateEmailLogin": {"enabled": False, "signUp": "INVITATION"}
+    }
+    assert await api.ask(UPDATE % "(enabled: true, signUp: OPEN)", token=await key(ApiKeyScope.ADMIN)) == {
+        "updateEmailLogin": {"enabled": True, "signUp": "OPEN"}
     }
 
 

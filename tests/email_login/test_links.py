@@ -13,6 +13,7 @@ from service.accounts import administration
 from service.accounts.admins import has_admin, make_admin
 from service.accounts.models import User, UserOrigin, UserRole, UserStatus
 from service.accounts.seats import set_seat_limit
+from service.audit.log import Actor
 from service.clock import now
 from service.database import transaction
 from service.email_login.configuration import update_configuration
@@ -32,6 +33,7 @@ from service.errors import (
 )
 from service.instance import Instance
 from service.page_urls import PageUrls
+from service.sessions.lifecycle import find_session
 from service.sessions.models import SignInMethod, TokenTransport
 from service.sign_in.attempt import SignInAttempt, SignInResult
 from tests.actions import (
@@ -346,12 +348,12 @@ async def test_way_back_in_works_whatever_is_switched_off(instance: Instance) ->
     assert await audited("user.role_set", "admin.link_made") == [("admin.link_made", "tester", invitation.user.id)]
 
 
-async def test_member_is_raised_and_keeps_everything_else(instance: Instance) -> None:
+async def test_member_is_raised_and_keeps_everything_but_its_sessions(instance: Instance) -> None:
     ada = await member("ada@example.com")
     opened = await open_for(ada)
     raised = await admin_by_command("ADA@example.com")
-    assert (raised.serial, raised.role, raised.session_epoch) == (ada.serial, UserRole.ADMIN, ada.session_epoch)
-    assert opened.session.user.serial == raised.serial
+    assert (raised.serial, raised.role, raised.email) == (ada.serial, UserRole.ADMIN, ada.email)
+    assert await find_session(opened.token) is None, "it was opened by a member"
     assert await audited("user.role_set") == [("user.role_set", "tester", ada.id)]
 
 
@@ -397,7 +399,7 @@ async def test_same_admin_made_by_many_at_once_is_one(instance: Instance) -> Non
 
 async def test_another_invitation_voids_the_one_before(instance: Instance) -> None:
     ada = await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_login)
-    await invite_again(ada.id, TESTER, instance.email_login, in_person=False)
+    await invite_again(ada.id, TESTER, instance.email_login)
     first, second = [token_in(queued_mail.secret) for queued_mail in await queued_mails(instance)]
     assert await outcome(accept(instance, first)) is LinkNotGood
     assert await outcome(accept(instance, second)) is None
@@ -412,14 +414,14 @@ async def test_who_has_been_here_is_not_invited_again(instance: Instance) -> Non
     await administration.deactivate_user(gone.id, TESTER)
     for person in (here, gone, nobodys):
         with pytest.raises(Conflict, match="has not signed in yet"):
-            await invite_again(person.id, TESTER, instance.email_login, in_person=True)
+            await invite_again(person.id, TESTER, instance.email_login)
     await update_configuration(TESTER, enabled=False)
     with pytest.raises(Conflict, match="Email login is off"):
-        await invite_again(off.id, TESTER, instance.email_login, in_person=True)
+        await invite_again(off.id, TESTER, instance.email_login)
     with pytest.raises(Forbidden):
-        await invite_again(boss.id, TESTER, instance.email_login, in_person=False)
+        await invite_again(boss.id, Actor("api-key:key_1"), instance.email_login)
     with pytest.raises(NotFound):
-        await invite_again("nobody", TESTER, instance.email_login, in_person=True)
+        await invite_again("nobody", TESTER, instance.email_login)
     assert await queued_mails(instance) == []
-    await invite_again(boss.id, TESTER, instance.email_login, in_person=True)
+    await invite_again(boss.id, TESTER, instance.email_login)
     assert "/admin/invitation?token=" in (await queued_mails(instance))[0].secret

@@ -91,6 +91,7 @@ async def all_callers(instance: Instance) -> Callers:
             "admin by members' cookie": cookie("doorcode", members_cookie, **SAME_ORIGIN),
             "admin by members' cookie's token": bearer(members_cookie),
             "READ key": bearer(await api_key(ApiKeyScope.READ)),
+            "USERS key": bearer(await api_key(ApiKeyScope.USERS)),
             "ADMIN key": bearer(await api_key(ApiKeyScope.ADMIN)),
             "admin": bearer(by_email),
             "admin by admin cookie": cookie("doorcode-admin", admin_cookie, **SAME_ORIGIN),
@@ -127,4 +128,4 @@ WITHOUT_RIGHTS = [
     "admin by members' cookie's token",
 ]
 IN_PERSON = ["admin", "admin by admin cookie", "admin by admin cookie, told by Origin"]
-ALL_CALLERS = [*ANONYMOUS, *WITHOUT_RIGHTS, "READ key", "ADMIN key", *IN_PERSON]
+ALL_CALLERS = [*ANONYMOUS, *WITHOUT_RIGHTS, "READ key", "USERS key", "ADMIN key", *IN_PERSON]

@@ -64,6 +64,16 @@ async def test_token_says_who_is_signed_in_and_for_how_long(instance: Instance) 
     assert jwt.get_unverified_header(issued.token)["alg"] == "ES256"
 
 
+async def test_token_ends_no_later_than_its_session(instance: Instance) -> None:
+    secret = await enable(instance)
+    with time_machine.travel(NOON, tick=False):
+        result = await sign_in(instance, code_of(secret, {"user": {"id": "crm-42"}}), lifetime=5)
+        issued = await issue_access_token(result.session, instance.settings, instance.cipher)
+        claims = await verified(instance, issued.token)
+    assert claims["exp"] - claims["iat"] == 5
+    assert issued.expires_at == result.session.expires_at
+
+
 async def test_two_tokens_of_one_session_differ_by_their_jti(instance: Instance) -> None:
     session = (await open_for(await member("grace@example.com"))).session
     first, second = [await verified(instance, await token_of(instance, session)) for _ in range(2)]
@@ -118,8 +128,8 @@ async def test_there_is_one_current_key_and_the_next_is_published_before_it_sign
 
 
 async def test_tokens_verify_through_rotations_until_they_expire(instance: Instance) -> None:
-    session = (await open_for(await member("grace@example.com"), lifetime=10**6)).session
     with time_machine.travel(NOON, tick=False) as clock:
+        session = (await open_for(await member("grace@example.com"), lifetime=10**6)).session
         next_kid = next(row["kid"] for row in await rows("signing_keys") if row["state"] == "NEXT")
         known_before = {key["kid"] for key in await published_keys(instance.settings)}
         old = await token_of(instance, session)

@@ -228,7 +228,8 @@ async def test_rights_go_with_the_role_at_the_next_request(instance: Instance) -
     person = await admin()
     token = (await open_for(person)).token
     await administration.set_role(person.id, UserRole.MEMBER, TESTER)
-    found = await find_session(token)
+    assert await find_session(token) is None
+    found = await find_session((await open_for(await user(person.id))).token)
     assert found
     assert not found.has_admin_rights
 
