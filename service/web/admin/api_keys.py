@@ -13,31 +13,8 @@ from service.web.admin.page import AdminPage, text_of
 API_KEYS = "/admin/api-keys"
 
 
-async def show_api_keys(admin_page: AdminPage) -> Response:
-    """`GET /admin/api-keys`."""
-    return await _show(admin_page, None, 200)
-
-
-async def show_api_keys_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
-    """The same page with a message about the refused form."""
-    return await _show(admin_page, problem, status)
-
-
-async def change_api_keys(admin_page: AdminPage, form: FormData) -> Response:
-    """`POST /admin/api-keys`: create a key, or revoke one."""
-    if text_of(form, "action") == "revoke":
-        await admin_page.run("revoke_api_key", id=text_of(form, "id"))
-        return admin_page.go(API_KEYS, done="key-revoked")
-    try:
-        expires_at = _end_of_day(text_of(form, "expires"))
-    except ValueError:
-        return await _show(admin_page, "The last day of the key must be a date.", 422)
-    scope = ApiKeyScope.ADMIN if text_of(form, "scope") == ApiKeyScope.ADMIN else ApiKeyScope.READ
-    made = await admin_page.run("create_api_key", name=text_of(form, "name"), scope=scope, expiresAt=expires_at)
-    return await to_secret(admin_page, made["createApiKey"]["token"], api_key=True)
-
-
-async def _show(admin_page: AdminPage, problem: str | None, status: int) -> Response:
+async def show_api_keys(admin_page: AdminPage, problem: str | None = None, status: int = 200) -> Response:
+    """`GET /admin/api-keys`: the page. With a `problem`, also the answer to a refused form."""
     data = await admin_page.run("api_keys")
     return admin_page.show(
         "api_keys.html",
@@ -49,6 +26,20 @@ async def _show(admin_page: AdminPage, problem: str | None, status: int) -> Resp
         revoking=admin_page.asked("revoke"),
         typed_name=text_of(await admin_page.request.form(), "name") if problem else "",
     )
+
+
+async def change_api_keys(admin_page: AdminPage, form: FormData) -> Response:
+    """`POST /admin/api-keys`: create a key, or revoke one."""
+    if text_of(form, "action") == "revoke":
+        await admin_page.run("revoke_api_key", id=text_of(form, "id"))
+        return admin_page.go(API_KEYS, done="key-revoked")
+    try:
+        expires_at = _end_of_day(text_of(form, "expires"))
+    except ValueError:
+        return await show_api_keys(admin_page, "The last day of the key must be a date.", 422)
+    scope = ApiKeyScope.ADMIN if text_of(form, "scope") == ApiKeyScope.ADMIN else ApiKeyScope.READ
+    made = await admin_page.run("create_api_key", name=text_of(form, "name"), scope=scope, expiresAt=expires_at)
+    return await to_secret(admin_page, made["createApiKey"]["token"], api_key=True)
 
 
 def _end_of_day(day: str) -> str | None:

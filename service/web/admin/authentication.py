@@ -23,14 +23,26 @@ _REQUIRED = "clockSkewSeconds"
 _NUMBER = re.compile(r"[0-9]{0,9}")
 
 
-async def show_authentication(admin_page: AdminPage) -> Response:
-    """`GET /admin/authentication`."""
-    return await _show(admin_page, None, 200)
-
-
-async def show_authentication_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
-    """The same page with a message about the refused form."""
-    return await _show(admin_page, problem, status)
+async def show_authentication(
+    admin_page: AdminPage,
+    problem: str | None = None,
+    status: int = 200,
+    *,
+    typed_policy: dict[str, object] | None = None,
+) -> Response:
+    """`GET /admin/authentication`: the page. With a `problem`, also the answer to a refused form."""
+    data = await admin_page.run("authentication")
+    return admin_page.show(
+        "authentication.html",
+        status=status,
+        problem=problem,
+        settings=data["authentication"],
+        seat_usage=data["seatUsage"],
+        grace_periods=_GRACE_PERIODS,
+        typed_policy=typed_policy,
+        public_url=admin_page.settings.public_url,
+        revoking=admin_page.asked("revoke"),
+    )
 
 
 async def change_authentication(admin_page: AdminPage, form: FormData) -> Response:
@@ -63,23 +75,6 @@ async def to_secret(admin_page: AdminPage, secret: str, *, api_key: bool = False
     return admin_page.go(SECRET, id=shown_id)
 
 
-async def _show(
-    admin_page: AdminPage, problem: str | None, status: int, typed_policy: dict[str, object] | None = None
-) -> Response:
-    data = await admin_page.run("authentication")
-    return admin_page.show(
-        "authentication.html",
-        status=status,
-        problem=problem,
-        settings=data["authentication"],
-        seat_usage=data["seatUsage"],
-        grace_periods=_GRACE_PERIODS,
-        typed_policy=typed_policy,
-        public_url=admin_page.settings.public_url,
-        revoking=admin_page.asked("revoke"),
-    )
-
-
 async def _enable(admin_page: AdminPage, _form: FormData) -> Response:
     secret = (await admin_page.run("enable_jwt"))["enableJwtAuth"]["secret"]
     return await to_secret(admin_page, secret) if secret else admin_page.go(AUTHENTICATION, done="jwt-enabled")
@@ -93,7 +88,7 @@ async def _disable(admin_page: AdminPage, form: FormData) -> Response:
 async def _rotate(admin_page: AdminPage, form: FormData) -> Response:
     grace = text_of(form, "gracePeriodSeconds")
     if grace not in map(str, _GRACE_PERIODS):
-        return await _show(admin_page, "Choose when the old secret stops working.", 422)
+        return await show_authentication(admin_page, "Choose when the old secret stops working.", 422)
     made = await admin_page.run("rotate_secret", gracePeriodSeconds=int(grace))
     return await to_secret(admin_page, made["rotateJwtSecret"]["secret"])
 
@@ -118,13 +113,15 @@ async def _update_policy(admin_page: AdminPage, form: FormData) -> Response:
     typed = _typed_policy(form)
     for name, words in _NUMBERS.items():
         if not _NUMBER.fullmatch(text_of(form, name)) or (name == _REQUIRED and not text_of(form, name)):
-            return await _show(admin_page, f"{words} must be a number of seconds.", 422, typed)
+            return await show_authentication(
+                admin_page, f"{words} must be a number of seconds.", 422, typed_policy=typed
+            )
     numbers = {name: int(number) if (number := text_of(form, name)) else None for name in _NUMBERS}
     names = {name: text_of(form, name) or None for name in _NAMES}
     try:
         await admin_page.run("update_policy", policy=typed | numbers | names)
     except OperationRefused as refused:
-        return await _show(admin_page, in_words(refused.message), status_of(refused), typed)
+        return await show_authentication(admin_page, in_words(refused.message), status_of(refused), typed_policy=typed)
     return admin_page.go(AUTHENTICATION, done="policy-updated")
 
 

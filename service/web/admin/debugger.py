@@ -8,14 +8,10 @@ from service.web.admin.page import AdminPage, text_of
 DEBUGGER = "/admin/authentication/debugger"
 
 
-async def show_debugger(admin_page: AdminPage) -> Response:
-    """`GET /admin/authentication/debugger`: an empty form."""
-    return await _show_empty(admin_page, None, 200)
-
-
-async def show_debugger_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
-    """The same page with a message about the refused form."""
-    return await _show_empty(admin_page, problem, status)
+async def show_debugger(admin_page: AdminPage, problem: str | None = None, status: int = 200) -> Response:
+    """`GET /admin/authentication/debugger`: an empty form. With a `problem`, also the answer to a refused form."""
+    seat_usage = (await admin_page.run("seat_usage"))["seatUsage"]
+    return admin_page.show("debugger.html", status=status, problem=problem, code="", found=None, seat_usage=seat_usage)
 
 
 async def debug_code(admin_page: AdminPage, form: FormData) -> Response:
@@ -25,13 +21,8 @@ async def debug_code(admin_page: AdminPage, form: FormData) -> Response:
     """
     code = text_of(form, "code")
     if not code:
-        return await _show_empty(admin_page, "Paste a code first.", 422)
+        return await show_debugger(admin_page, "Paste a code first.", 422)
     data = await admin_page.run("inspect_code", externalAuthCode=code)
     return admin_page.show(
         "debugger.html", code=code, found=data["inspectExternalAuthCode"], seat_usage=data["seatUsage"]
     )
-
-
-async def _show_empty(admin_page: AdminPage, problem: str | None, status: int) -> Response:
-    seat_usage = (await admin_page.run("seat_usage"))["seatUsage"]
-    return admin_page.show("debugger.html", status=status, problem=problem, code="", found=None, seat_usage=seat_usage)

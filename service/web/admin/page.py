@@ -6,7 +6,7 @@ A page is for an admin who signed in by email, on the admin cookie; anyone else 
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from starlette.datastructures import FormData
@@ -129,7 +129,13 @@ class AdminPage:
 
 Handler = Callable[[AdminPage], Awaitable[Response]]
 FormHandler = Callable[[AdminPage, FormData], Awaitable[Response]]
-Problem = Callable[[AdminPage, str, int], Awaitable[Response]]
+
+
+class FormPage(Protocol):
+    """Shows a page with forms. The same function shows it again with the problem of a form that was refused."""
+
+    def __call__(self, admin_page: AdminPage, problem: str | None = None, status: int = 200) -> Awaitable[Response]:
+        """Return the page with this status."""
 
 
 def shown_to_admins(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -147,7 +153,7 @@ def shown_to_admins(handler: Handler) -> Callable[[Request], Awaitable[Response]
     return endpoint
 
 
-def done_by_admins(handler: FormHandler, *, on_problem: Problem) -> Callable[[Request], Awaitable[Response]]:
+def done_by_admins(handler: FormHandler, *, on_problem: FormPage) -> Callable[[Request], Awaitable[Response]]:
     """A form that an admin sends, from a page of this origin.
 
     What is refused is told on the page that the form stands on.
@@ -170,7 +176,7 @@ def done_by_admins(handler: FormHandler, *, on_problem: Problem) -> Callable[[Re
 
 
 async def _show_on_its_page(
-    admin_page: AdminPage, refused: OperationRefused | RequestRefused, on_problem: Problem
+    admin_page: AdminPage, refused: OperationRefused | RequestRefused, on_problem: FormPage
 ) -> Response:
     """Show what went wrong on the page of the form, or on a page of its own if the form's page is refused too."""
     message, status = in_words(refused.message), status_of(refused)

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from service.page_urls import ADMIN_INVITATION_PATH, SETUP_PATH
 from service.web.admin import api_keys, audit, authentication, debugger, seats, sign_in, snippets, user, users
-from service.web.admin.page import SIGN_IN, FormHandler, Handler, Problem, done_by_admins, shown_to_admins
+from service.web.admin.page import SIGN_IN, FormHandler, FormPage, done_by_admins, shown_to_admins
 from service.web.forms import MAX_BODY
 from service.web.requests import instance_of
 from service.web.security import see_other
@@ -26,26 +26,25 @@ def admin_routes() -> list[Route]:
         _route(SETUP_PATH, sign_in.show_setup, sign_in.set_up),
         _route(ADMIN_INVITATION_PATH, sign_in.show_invitation, sign_in.accept_invitation),
         Route("/admin/logout", sign_in.sign_out, methods=["POST"], max_body_size=MAX_BODY),
-        _page(users.USERS, users.show_users, users.invite, users.show_users_with_problem),
+        _page(users.USERS, users.show_users, users.invite),
         Route(f"{users.USERS}.csv", shown_to_admins(users.export_users)),
-        _page(user.USER, user.show_user, user.change_user, user.show_user_with_problem),
+        _page(user.USER, user.show_user, user.change_user),
         _page(
             authentication.AUTHENTICATION,
             authentication.show_authentication,
             authentication.change_authentication,
-            authentication.show_authentication_with_problem,
         ),
         Route(authentication.SECRET, shown_to_admins(authentication.show_secret)),
         Route(snippets.SNIPPETS, shown_to_admins(snippets.show_snippets)),
-        _page(debugger.DEBUGGER, debugger.show_debugger, debugger.debug_code, debugger.show_debugger_with_problem),
-        _page(seats.SEATS, seats.show_seats, seats.set_limit, seats.show_seats_with_problem),
+        _page(debugger.DEBUGGER, debugger.show_debugger, debugger.debug_code),
+        _page(seats.SEATS, seats.show_seats, seats.set_limit),
         Route(audit.AUDIT, shown_to_admins(audit.show_audit_log)),
-        _page(api_keys.API_KEYS, api_keys.show_api_keys, api_keys.change_api_keys, api_keys.show_api_keys_with_problem),
+        _page(api_keys.API_KEYS, api_keys.show_api_keys, api_keys.change_api_keys),
     ]
 
 
-def _page(path: str, show: Handler, change: FormHandler, on_problem: Problem) -> Route:
-    return _route(path, shown_to_admins(show), done_by_admins(change, on_problem=on_problem))
+def _page(path: str, show: FormPage, change: FormHandler) -> Route:
+    return _route(path, shown_to_admins(show), done_by_admins(change, on_problem=show))
 
 
 def _route(path: str, show: Endpoint, send: Endpoint) -> Route:

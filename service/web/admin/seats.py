@@ -14,26 +14,8 @@ _NUMBER = re.compile(r"[0-9]{0,10}")
 _PERIODS = {30: "30 days", 90: "90 days", 365: "1 year"}
 
 
-async def show_seats(admin_page: AdminPage) -> Response:
-    """`GET /admin/seats`."""
-    return await _show(admin_page, None, 200)
-
-
-async def show_seats_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
-    """The same page with a message about the refused form."""
-    return await _show(admin_page, problem, status)
-
-
-async def set_limit(admin_page: AdminPage, form: FormData) -> Response:
-    """`POST /admin/seats`: set the seat limit. An empty field means no limit."""
-    limit = text_of(form, "limit")
-    if "limit" not in form or not _NUMBER.fullmatch(limit) or int(limit or 0) > MAX_LIMIT:
-        return await _show(admin_page, f"The limit must be a number up to {MAX_LIMIT:,}, or empty for no limit.", 422)
-    await admin_page.run("set_seat_limit", limit=int(limit) if limit else None)
-    return admin_page.go(SEATS, done="limit-set")
-
-
-async def _show(admin_page: AdminPage, problem: str | None, status: int) -> Response:
+async def show_seats(admin_page: AdminPage, problem: str | None = None, status: int = 200) -> Response:
+    """`GET /admin/seats`: the page. With a `problem`, also the answer to a refused form."""
     asked = admin_page.asked("days") or ""
     days = int(asked) if asked in map(str, _PERIODS) else min(_PERIODS)
     seat_usage = (await admin_page.run("seats", days=days))["seatUsage"]
@@ -46,3 +28,14 @@ async def _show(admin_page: AdminPage, problem: str | None, status: int) -> Resp
         days=days,
         periods=_PERIODS,
     )
+
+
+async def set_limit(admin_page: AdminPage, form: FormData) -> Response:
+    """`POST /admin/seats`: set the seat limit. An empty field means no limit."""
+    limit = text_of(form, "limit")
+    if "limit" not in form or not _NUMBER.fullmatch(limit) or int(limit or 0) > MAX_LIMIT:
+        return await show_seats(
+            admin_page, f"The limit must be a number up to {MAX_LIMIT:,}, or empty for no limit.", 422
+        )
+    await admin_page.run("set_seat_limit", limit=int(limit) if limit else None)
+    return admin_page.go(SEATS, done="limit-set")

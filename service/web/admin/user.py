@@ -12,28 +12,13 @@ from service.web.admin.users import USERS
 USER = f"{USERS}/user"
 
 
-async def show_user(admin_page: AdminPage) -> Response:
-    """`GET /admin/users/user?id=…`. The ID is not part of the path, because it may contain any character."""
-    return await _show(admin_page, admin_page.request.query_params.get("id", ""))
+async def show_user(admin_page: AdminPage, problem: str | None = None, status: int = 200) -> Response:
+    """`GET /admin/users/user?id=…`: the page. With a `problem`, also the answer to a refused form, with the typed values.
 
-
-async def show_user_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
-    """The same page with a message about the refused form and the typed values. The form holds the user's ID."""
-    form = await admin_page.request.form()
-    return await _show(admin_page, exact_text_of(form, "id"), problem, status, form)
-
-
-async def change_user(admin_page: AdminPage, form: FormData) -> Response:
-    """`POST /admin/users/user`: run the action of the form that was sent."""
-    action = _ACTIONS.get(text_of(form, "action"))
-    if action is None:
-        return await show_problem(admin_page, "This form is unknown. Go back, reload the page and try again.", 422)
-    return await action(admin_page, exact_text_of(form, "id"), form)
-
-
-async def _show(
-    admin_page: AdminPage, user_id: str, problem: str | None = None, status: int = 200, form: FormData | None = None
-) -> Response:
+    The ID is not part of the path, because it may contain any character. A form holds it in its body.
+    """
+    form = await admin_page.request.form() if problem else None
+    user_id = admin_page.request.query_params.get("id", "") if form is None else exact_text_of(form, "id")
     data = await admin_page.run("user", id=user_id)
     if data["user"] is None:
         return await show_problem(admin_page, "There is no user with this ID. The user may have been deleted.", 404)
@@ -47,6 +32,14 @@ async def _show(
         events=data["auditLog"],
         seat_usage=data["seatUsage"],
     )
+
+
+async def change_user(admin_page: AdminPage, form: FormData) -> Response:
+    """`POST /admin/users/user`: run the action of the form that was sent."""
+    action = _ACTIONS.get(text_of(form, "action"))
+    if action is None:
+        return await show_problem(admin_page, "This form is unknown. Go back, reload the page and try again.", 422)
+    return await action(admin_page, exact_text_of(form, "id"), form)
 
 
 def _typed(form: FormData | None, name: str, value: str | None) -> str:
@@ -80,9 +73,7 @@ async def _reactivate(admin_page: AdminPage, user_id: str, _form: FormData) -> R
 async def _delete(admin_page: AdminPage, user_id: str, form: FormData) -> Response:
     # A page shows several spaces as one, so the ID cannot be typed with more.
     if text_of(form, "confirmation").split() != user_id.split():
-        return await _show(
-            admin_page, user_id, "Nothing was deleted: the id that you typed is not this user's.", 422, form
-        )
+        return await show_user(admin_page, "Nothing was deleted: the id that you typed is not this user's.", 422)
     await admin_page.run("delete_user", id=user_id)
     return admin_page.go(USERS, done="deleted")
 

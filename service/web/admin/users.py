@@ -26,14 +26,22 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as the encoding of its own country
 
 
-async def show_users(admin_page: AdminPage) -> Response:
-    """`GET /admin/users`."""
-    return await _show(admin_page, None, 200)
-
-
-async def show_users_with_problem(admin_page: AdminPage, problem: str, status: int) -> Response:
-    """The same page with a message about the refused form."""
-    return await _show(admin_page, problem, status)
+async def show_users(admin_page: AdminPage, problem: str | None = None, status: int = 200) -> Response:
+    """`GET /admin/users`: the page. With a `problem`, also the answer to a refused form."""
+    order = _order(admin_page)
+    data = await admin_page.run("users", **_wanted_page(admin_page), filter=_filter(admin_page), orderBy=order)
+    return admin_page.show(
+        "users.html",
+        status=status,
+        problem=problem,
+        users=data["users"],
+        seat_usage=data["seatUsage"],
+        filters={name: admin_page.asked(name) for name in ("search", *_FILTERS)},
+        order=order,
+        link=_Links(admin_page),
+        email_login=data["authentication"]["emailLogin"]["enabled"],
+        typed_email=text_of(await admin_page.request.form(), "email") if problem else "",
+    )
 
 
 async def invite(admin_page: AdminPage, form: FormData) -> Response:
@@ -52,23 +60,6 @@ async def export_users(admin_page: AdminPage) -> Response:
         "X-Content-Type-Options": "nosniff",
     }
     return StreamingResponse(_lines(admin_page, first), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-async def _show(admin_page: AdminPage, problem: str | None, status: int) -> Response:
-    order = _order(admin_page)
-    data = await admin_page.run("users", **_wanted_page(admin_page), filter=_filter(admin_page), orderBy=order)
-    return admin_page.show(
-        "users.html",
-        status=status,
-        problem=problem,
-        users=data["users"],
-        seat_usage=data["seatUsage"],
-        filters={name: admin_page.asked(name) for name in ("search", *_FILTERS)},
-        order=order,
-        link=_Links(admin_page),
-        email_login=data["authentication"]["emailLogin"]["enabled"],
-        typed_email=text_of(await admin_page.request.form(), "email") if problem else "",
-    )
 
 
 def _wanted_page(admin_page: AdminPage) -> dict[str, object]:
