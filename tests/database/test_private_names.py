@@ -36,7 +36,8 @@ USED = [
 
 def names_used(where: str, owner: object, name: str) -> str:
     """Return what to say if the name is gone."""
-    return f"Tortoise has no {owner!r}.{name} any more, which {where} uses. Read its source and mend that file."
+    of = getattr(owner, "__name__", type(owner).__name__)
+    return f"Tortoise has no {of}.{name} any more, which {where} uses. Read its source and mend that file."
 
 
 @pytest.mark.parametrize(("where", "owner", "name"), USED, ids=[f"{where}-{name}" for where, _, name in USED])
