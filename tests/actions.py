@@ -1,4 +1,4 @@
-"""The service in this process, driven as its edges drive it: codes as an integrator signs them, exchanges, people."""
+"""Actions on the service in this process: signed codes, exchanges, users, as its HTTP routes run them."""
 
 import json
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ async def set_policy(**values: object) -> None:
 async def attempt(
     session_token: str | None = None, token_transport: TokenTransport = TokenTransport.BEARER, client: Client = CLIENT
 ) -> SignInAttempt:
-    """How a request arrives that carries this session token, as the edges make it."""
+    """The attempt of a request with this session token, as the routes build it."""
     caller = await by_session_token(session_token, client, frozenset(TokenTransport))
     return SignInAttempt(client, token_transport, caller.session, caller.session_token)
 

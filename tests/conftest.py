@@ -153,7 +153,7 @@ def _no_statements_of_another_dialect() -> None:
 
 @pytest.fixture
 async def instance(settings: Settings) -> AsyncIterator[Instance]:
-    """The service without its edges, open in this process on each kind of database in turn."""
+    """The service without its routes, open in this process on each kind of database in turn."""
     async with open_instance(settings) as opened:
         yield opened
 

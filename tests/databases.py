@@ -18,7 +18,7 @@ from service.database import migrate
 from service.settings import load_settings
 from tests.processes import free_port
 
-# Nothing here has to outlive a crash. Connections are many, because every server under test has a pool of its own.
+# No data has to survive a crash. Many connections, because every server under test has its own pool.
 _POSTGRES_CONFIGURATION = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -29,7 +29,7 @@ full_page_writes = off
 """
 
 # Leaves a shell behind that waits for process $0, stops the server in directory $1 (SIGQUIT: at once), and takes it away.
-# So nothing stays behind even where a run is killed.
+# So nothing is left even if a run is killed.
 _END_WITH = """(
     while kill -0 "$0"; do sleep 1; done
     server=$(head -n 1 "$1/data/postmaster.pid") && kill -QUIT "$server" && sleep 1
@@ -170,7 +170,7 @@ class PostgresDatabase:
         await self._connection.execute(self._reset)
 
     async def close(self) -> None:
-        """Lets go of it; it goes away with its server."""
+        """Disconnect. The database is removed with its server."""
         await self._connection.close()
 
 

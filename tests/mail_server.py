@@ -1,4 +1,4 @@
-"""A real SMTP server on loopback, that keeps what it is sent."""
+"""A real SMTP server on loopback that stores the mails that it receives."""
 
 import asyncio
 import ssl
@@ -129,7 +129,7 @@ class _Controller(Controller):
 
 
 async def _settled() -> None:
-    """Until every connection has seen that its client is gone."""
+    """Wait until every connection has noticed that its client is gone."""
     others = asyncio.all_tasks() - {task for task in (asyncio.current_task(),) if task}
     if others:
         await asyncio.wait(others, timeout=1)

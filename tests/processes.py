@@ -1,4 +1,4 @@
-"""The service as its users meet it: a process of its own, listening on a loopback port."""
+"""The service as a process of its own, listening on a loopback port."""
 
 import http.client
 import os
@@ -93,7 +93,7 @@ class Server:
         assert status in (0, -signal.SIGTERM), f"it ended with status {status}:\n{self.stderr_text()}"
 
     def kill(self) -> None:
-        """Ends it, and its workers, as a power cut would."""
+        """Kills it and its workers, as a power cut would."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 

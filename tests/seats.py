@@ -1,4 +1,4 @@
-"""What must hold of the seats after anything whatever."""
+"""What must be true of the seats after every change."""
 
 from service.accounts.models import UserOrigin, UserStatus
 from service.accounts.seats import count_seats
@@ -6,7 +6,7 @@ from service.database import Statement, fetch
 
 
 async def assert_counters_equal_table() -> None:
-    """The counters, which are kept by each change, are what counting says."""
+    """The counters, which each change updates, equal a count of the table."""
     counted = {
         (row["origin"], row["status"]): int(row["number"])
         for row in await fetch(

@@ -61,7 +61,7 @@ class Site:
         return self.sign({"user": {"id": user_id}, "exp": int(time.time()) + 600, **claims})
 
     def client(self) -> httpx2.Client:
-        """A browser's cookies without its eagerness: it follows no redirect."""
+        """A client with a cookie jar that follows no redirect."""
         return httpx2.Client(base_url=self.server.url, follow_redirects=False)
 
     def find(self, user_id: str) -> User | None:

@@ -1,4 +1,4 @@
-"""What is logged after all goes through a last net."""
+"""Redaction: the last filter for everything that is logged."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""Measures Doorcode beside a bare Starlette service that does the same work, on this machine.
+"""Compares Doorcode with a bare Starlette service that does the same work, on this machine.
 
 Both answer 32 keep-alive connections from one worker on uvloop and httptools; a session is committed before it is answered
 (SQLite: WAL, synchronous=NORMAL; PostgreSQL: synchronous_commit=on). The server has the first core, the load client and

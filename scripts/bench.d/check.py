@@ -1,4 +1,4 @@
-"""Does each service do the work that it is timed for? To be asked before any number is believed."""
+"""Checks that each service does the work that it is timed for. Run it before you trust a number."""
 
 import http.client
 import json
@@ -15,7 +15,7 @@ _STORED = "SELECT COUNT(*) FROM sessions WHERE token_hash = $1"
 
 
 async def shortcomings(service: Service, server: Server, database: str, workload: Workload) -> list[str]:
-    """What it does not do; empty where all is well."""
+    """Return what the service does not do. Empty if it does everything."""
     found = [f"it takes a code {what}" for what, code in _bad_codes(workload) if _exchange(service, server, code)]
     person = workload.people[1]
     token = _exchange(service, server, workload.code(person))

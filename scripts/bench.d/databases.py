@@ -1,4 +1,4 @@
-"""Where the services keep what they know: a database for each, filled once and copied for every start."""
+"""The databases of the services: one for each, filled once and copied for every start."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ from processes import OTHER_CORES, on_cores
 
 from tests.databases import PostgresServer, create_postgres
 
-# The tests' server forgets all in a crash. This one keeps what it has acknowledged, as PostgreSQL does by itself.
+# The tests' server loses its data in a crash. This one keeps committed data, as PostgreSQL does by default.
 # Checkpoints are few, so that none falls into one measurement and not into the other.
 _DURABLE = {
     "fsync": "on",
@@ -49,7 +49,7 @@ class SqliteDatabases:
 
 
 class PostgresDatabases:
-    """Databases of a server that runs for as long as this process does."""
+    """Databases of a PostgreSQL server that runs as long as this process."""
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server

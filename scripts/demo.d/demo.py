@@ -1,6 +1,6 @@
-"""Doorcode and a sample shop, on two origins of this machine, until Ctrl-C. Nothing is kept.
+"""Runs Doorcode and a sample shop, on two origins of this machine, until Ctrl-C. No data is kept.
 
-The names end in `.localhost`, which browsers take for this machine. So they are two hosts of one domain, as they would
+The names end in `.localhost`, which browsers resolve to this machine. They are two hosts of one domain, as they would
 be in real life: the widget needs no more than two origins, and link login across hosts needs a domain in common.
 """
 
@@ -67,7 +67,7 @@ The link to the admin panel is printed above. Ctrl-C stops everything.
 
 
 def _environ(directory: Path, doorcode: str, shop: str) -> dict[str, str]:
-    """Whatever the developer has set for another Doorcode does not count here."""
+    """Removes settings that the developer has set for another Doorcode."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DOORCODE_")}
     return {
         **inherited,

@@ -1,4 +1,4 @@
-"""A sample backend: it knows its customers, and signs codes that say who they are. Nothing but the standard library."""
+"""A sample backend: it has customers, and signs codes for them. It uses the standard library only."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 CODE_LIFETIME = 300  # seconds
 PAGE = Path(__file__).with_name("index.html")
 
-# Whom this shop knows. How its customers sign in to it is another story: here they say `?as=ana`.
+# The customers of the shop. How they sign in to the shop is not shown: here they open `?as=ana`.
 CUSTOMERS = {
     "ana": {"id": "shop-1", "email": "ana@example.com", "name": "Ana", "plan": "gold"},
     "ben": {"id": "shop-2", "email": "ben@example.com", "name": "Ben", "plan": "silver"},
@@ -49,7 +49,7 @@ class Shop:
     """The shop's web server, in a thread of its own."""
 
     def __init__(self, port: int, doorcode: str, secret: str) -> None:
-        """`doorcode` is its address; raises `OSError` where the port is taken."""
+        """`doorcode` is its address. Raises `OSError` if the port is taken."""
         self._server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, doorcode, secret))
 
     def __enter__(self) -> Self:
@@ -101,4 +101,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-        """Says nothing: what Doorcode says is what matters here."""
+        """Log nothing: only Doorcode's output matters here."""

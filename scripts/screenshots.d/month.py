@@ -1,4 +1,4 @@
-"""A month in the life of a Doorcode, lived in seconds by the service's own functions."""
+"""Fills a Doorcode with the data of a month, by the service's own functions."""
 
 import json
 import time
@@ -61,7 +61,7 @@ PEOPLE = [
 
 @dataclass(frozen=True)
 class Month:
-    """What a visitor needs to see it all."""
+    """The addresses and tokens that show every page."""
 
     admin_token: str
     good_code: str

@@ -1,4 +1,7 @@
-"""What administrators do to users. Each takes the seat lock first: roles, emails, ids and seats are judged under it."""
+"""The changes that admins and the operator make to users.
+
+Each takes the seat lock first, so that roles, emails, IDs and seats do not change between a check and a write.
+"""
 
 from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made, parse_email, parse_user_id
 from service.accounts.lookup import find_by_email, find_by_id_claim, lock_to_change
@@ -14,7 +17,7 @@ from service.ids import new_id
 
 
 class Unchanged:
-    """Says of an argument that it was left out: None clears, this leaves as it is."""
+    """The default of an argument that was not given: the field keeps its value, while None clears it."""
 
 
 UNCHANGED = Unchanged()
@@ -28,7 +31,7 @@ async def add_invited_user(email: str, role: UserRole, by: Actor) -> User:
     email = parse_email(email)
     await lock_seats()
     if await find_by_email(email):
-        raise Conflict("A user with this email is here already.")
+        raise Conflict("A user with this email exists already.")
     user = User(id=new_id(SERVICE_ID_PREFIX), email=email, origin=UserOrigin.INVITATION, role=role, created_at=now())
     await add_user(user, Action.USER_INVITED, by)
     return user
@@ -91,7 +94,10 @@ async def change_role(user: User, role: UserRole, by: Actor) -> None:
 
 
 async def deactivate_user(user_id: str, by: Actor) -> User:
-    """End the user's sessions and free the seat; can be undone. Raises `Conflict` for the last active admin, `NotFound`."""
+    """End the user's sessions and free the seat. `reactivate_user` undoes it.
+
+    Raises `NotFound`, or `Conflict` for the last active admin.
+    """
     async with transaction():
         await lock_seats()
         user = await lock_to_change(user_id, by)
@@ -103,7 +109,7 @@ async def deactivate_user(user_id: str, by: Actor) -> User:
 
 
 async def reactivate_user(user_id: str, by: Actor) -> User:
-    """Let the user in again, on a seat. Raises `SeatLimitReached` where none is free, `NotFound`."""
+    """Activate a deactivated user, who takes a seat. Raises `NotFound`, or `SeatLimitReached` if no seat is free."""
     async with transaction():
         await lock_seats()
         user = await lock_to_change(user_id, by)
@@ -114,7 +120,11 @@ async def reactivate_user(user_id: str, by: Actor) -> User:
 
 
 async def delete_user(user_id: str, by: Actor) -> str:
-    """Forget the user and free seat and ids: a live code makes the user anew. The id; raises `Conflict`, `NotFound`."""
+    """Delete the user, and return the ID.
+
+    The seat and the IDs become free: a code that is still valid creates the user again. Raises `NotFound`, or
+    `Conflict` for the last active admin.
+    """
     async with transaction():
         await lock_seats()
         user = await lock_to_change(user_id, by)
@@ -138,12 +148,12 @@ async def _set_email(user: User, email: str | None) -> None:
 async def _set_external_id(user: User, external_id: str | None) -> None:
     holder = await find_by_id_claim(external_id) if external_id is not None else None
     if holder is not None and holder.serial != user.serial:
-        raise Conflict("Another user has this id.")
+        raise Conflict("Another user has this ID.")
     user.set_identifiers(email=user.email, external_id=external_id)
 
 
 async def set_status(user: User, status: UserStatus) -> None:
-    """Set the other status, under the seat lock. Raises `SeatLimitReached` where ACTIVE needs a seat and none is free.
+    """Set the other status, under the seat lock. Raises `SeatLimitReached` if ACTIVE needs a seat and none is free.
 
     Raising the epoch ends the sessions, and keeps them ended when the user is active again.
     """
@@ -172,5 +182,5 @@ def _external_id(text: str) -> str:
     except ValueError as problem:
         raise BadUserInput(f"`externalId` {problem}.") from None
     if is_service_made(external_id):
-        raise BadUserInput(f"`externalId` begins with {SERVICE_ID_PREFIX}, which only this service's own ids do.")
+        raise BadUserInput(f"`externalId` begins with {SERVICE_ID_PREFIX}, which is reserved for IDs of this service.")
     return external_id

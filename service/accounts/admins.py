@@ -1,4 +1,4 @@
-"""That there is an admin: the first one, and whom the operator makes one from the command line."""
+"""Makes the first admin, and the admins that the operator creates from the command line."""
 
 from service.accounts.administration import add_invited_user, change_role, set_status
 from service.accounts.identifiers import parse_email
@@ -15,9 +15,9 @@ async def has_admin() -> bool:
 
 
 async def make_admin(email: str, by: Actor) -> User:
-    """The user with this email as an active admin: invited, or raised. In the caller's transaction.
+    """Make the user with this email an active admin, or create one. Call it in a transaction.
 
-    A new or reactivated one takes a seat like anybody. Raises `SeatLimitReached`, `BadUserInput`.
+    A new or reactivated admin takes a seat like any user. Raises `SeatLimitReached` or `BadUserInput`.
     """
     await lock_seats()
     found = await find_by_email(parse_email(email))

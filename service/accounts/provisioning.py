@@ -1,8 +1,8 @@
-"""Known user, or newcomer: who a genuine code signs in, and what it changes on the way.
+"""Decides which user a verified code signs in, and creates or updates that user.
 
-What to do is decided as a value, so that the exchange, which does it, and the inspection, which only tells, agree.
+The decision is a value. The exchange acts on it and the inspection describes it, so the two cannot disagree.
 
-SQL by hand: atomic. The time of the last visit never goes back.
+SQL by hand: atomic. `last_seen_at` never goes back.
 """
 
 from dataclasses import dataclass
@@ -23,27 +23,27 @@ from service.errors import SeatLimitReached, SignInErrorCode, SignInRefused
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A known user, and what the code brings up to date."""
+    """Sign in a known user, and update the profile from the code."""
 
     user: User
     new_email: str | None = None
     new_metadata: str | None = None
     email_taken: bool = False
-    """The code's email belongs to another user: it is left as it was, and the audit log says so."""
+    """The code's email belongs to another user: the stored email stays, and the audit log records it."""
     email_malformed: bool = False
-    """The code's email is not well-formed: the stored one stays, and the audit log says so."""
+    """The code's email is not well-formed: the stored email stays, and the audit log records it."""
     profile_protected: bool = False
-    """The user is an admin, whose profile no code changes; the audit log says that it tried."""
+    """The code would change an admin's profile: the profile stays, and the audit log records it."""
 
     @property
     def changes_user(self) -> bool:
-        """Whether the user is not as the code says, and may be made so."""
+        """Whether the code changes the user."""
         return bool(self.new_email or self.new_metadata)
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A user who had this email before; the code's id becomes its external id."""
+    """Sign in the existing user with this email, and set the external ID to the code's ID."""
 
     user: User
     claim: UserClaim
@@ -51,38 +51,38 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A newcomer, who takes a seat."""
+    """Create a user, who takes a seat."""
 
     claim: UserClaim
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Nobody."""
+    """The sign-in must be refused. `code` says why."""
 
     code: SignInErrorCode
     reason: str | None = None
     user: User | None = None
-    """Whom it would have been, or who is in the way."""
+    """The deactivated user, or the user who has the email. None if no user is concerned."""
 
 
 Decision = SignIn | Link | Create | Refuse
 
 
 async def decide(subject: Subject, *, link_by_email: bool) -> Decision:
-    """What signing in this subject means now. One read for a known user who is up to date; nothing is changed."""
+    """Decide how to sign in this subject. Changes no data. One read for a known user whom the code does not change."""
     match subject:
         case IdClaim(id=user_id):
-            return _known(await find_by_id_claim(user_id), "no user has this id")
+            return _known(await find_by_id_claim(user_id), "no user has this ID")
         case EmailClaim(email=email):
             return _known(await find_by_email(email), "no user has this email")
         case UserClaim():
             known = await find_by_id_claim(subject.id)
-            return await (_newcomer(subject, link_by_email) if known is None else decide_for(known, subject))
+            return await (_decide_for_new(subject, link_by_email) if known is None else decide_for(known, subject))
 
 
 async def decide_for(user: User, claim: UserClaim) -> SignIn | Refuse:
-    """The same for a known user: does the code bring anything new?"""
+    """Decide for a known user: whether the user may sign in, and what the code changes."""
     if refused := refuse_deactivated(user):
         return refused
     new_email = claim.email if claim.email and claim.email != user.email else None
@@ -98,15 +98,16 @@ async def decide_for(user: User, claim: UserClaim) -> SignIn | Refuse:
 
 
 async def provision(subject: Subject, *, link_by_email: bool, by: Actor) -> tuple[User, bool]:
-    """Act on the decision, in the caller's transaction: the user, and whether it is new. Raises `SignInRefused`.
+    """Create or update the user, in the caller's transaction. Returns the user, and whether it is new.
 
-    The lock comes first and the decision after it, so no one else can take the seat, the id or the email in between.
+    Raises `SignInRefused`. Takes the seat lock before it decides, so that no other request takes the seat, the ID or
+    the email in between.
     """
     await lock_seats()
     decision = await decide(subject, link_by_email=link_by_email)
     match decision:
         case SignIn():
-            await _bring_up_to_date(decision, by)
+            await _update_profile(decision, by)
             await record_ignored_profile(decision, by)
             return decision.user, False
         case Link():
@@ -121,13 +122,13 @@ async def provision(subject: Subject, *, link_by_email: bool, by: Actor) -> tupl
 
 
 def refusal(decision: Refuse) -> SignInRefused:
-    """The decision as the exception that rolls back."""
+    """Return the exception for a decision to refuse."""
     known = decision.user if decision.code is SignInErrorCode.USER_DEACTIVATED else None
     return SignInRefused(decision.code, reason=decision.reason, user_id=known.id if known else None)
 
 
 def refuse_deactivated(user: User) -> Refuse | None:
-    """The decision to refuse a deactivated user; None for an active one. Every way to sign in asks this."""
+    """Return the decision to refuse a deactivated user. None for an active one. Every sign-in method calls this."""
     return Refuse(SignInErrorCode.USER_DEACTIVATED, user=user) if user.status is UserStatus.DEACTIVATED else None
 
 
@@ -143,11 +144,11 @@ def _known(user: User | None, missing: str) -> SignIn | Refuse:
     return refuse_deactivated(user) or SignIn(user)
 
 
-async def _newcomer(claim: UserClaim, link_by_email: bool) -> Link | Create | Refuse:
+async def _decide_for_new(claim: UserClaim, link_by_email: bool) -> Link | Create | Refuse:
     if is_service_made(claim.id):
         return Refuse(
             SignInErrorCode.INVALID_CLAIMS,
-            f"user.id begins with {SERVICE_ID_PREFIX}, which only this service's own ids do",
+            f"user.id begins with {SERVICE_ID_PREFIX}, which is reserved for IDs of this service",
         )
     if claim.email_problem is not None:
         return Refuse(SignInErrorCode.INVALID_CLAIMS, claim.email_problem)
@@ -159,7 +160,7 @@ async def _newcomer(claim: UserClaim, link_by_email: bool) -> Link | Create | Re
     return refuse_deactivated(holder) or Link(holder, claim)
 
 
-async def _bring_up_to_date(plan: SignIn, by: Actor) -> None:
+async def _update_profile(plan: SignIn, by: Actor) -> None:
     user = plan.user
     changed = {"email": plan.new_email, "metadata": plan.new_metadata}
     if plan.new_email or plan.new_metadata:
@@ -177,7 +178,7 @@ async def _bring_up_to_date(plan: SignIn, by: Actor) -> None:
 
 
 async def record_ignored_profile(plan: SignIn, by: Actor) -> None:
-    """What the code tried in vain, for the audit log: once an hour, in or out of a transaction."""
+    """Record in the audit log what the code could not change: one event an hour, inside or outside a transaction."""
     user = plan.user
     if plan.email_taken:
         await record_hourly(
@@ -252,7 +253,7 @@ _SEEN = Statement(
 
 
 async def record_user_seen(user: User) -> None:
-    """Note that the user was here: to the hour, so one write an hour at most."""
+    """Update `last_seen_at`, to the hour, so that a user costs one write an hour at most."""
     hour = floor(now(), HOUR)
     if user.last_seen_at is None or user.last_seen_at < hour:
         await write(_SEEN, hour, user.serial)

@@ -1,4 +1,6 @@
-"""The seat limit. Its one row is locked by every transaction that creates, moves or renames a user, and by nothing else.
+"""The seats: the limit and the counters, in one row.
+
+Every transaction that creates, deletes or changes a user locks this row first.
 
 SQL by hand: atomic. The row is locked, the counters are raised, and the day's sample is replaced in one statement each.
 """
@@ -48,7 +50,7 @@ class SeatCount:
 
     @property
     def available(self) -> int | None:
-        """Free seats; None: no limit. Never negative, though the limit may have been lowered below what is used."""
+        """Free seats, or None without a limit. Never negative, although the limit may be below the number in use."""
         return None if self.limit is None else max(0, self.limit - self.used)
 
     @property
@@ -62,15 +64,15 @@ class SeatCount:
 
 
 async def count_seats() -> SeatCount:
-    """The count as it is now."""
+    """Return the current count."""
     return _count_of(await fetch_one(_COUNT))
 
 
 async def lock_seats() -> SeatCount:
-    """The count, which nobody else changes before this transaction ends.
+    """Lock the seats until the transaction ends, and return the count.
 
-    The race it stops: two newcomers who both see the last seat free, or one newcomer who arrives twice at once. Look
-    for the user again after taking it, and trust no limit that was read before.
+    Prevents these races: two new users take the last free seat, or two simultaneous requests create the same user.
+    After taking the lock, look the user up again, and do not use a limit that was read before.
     """
     return _count_of(await fetch_one(_LOCK))
 
@@ -96,7 +98,10 @@ async def count_user(origin: UserOrigin, status: UserStatus, by: int) -> None:
 
 
 async def set_seat_limit(limit: int | None, by: Actor) -> SeatCount:
-    """Allow so many active users (None: any number). Below what is used it evicts nobody and lets nobody in."""
+    """Set how many users may be active (None: any number), and return the new count.
+
+    A limit below the number in use deactivates no user; new users are refused. Raises `BadUserInput`.
+    """
     if limit is not None and not 0 <= limit <= MAX_LIMIT:
         raise BadUserInput(f"The seat limit must be between 0 and {MAX_LIMIT}, or null for no limit.")
     async with transaction():
@@ -109,7 +114,7 @@ async def set_seat_limit(limit: int | None, by: Actor) -> SeatCount:
 
 @dataclass(frozen=True, slots=True)
 class DayOfSeats:
-    """A day's last count."""
+    """The count at the end of a day."""
 
     day: date
     used: int
@@ -117,7 +122,10 @@ class DayOfSeats:
 
 
 async def seat_history(days: int) -> list[DayOfSeats]:
-    """One entry a day (UTC), oldest first, today last. A day without a change is like the day before it."""
+    """Return one entry per day (UTC), oldest first, today last. A day without a change repeats the day before.
+
+    Raises `BadUserInput` if `days` is not between 1 and 3660.
+    """
     if not 1 <= days <= MAX_HISTORY_DAYS:
         raise BadUserInput(f"`days` must be between 1 and {MAX_HISTORY_DAYS}.")
     today = now().date()

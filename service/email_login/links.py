@@ -1,7 +1,7 @@
-"""One-time links: the one that makes the first admin, and the ones that invite (contract §3).
+"""One-time links: the set-up link, which makes the first admin, and invitations (contract §3).
 
-Looking at a link uses nothing up; using it does, exactly once. Each holder has one link at most, so a new one voids the
-old, and only the hash of its token is kept.
+Opening a link does not use it up; signing in with it does, exactly once. Each user has at most one link, so a new link
+voids the old one. Only the hash of the token is stored.
 
 SQL by hand: atomic. A new link replaces the old one, and a link is used once.
 """

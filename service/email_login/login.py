@@ -1,7 +1,8 @@
 """Sign-in by an email code: requesting one, and exchanging it for a session (contract §3).
 
-A request runs the same statements for every address; the mail worker decides later whether the address may have the code.
-Until the right code is given, the answers are also the same for every address. So neither tells whether a user exists.
+A request runs the same statements for every address; the mail worker decides later whether the address may have the
+code. Until the right code is given, the answers are also the same for every address. So neither tells whether a user
+exists.
 """
 
 import math
@@ -29,7 +30,7 @@ from service.sessions.models import SignInMethod, TokenTransport
 from service.sign_in.attempt import SignInAttempt, SignInResult
 from service.sign_in.outcome import ProvenPerson, count_guess, record_refusal, record_success
 
-RESEND_AFTER = timedelta(seconds=60)  # mails take a while; the bounds on asking are elsewhere
+RESEND_AFTER = timedelta(seconds=60)  # a mail may take this long; `allowances` limits the requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,10 @@ class CodeRequest:
 
 
 async def request_email_code(email: str, client: Client, dependencies: EmailLoginDependencies) -> CodeRequest:
-    """Have a code sent to this address, if it may have one. Raises `BadUserInput` if it is not an address, `SignInRefused`."""
+    """Have a code sent to this address, if it may have one.
+
+    Raises `BadUserInput` if it is not an address, `SignInRefused`.
+    """
     email = parse_email(email)
     async with record_refusal(SignInMethod.EMAIL, client):
         await _require_enabled()

@@ -1,7 +1,7 @@
-"""What every exchange must know first: is the method on, under which policy, and which secrets verify.
+"""The configuration of JWT sign-in: whether it is enabled, the policy and the secrets.
 
-One short read a request asks for the version alone; the rest, decrypted, is kept for as long as the version stands. So a
-change made through any process holds for the next request of every process (contract §2).
+Each exchange reads only the configuration version. The rest is cached, decrypted, until the version changes. So a
+change in one process applies to the next request of every process (contract §2).
 
 SQL by hand: every request. An exchange reads the version.
 """
@@ -26,25 +26,25 @@ from service.external_auth.secrets import JwtSecretStatus, list_secrets, mark_ch
 
 _VERSION = Statement("SELECT version FROM external_auth WHERE id = 1")
 
-_FOR_EVER = datetime.max.replace(tzinfo=UTC)
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class JwtConfiguration:
-    """The method as it is at one version."""
+    """The configuration at one version."""
 
     version: int
     enabled: bool
     session_epoch: int
     policy: Policy
     secrets: tuple[SigningSecret, ...]
-    """Every secret there ever was, newest first: a code signed with one that is retired or revoked is told so."""
+    """Every secret, newest first. Retired and revoked ones too, so that a refusal can say that `kid` names one."""
     holds_until: datetime
     """When the next secret retires."""
     _uses_recorded: dict[str, datetime] = field(default_factory=dict)
 
     async def record_secret_used(self, secret_id: str) -> None:
-        """Note that a code of this secret was let in: to the minute, so one write a minute and process."""
+        """Record that the secret was used, to the minute, so that a process writes at most once a minute."""
         minute = floor(now(), MINUTE)
         if self._uses_recorded.get(secret_id) != minute:
             self._uses_recorded[secret_id] = minute
@@ -52,14 +52,14 @@ class JwtConfiguration:
 
 
 class JwtConfigurationCache:
-    """Keeps the front door's state in this process, for as long as its version stands in the database."""
+    """Caches the configuration in this process until its version in the database changes."""
 
     def __init__(self, cipher: Cipher) -> None:
         self._cipher = cipher
         self._known: JwtConfiguration | None = None
 
     async def current(self) -> JwtConfiguration:
-        """The state that holds now; one read where nothing has changed."""
+        """Return the current configuration. One read if it has not changed."""
         row = await fetch_one(_VERSION)
         assert row is not None, "the first migration makes this row"
         known, moment = self._known, now()
@@ -68,7 +68,7 @@ class JwtConfigurationCache:
         return known
 
     async def _read(self, moment: datetime) -> JwtConfiguration:
-        # The version is read before the secrets: a change in between is read twice, and never missed.
+        # The version is read before the secrets, so that a change in between is read at the next request.
         auth = await ExternalAuth.get(id=1)
         secrets = await list_secrets()
         return JwtConfiguration(
@@ -78,7 +78,7 @@ class JwtConfigurationCache:
             policy=policy_of(auth),
             secrets=tuple(self._signing_secret(secret, moment) for secret in secrets),
             holds_until=min(
-                (s.retires_at for s in secrets if s.retires_at and s.retires_at > moment), default=_FOR_EVER
+                (s.retires_at for s in secrets if s.retires_at and s.retires_at > moment), default=_END_OF_TIME
             ),
         )
 
@@ -88,7 +88,7 @@ class JwtConfigurationCache:
 
 
 def policy_of(auth: ExternalAuth) -> Policy:
-    """The policy's columns as a value."""
+    """Return the policy of a configuration row."""
     return Policy.model_validate(auth)
 
 
@@ -109,7 +109,7 @@ async def update_policy(changes: Mapping[str, object], by: Actor) -> ExternalAut
 
 
 def _explain(error: ValidationError) -> str:
-    """What the first wrong field must be. Never the value, whose reader may not be the one who sent it."""
+    """Say what the first wrong field must be. Never its value, because the reader may not be allowed to see it."""
     name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
     wanted = Policy.model_fields[name].description or "given a value: it cannot be null"
     return f"`{to_camel(name)}` must be {wanted}."

@@ -1,4 +1,4 @@
-"""The policy: what an administrator requires of codes beyond the rules of contract §1, with the limits of each value."""
+"""The policy: what an admin requires of codes in addition to contract §1, with the limits of each value."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -8,12 +8,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from service.text import find_unsafe_characters
 
 MAX_CLOCK_SKEW = 300  # seconds
-MAX_CODE_LIFETIME = 10 * 365 * 86_400  # seconds; a longer one bounds nothing
+MAX_CODE_LIFETIME = 10 * 365 * 86_400  # seconds; a higher value would not limit anything
 MAX_NAME_LENGTH = 255
 
 
 class EmailLinking(StrEnum):
-    """What a new `user.id` with an existing user's email does: EMAIL_TAKEN, or signs in that user (contract §1)."""
+    """What a code with a new `user.id` and the email of an existing user does (contract §1).
+
+    REFUSE: it is refused with EMAIL_TAKEN. LINK: it signs in that user.
+    """
 
     REFUSE = "REFUSE"
     LINK = "LINK"
@@ -30,11 +33,11 @@ _Name = Annotated[
     Field(min_length=1, max_length=MAX_NAME_LENGTH),
     AfterValidator(_without_unsafe_characters),
 ]
-_A_NAME = f"1 to {MAX_NAME_LENGTH} characters, none of them a control character, or null for any"
+_A_NAME = f"1 to {MAX_NAME_LENGTH} characters without control characters, or null for any"
 
 
 class Policy(BaseModel):
-    """The policy at one moment. Validates types and limits. The defaults accept every code of the documents.
+    """The policy as an immutable value. Validates types and limits. The defaults require no more than contract §1.
 
     A field's `description` completes the message "`name` must be …"; one without it only refuses null.
 
@@ -46,19 +49,19 @@ class Policy(BaseModel):
 
     require_expiry: bool = False
     max_lifetime_seconds: Annotated[int, Field(ge=1, le=MAX_CODE_LIFETIME)] | None = Field(
-        None, description=f"a number of seconds between 1 and {MAX_CODE_LIFETIME}, or null for no bound"
+        None, description=f"a number of seconds between 1 and {MAX_CODE_LIFETIME}, or null for no limit"
     )
-    """The most that `exp - iat` may be, both then required; None: no bound."""
+    """The maximum of `exp - iat` in seconds. Both claims are then required. None: no limit."""
     single_use: bool = False
-    """`exp` and `jti` are required, and each code works once."""
+    """Each code works once. `exp` and `jti` are then required."""
     session_ends_with_code: bool = False
     """A session ends when the code that opened it expires."""
     clock_skew_seconds: int = Field(
         60, ge=0, le=MAX_CLOCK_SKEW, description=f"a number of seconds between 0 and {MAX_CLOCK_SKEW}"
     )
-    """The grace for `exp`, `nbf` and `iat`."""
+    """The tolerance for `exp`, `nbf` and `iat`, in seconds."""
     issuer: _Name | None = Field(None, description=_A_NAME)
-    """Where set, `iss` must equal it."""
+    """If set, `iss` must equal it."""
     audience: _Name | None = Field(None, description=_A_NAME)
-    """Where set, `aud` must equal or contain it (RFC 7519 §4.1.3)."""
+    """If set, `aud` must equal or contain it (RFC 7519 §4.1.3)."""
     email_linking: EmailLinking = EmailLinking.REFUSE

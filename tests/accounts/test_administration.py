@@ -1,4 +1,4 @@
-"""What administrators do to users: what changes, what does not, and who is told no."""
+"""What admins do to users: what changes, what does not, and what is refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Ids are taken exactly or not at all; emails have one normal form; nothing but a `ValueError` ever says no."""
+"""IDs are accepted unchanged or refused; emails have one normal form; every refusal is a `ValueError`."""
 
 import unicodedata
 from contextlib import suppress

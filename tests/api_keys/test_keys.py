@@ -1,4 +1,4 @@
-"""API keys (contract §3 and §4): what is stored of one, for how long it is good, and that its use is noted."""
+"""API keys (contract §3 and §4): what is stored of one, for how long it is valid, and that its use is recorded."""
 
 import hashlib
 import re

@@ -59,7 +59,7 @@ async def test_persons_reasons_and_actions_are_kept_apart(instance: Instance) ->
 
 
 async def test_person_cannot_be_written_so_as_to_pass_for_another(instance: Instance) -> None:
-    """Where one value ends and the next begins is not for them to say."""
+    """A value cannot shift the boundary between two values."""
     with time_machine.travel(NOON, tick=False):
         await record_hourly(REFUSED, TESTER, person="a\nx", reason="y")
         await record_hourly(REFUSED, TESTER, person="a", reason="x\ny")

@@ -171,7 +171,7 @@ def test_application_on_another_subdomain_signs_out(across: Page, subdomains: Si
 
 
 def test_origin_nearby_that_nobody_named_learns_nothing(across: Page, subdomains: Site) -> None:
-    """Its requests carry the cookie: to a browser every subdomain is the same site."""
+    """Its requests have the cookie, because every subdomain is the same site for a browser."""
     across.goto(f"{AUTH}/?externalAuthCode={subdomains.code_for(new_user_id())}")
     across.goto(f"{NEARBY}/")
 
@@ -192,7 +192,7 @@ def test_allowed_origin_of_another_site_may_ask_without_cookies_alone(across: Pa
 
 
 def test_widget_works_where_third_party_cookies_are_blocked(across: Page, subdomains: Site) -> None:
-    """They are here: of a page inside another site's, Chromium sends not even the cookie that asks for it."""
+    """They are blocked here: Chromium sends no cookies from a page inside another site, not even SameSite=None ones."""
     across.context.add_cookies(
         [{"name": "third", "value": "party", "url": APP, "secure": True, "sameSite": "None", "httpOnly": True}]
     )

@@ -52,7 +52,7 @@ def test_attribute_is_gone_before_the_exchange_has_an_answer(page: Page, shop: F
 
 
 def test_nothing_is_kept_but_in_memory(page: Page, shop: Frontend, site: Site) -> None:
-    """And a session that a link left in this browser's cookies is not looked at."""
+    """The widget ignores a session that a link left in this browser's cookies."""
     page.goto(f"{site.server.url}/?externalAuthCode={site.code_for(new_user_id())}")
     before = page.context.storage_state(indexed_db=True)
     sent = []

@@ -19,7 +19,7 @@ NO_USER = "No user is signed in."
 
 
 class Demo:
-    """It, running. Its temporary files are where the test can see them."""
+    """The running demo. Its temporary files are in a directory of the test."""
 
     def __init__(self, directory: Path) -> None:
         self.port = free_port()

@@ -90,7 +90,7 @@ def test_whoever_says_late_how_to_get_a_code_is_asked_all_the_same(page: Page) -
 
 @pytest.mark.usefixtures("signed_in")
 def test_page_that_fails_to_get_a_code_is_asked_again(page: Page, site: Site) -> None:
-    """Its own server may be out of reach for a moment."""
+    """The page's own server may be unreachable for a moment."""
     page.expose_function("freshCode", lambda: site.code_for(new_user_id()))
     failing = "async () => { if (++asked < 3) throw new TypeError('Failed to fetch'); return freshCode() }"
     page.evaluate(f"() => {{ window.asked = 0; Doorcode.onCodeNeeded({failing}) }}")

@@ -21,7 +21,7 @@ def test_sign_out_ends_the_session_at_the_server(page: Page, shop: Frontend, sit
 
 
 def test_sign_out_on_the_way_to_another_page_arrives(page: Page, shop: Frontend, site: Site) -> None:
-    """The browser goes on with it by itself, however long it takes (`keepalive`)."""
+    """The browser completes the request after the page is closed (`keepalive`)."""
     page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
     session = wait_for(page, "ready")
     elsewhere = shop.show("<h1>Bye</h1>", "/bye")

@@ -41,7 +41,7 @@ def operations_sent(page: Page) -> list[dict[str, Any]]:
 
 
 def hold(page: Page) -> list[Route]:
-    """Keeps the next GraphQL request from the server, until the test lets it go on."""
+    """Holds the next GraphQL request back until the test releases it."""
     held: list[Route] = []
     page.route("**/graphql", lambda route: held.append(route), times=1)  # noqa: PLW0108  # Playwright marks handlers
     return held

@@ -1,4 +1,4 @@
-"""Another process on the same database: it exchanges many codes at once, when it is told to.
+"""Another process on the same database. On request it exchanges many codes at once.
 
 `python -m tests.concurrency.other_process` opens the service as a command does and says "ready". Of each line that it is sent
 (JSON) it exchanges all the codes at the same time, and prints what each was answered.
@@ -52,7 +52,7 @@ class OtherProcess:
         self._process.communicate()
 
     def start(self, codes: Sequence[str]) -> None:
-        """Lets it begin."""
+        """Tell the process to begin."""
         assert self._process.stdin
         self._process.stdin.write(json.dumps(list(codes)) + "\n")
         self._process.stdin.flush()

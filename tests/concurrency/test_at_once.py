@@ -118,7 +118,7 @@ async def _many_ids_that_would_link_one_user(served: Server, other: OtherProcess
 async def _one_address_that_two_users_want(
     served: Server, other: OtherProcess, secret: str, instance: Instance
 ) -> None:
-    """Over and over: one of them gets it, and neither a 500."""
+    """Repeated: one request gets it, and no request a 500."""
     for name in ("a", "b"):
         assert await answer_to(instance, code_of(secret, {"user": {"id": name}})) is None
     codes = [
@@ -142,7 +142,7 @@ async def _code_for_one_use(served: Server, other: OtherProcess, secret: str) ->
 async def test_administrators_and_newcomers_at_once_leave_the_counters_right(
     served: Server, environ: dict[str, str], instance: Instance, tmp_path: Path
 ) -> None:
-    """Deactivating, reactivating, deleting and lowering the limit, while people come in through every process."""
+    """Deactivate, reactivate, delete and lower the limit, while users sign in through every process."""
     secret = await enable(instance)
     await set_seat_limit(30, TESTER)
     people = [await member(f"{number}@example.com") for number in range(10)]

@@ -1,4 +1,4 @@
-"""What one process changes holds for the next request of every other (contract §2 and §3), on both databases."""
+"""A change in one process applies to the next request of every other (contract §2 and §3), on both databases."""
 
 from collections.abc import Callable
 from pathlib import Path

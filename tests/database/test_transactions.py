@@ -1,4 +1,4 @@
-"""The one gate for writes: all or nothing, and whatever happens to a task, no lock and no connection is lost."""
+"""Writes and transactions: all or nothing, and no lock and no connection is lost, whatever happens to a task."""
 
 import asyncio
 import contextvars

@@ -1,4 +1,4 @@
-"""Email sign-in driven as its edges drive it; a mail is read where it waits to be sent."""
+"""Actions on email sign-in, as the routes run it. A mail is read from the queue."""
 
 from typing import Any
 

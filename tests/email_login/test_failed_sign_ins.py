@@ -1,4 +1,4 @@
-"""Wrong codes are counted by address, together with bad signatures; a right one is never counted and never held up."""
+"""Wrong codes are counted by address, together with bad signatures. Right codes are never counted."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Asking for a code does the same for every address: the same answer, by the same statements, through the same queue.
+"""A request for a code is the same for every address: the same answer, by the same statements, through the same queue.
 
 Nothing is looked up by address in the request at all, so there is nothing whose time could tell. Who may have the code is
 looked up when the mail is sent, by the same statements too.
@@ -27,7 +27,7 @@ Ask = Callable[[Instance], Awaitable[object]]
 
 
 class Basket:
-    """A transport that keeps what it is given."""
+    """A transport that stores the mails that it is given."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []

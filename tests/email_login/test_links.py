@@ -259,7 +259,7 @@ async def test_of_many_invitations_made_at_once_one_is_good(instance: Instance) 
 
 
 async def test_invitation_is_void_once_the_email_is_another(instance: Instance) -> None:
-    """It went to the wrong person, say, and the administrator has mended the address."""
+    """For example the invitation went to a wrong address, and the admin has corrected it."""
     ada = await member("adda@example.com")
     token = await make_invitation_token(ada)
     await administration.update_user(ada.id, TESTER, email="ada@example.com")

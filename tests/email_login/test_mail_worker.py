@@ -1,4 +1,4 @@
-"""The worker: what is queued is sent, tried again, given up in time, and outlives a crash; nothing of it is logged."""
+"""The mail worker: mails are sent, retried, dropped in time, and survive a crash; no part of one is logged."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ TRIED_TWICE = Statement("SELECT id FROM outgoing_mails WHERE tries >= 2")
 
 
 class Post:
-    """A transport that does as it is told: each mail is an entry of `fails`, or is taken."""
+    """A transport whose results the test sets: for each mail an entry of `fails`, or success."""
 
     def __init__(self, *fails: Exception | None, patience: float = 0.0) -> None:
         self.fails = list(fails)

@@ -129,7 +129,7 @@ async def test_letters_that_a_server_cannot_handle_are_final() -> None:
 
 async def test_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.email_login.transports.STEP_TIMEOUT", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and never says a word
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and never sends anything
         port = silent.getsockname()[1]
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(send(f"smtp://127.0.0.1:{port}"), 10)

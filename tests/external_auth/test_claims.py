@@ -1,4 +1,4 @@
-"""Whom a code means and when it is good, as the table of contract §1 says it."""
+"""Which user a code names and when it is valid, as in the table of contract §1."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""What a policy asks of a code beyond the minimum: each demand met, and each one missed, with the reason."""
+"""What a policy requires of a code: each requirement met, and each one missed, with the reason."""
 
 import json
 import secrets

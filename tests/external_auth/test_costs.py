@@ -64,7 +64,7 @@ async def test_single_use_costs_one_write_more_and_waits_for_nobody(instance: In
     async with noted_statements() as noted:
         await sign_in(instance, second)
     assert (len(noted.reads), len(noted.writes)) == (2, 2), noted
-    assert not [statement for statement in noted if "seats" in statement], "the seats are locked for newcomers alone"
+    assert not [statement for statement in noted if "seats" in statement], "the seats are locked only to create a user"
 
 
 @pytest.mark.parametrize(

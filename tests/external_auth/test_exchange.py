@@ -1,4 +1,4 @@
-"""Whom a code signs in, and what it changes on the way (contract §1 and §3)."""
+"""Which user a code signs in, and what it changes (contract §1 and §3)."""
 
 import json
 import time

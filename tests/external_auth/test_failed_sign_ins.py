@@ -1,4 +1,4 @@
-"""Bad signatures are bounded by address, and nothing else is: a genuine code is never counted and never held up."""
+"""Bad signatures are limited by address. Codes with a valid signature are never counted."""
 
 import time
 

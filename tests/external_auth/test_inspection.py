@@ -1,4 +1,4 @@
-"""Why was my code refused? The inspection says what an exchange would do, names the likely cause, and does nothing."""
+"""The inspection says what an exchange would do, names the likely cause, and changes nothing."""
 
 import base64
 import hmac

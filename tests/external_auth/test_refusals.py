@@ -1,4 +1,4 @@
-"""What a refused code leaves behind: of genuine ones a line an hour in the audit log, of strangers' nothing at all."""
+"""What a refused code leaves: one audit event an hour if its signature is valid, otherwise nothing."""
 
 import json
 import time

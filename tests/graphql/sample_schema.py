@@ -22,14 +22,14 @@ from service.graphql.server.http import GraphQLEndpoint
 
 
 @dataclass
-class ToyContext:
+class SampleContext:
     """A context as the service has one."""
 
     request: Request | None = None
     response_headers: dict[str, str] = field(default_factory=dict)
 
 
-Info = strawberry.Info[ToyContext, None]
+Info = strawberry.Info[SampleContext, None]
 
 
 @strawberry.enum
@@ -228,12 +228,12 @@ SCHEMA = strawberry.Schema(Query, Mutation, config=StrawberryConfig(scalar_map=S
 
 
 @dataclass
-class Toy:
+class SampleEndpoint:
     """An endpoint, and what it told the log."""
 
     introspection: bool = True
     graphiql: bool = False
-    context_for: Callable[[Request], Awaitable[ToyContext]] | None = None
+    context_for: Callable[[Request], Awaitable[SampleContext]] | None = None
     internal_errors: list[tuple[BaseException, str]] = field(default_factory=list)
     refusals: list[RequestRefused] = field(default_factory=list)
 
@@ -254,7 +254,7 @@ class Toy:
     async def client(self) -> AsyncIterator[httpx2.AsyncClient]:
         """A client in this process; what the application raises, it raises."""
         transport = httpx2.ASGITransport(app=self.app)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://toy.test") as client:
+        async with httpx2.AsyncClient(transport=transport, base_url="http://sample.test") as client:
             yield client
 
     async def send(self, body: Any, **headers: str) -> httpx2.Response:
@@ -274,8 +274,8 @@ class Toy:
         return answer
 
 
-async def _context_for(request: Request) -> ToyContext:
-    return ToyContext(request)
+async def _context_for(request: Request) -> SampleContext:
+    return SampleContext(request)
 
 
 def messages(answer: dict[str, Any]) -> list[str]:
@@ -288,7 +288,7 @@ def codes(answer: dict[str, Any]) -> list[str]:
     return [error["extensions"]["code"] for error in answer.get("errors", [])]
 
 
-async def refuse_context(_request: Request) -> ToyContext:
+async def refuse_context(_request: Request) -> SampleContext:
     raise Unauthenticated("Sign in first.")
 
 

@@ -1,4 +1,4 @@
-"""Arguments: what is left out, what is null, what is odd, and what no argument may ever do."""
+"""Arguments: missing ones, null, unusual values, and what no argument may cause."""
 
 import itertools
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The short cut to plain attributes answers what graphql-core and Strawberry answer, also where something is wrong."""
+"""The attribute executor answers like graphql-core and Strawberry, also in case of errors."""
 
 import json
 from datetime import UTC, datetime

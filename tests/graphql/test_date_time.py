@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.graphql.sample_schema import Toy, codes, messages
+from tests.graphql.sample_schema import SampleEndpoint, codes, messages
 
 
 @pytest.mark.parametrize(
@@ -22,13 +22,13 @@ from tests.graphql.sample_schema import Toy, codes, messages
 )
 async def test_a_time_is_taken_with_any_offset_and_answered_in_utc(written: str, answered: str) -> None:
     query = "query($at:DateTime){moment(at:$at)}"
-    assert await Toy().ask(query, {"at": written}) == {"data": {"moment": answered}}
-    assert await Toy().ask(f'{{moment(at:"{written}")}}') == {"data": {"moment": answered}}
+    assert await SampleEndpoint().ask(query, {"at": written}) == {"data": {"moment": answered}}
+    assert await SampleEndpoint().ask(f'{{moment(at:"{written}")}}') == {"data": {"moment": answered}}
     assert datetime.fromisoformat(answered).tzinfo is not None
 
 
 async def test_a_time_of_another_zone_is_answered_in_utc() -> None:
-    assert await Toy().ask("{elsewhere}") == {"data": {"elsewhere": "2029-12-31T22:00:00Z"}}
+    assert await SampleEndpoint().ask("{elsewhere}") == {"data": {"elsewhere": "2029-12-31T22:00:00Z"}}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ async def test_a_time_of_another_zone_is_answered_in_utc() -> None:
     ],
 )
 async def test_anything_else_is_no_time(written: object) -> None:
-    endpoint = Toy()
+    endpoint = SampleEndpoint()
     answer = await endpoint.ask("query($at:DateTime){moment(at:$at)}", {"at": written})
     assert codes(answer) == ["BAD_USER_INPUT"]
     assert "2030-01-31T12:00:00Z or 2030-01-31T13:00:00+01:00" in messages(answer)[0]

@@ -1,4 +1,4 @@
-"""Documents: prepared once, kept within bounds, refused with reasons, and never slow to check."""
+"""Documents: prepared once, cached within limits, refused with reasons, and fast to check."""
 
 import time
 from collections.abc import Callable

@@ -14,7 +14,16 @@ from strawberry.extensions import MaskErrors
 from service.graphql.server.documents import Documents
 from service.graphql.server.http import GraphQLEndpoint
 from service.graphql.server.requests import GraphQLRequest
-from tests.graphql.sample_schema import MUTATED, Query, Toy, ToyContext, codes, messages, post_scope, refuse_context
+from tests.graphql.sample_schema import (
+    MUTATED,
+    Query,
+    SampleContext,
+    SampleEndpoint,
+    codes,
+    messages,
+    post_scope,
+    refuse_context,
+)
 
 pytestmark = pytest.mark.usefixtures("nothing_ran_before")
 
@@ -26,49 +35,49 @@ EXCHANGE = "mutation($code:String!){exchange(code:$code){... on Grant{token user
 
 
 async def test_a_mutation_is_answered() -> None:
-    response = await Toy().send({"query": EXCHANGE, "variables": {"code": "good"}})
+    response = await SampleEndpoint().send({"query": EXCHANGE, "variables": {"code": "good"}})
     assert response.status_code == 200
     assert response.json() == {"data": {"exchange": {"token": "dcs_x", "user": {"id": "u1"}}}}
     assert MUTATED == ["good"]
 
 
 async def test_an_answer_is_plain_json_that_nothing_keeps_or_sniffs() -> None:
-    headers = (await Toy().send({"query": "{methods}"})).headers
+    headers = (await SampleEndpoint().send({"query": "{methods}"})).headers
     assert headers["content-type"] == "application/json; charset=utf-8"
     assert headers["cache-control"] == "no-store"
     assert headers["x-content-type-options"] == "nosniff"
 
 
 async def test_a_context_adds_headers() -> None:
-    response = await Toy().send({"query": EXCHANGE, "variables": {"code": "bad"}})
+    response = await SampleEndpoint().send({"query": EXCHANGE, "variables": {"code": "bad"}})
     assert response.json() == {"data": {"exchange": {"code": "TOO_MANY_ATTEMPTS"}}}
     assert response.headers["retry-after"] == "3"
 
 
 async def test_integers_of_any_size_are_written() -> None:
-    assert (await Toy().ask("{metadata}"))["data"]["metadata"] == {"big": 2**80, "small": [1, None, "ü"]}
+    assert (await SampleEndpoint().ask("{metadata}"))["data"]["metadata"] == {"big": 2**80, "small": [1, None, "ü"]}
 
 
 async def test_the_operation_is_chosen_by_its_name() -> None:
     both = {"query": 'query A{methods} query B{echo(text:"b")}'}
-    assert (await Toy().send({**both, "operationName": "B"})).json() == {"data": {"echo": "b"}}
-    unsaid = (await Toy().send(both)).json()
+    assert (await SampleEndpoint().send({**both, "operationName": "B"})).json() == {"data": {"echo": "b"}}
+    unsaid = (await SampleEndpoint().send(both)).json()
     assert messages(unsaid) == ["Must provide operation name if query contains multiple operations."]
-    unknown = (await Toy().send({**both, "operationName": "C"})).json()
+    unknown = (await SampleEndpoint().send({**both, "operationName": "C"})).json()
     assert messages(unknown) == ["Unknown operation named 'C'."]
     assert codes(unsaid) == codes(unknown) == ["BAD_USER_INPUT"]
 
 
 async def test_null_and_extensions_are_taken() -> None:
     body = {"query": "{methods}", "variables": None, "operationName": None, "extensions": {"a": 1}, "id": 7}
-    assert (await Toy().send(body)).json() == {"data": {"methods": ["EMAIL"]}}
+    assert (await SampleEndpoint().send(body)).json() == {"data": {"methods": ["EMAIL"]}}
 
 
 async def test_callers_in_this_process_need_no_http() -> None:
-    operations = Toy().endpoint.operations
-    answer = await operations.answer(GraphQLRequest(EXCHANGE, {"code": "good"}), ToyContext())
+    operations = SampleEndpoint().endpoint.operations
+    answer = await operations.answer(GraphQLRequest(EXCHANGE, {"code": "good"}), SampleContext())
     assert answer == {"data": {"exchange": {"token": "dcs_x", "user": {"id": "u1"}}}}
-    assert codes(dict(await operations.answer(GraphQLRequest("{nothing}"), ToyContext()))) == ["BAD_USER_INPUT"]
+    assert codes(dict(await operations.answer(GraphQLRequest("{nothing}"), SampleContext()))) == ["BAD_USER_INPUT"]
 
 
 def test_a_schema_with_extensions_is_refused() -> None:
@@ -103,7 +112,7 @@ def _unexpected(error: BaseException, _reference: str) -> None:
 )
 async def test_other_content_types_are_415_and_run_nothing(content_type: str) -> None:
     body = json.dumps({"query": EXCHANGE, "variables": {"code": "good"}}).encode()
-    response = await Toy().send(body, content_type=content_type)
+    response = await SampleEndpoint().send(body, content_type=content_type)
     assert response.status_code == 415
     assert codes(response.json()) == ["BAD_USER_INPUT"]
     assert MUTATED == []
@@ -121,19 +130,19 @@ async def test_other_content_types_are_415_and_run_nothing(content_type: str) ->
     ],
 )
 async def test_json_in_utf_8_is_taken(content_type: str) -> None:
-    assert (await Toy().send(b'{"query":"{methods}"}', content_type=content_type)).status_code == 200
+    assert (await SampleEndpoint().send(b'{"query":"{methods}"}', content_type=content_type)).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"])
 async def test_other_methods_are_405(method: str) -> None:
-    async with Toy().client() as client:
+    async with SampleEndpoint().client() as client:
         response = await client.request(method, "/graphql", json={"query": "{methods}"})
     assert response.status_code == 405
     assert response.headers["allow"] == "GET, POST"
 
 
 async def test_the_path_is_never_redirected() -> None:
-    async with Toy().client() as client:
+    async with SampleEndpoint().client() as client:
         assert (await client.post("/graphql", json={"query": "{methods}"})).status_code == 200
         assert (await client.options("/graphql")).status_code == 405
 
@@ -144,8 +153,8 @@ def padded(size: int) -> bytes:
 
 
 async def test_64_kib_are_read_and_one_byte_more_is_413() -> None:
-    assert (await Toy().send(padded(65_536))).status_code == 200
-    response = await Toy().send(padded(65_537))
+    assert (await SampleEndpoint().send(padded(65_536))).status_code == 200
+    response = await SampleEndpoint().send(padded(65_537))
     assert response.status_code == 413
     assert messages(response.json()) == ["The body has more than 65,536 bytes."]
 
@@ -158,7 +167,7 @@ async def chunked(size: int) -> AsyncIterator[bytes]:
 
 
 async def test_a_body_without_a_length_is_counted_while_it_is_read() -> None:
-    async with Toy().client() as client:
+    async with SampleEndpoint().client() as client:
         for size, status in ((65_536, 200), (65_537, 413), (1_000_000, 413)):
             headers = {"content-type": "application/json"}
             assert (await client.post("/graphql", content=chunked(size), headers=headers)).status_code == status
@@ -185,12 +194,12 @@ async def _raw(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await Toy().endpoint(scope, receive, send)
+    await SampleEndpoint().endpoint(scope, receive, send)
     return sent[0]["status"], sent[1]["body"]
 
 
 async def test_batches_are_refused_in_words() -> None:
-    response = await Toy().send([{"query": EXCHANGE, "variables": {"code": "good"}}])
+    response = await SampleEndpoint().send([{"query": EXCHANGE, "variables": {"code": "good"}}])
     assert response.status_code == 400
     assert messages(response.json()) == ["Batching is not supported: send one request at a time, as an object."]
     assert MUTATED == []
@@ -198,31 +207,31 @@ async def test_batches_are_refused_in_words() -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "zstd", "identity, gzip"])
 async def test_a_compressed_body_is_415_and_the_message_says_why(encoding: str) -> None:
-    response = await Toy().send(gzip.compress(b'{"query":"{methods}"}'), content_encoding=encoding)
+    response = await SampleEndpoint().send(gzip.compress(b'{"query":"{methods}"}'), content_encoding=encoding)
     assert response.status_code == 415
     assert response.headers["accept-encoding"] == "identity"
     assert "without Content-Encoding" in messages(response.json())[0]
 
 
 async def test_the_encoding_identity_is_no_encoding() -> None:
-    response = await Toy().send(b'{"query":"{methods}"}', content_encoding="identity")
+    response = await SampleEndpoint().send(b'{"query":"{methods}"}', content_encoding="identity")
     assert response.json() == {"data": {"methods": ["EMAIL"]}}
 
 
 async def test_a_byte_order_mark_before_the_body_is_ignored() -> None:
-    response = await Toy().send(b'\xef\xbb\xbf{"query":"{methods}"}')
+    response = await SampleEndpoint().send(b'\xef\xbb\xbf{"query":"{methods}"}')
     assert response.json() == {"data": {"methods": ["EMAIL"]}}
 
 
 @pytest.mark.parametrize("empty", ["", None])
 @pytest.mark.parametrize("name", ["operationName", "variables", "extensions"])
 async def test_an_empty_parameter_counts_as_absent(name: str, empty: str | None) -> None:
-    assert (await Toy().send({"query": "{methods}", name: empty})).json() == {"data": {"methods": ["EMAIL"]}}
+    assert (await SampleEndpoint().send({"query": "{methods}", name: empty})).json() == {"data": {"methods": ["EMAIL"]}}
 
 
 @pytest.mark.parametrize(("name", "value"), [("operationName", 0), ("variables", False), ("variables", "{}")])
 async def test_another_value_of_the_wrong_type_is_refused(name: str, value: object) -> None:
-    response = await Toy().send({"query": "{methods}", name: value})
+    response = await SampleEndpoint().send({"query": "{methods}", name: value})
     assert response.status_code == 400
     assert name in messages(response.json())[0]
 
@@ -233,7 +242,7 @@ HASH = {"persistedQuery": {"version": 1, "sha256Hash": "ab" * 32}}
 @pytest.mark.parametrize("accept", ["*/*", GRAPHQL_RESPONSE])
 @pytest.mark.parametrize("query", [{}, {"query": None}, {"query": ""}])
 async def test_the_hash_of_a_persisted_query_makes_clients_send_the_query(query: dict[str, Any], accept: str) -> None:
-    response = await Toy().send({**query, "extensions": HASH}, accept=accept)
+    response = await SampleEndpoint().send({**query, "extensions": HASH}, accept=accept)
     assert response.status_code == 200
     assert response.json() == {
         "errors": [{"message": "PersistedQueryNotSupported", "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED"}}]
@@ -241,11 +250,13 @@ async def test_the_hash_of_a_persisted_query_makes_clients_send_the_query(query:
 
 
 async def test_a_query_beside_its_hash_is_answered() -> None:
-    assert (await Toy().send({"query": "{methods}", "extensions": HASH})).json() == {"data": {"methods": ["EMAIL"]}}
+    assert (await SampleEndpoint().send({"query": "{methods}", "extensions": HASH})).json() == {
+        "data": {"methods": ["EMAIL"]}
+    }
 
 
 async def test_the_hash_of_a_persisted_query_by_get_makes_clients_send_the_query() -> None:
-    async with Toy().client() as client:
+    async with SampleEndpoint().client() as client:
         response = await client.get("/graphql", params={"extensions": json.dumps(HASH)})
     assert messages(response.json()) == ["PersistedQueryNotSupported"]
 
@@ -255,7 +266,7 @@ async def test_the_hash_of_a_persisted_query_by_get_makes_clients_send_the_query
 
 async def get(query: str, **parameters: str) -> httpx2.Response:
     """Ask by GET."""
-    async with Toy().client() as client:
+    async with SampleEndpoint().client() as client:
         return await client.get("/graphql", params={"query": query, **parameters})
 
 
@@ -299,7 +310,7 @@ async def test_of_several_operations_a_get_may_name_only_a_query() -> None:
     ],
 )
 async def test_odd_query_strings_are_400(query_string: str) -> None:
-    async with Toy().client() as client:
+    async with SampleEndpoint().client() as client:
         response = await client.get("/graphql?" + quote(query_string, safe="=&%"))
     assert response.status_code == 400
     assert codes(response.json()) == ["BAD_USER_INPUT"]
@@ -340,7 +351,7 @@ async def _nothing_to_receive() -> dict[str, Any]:
     ],
 )
 async def test_the_client_chooses_the_media_type(accept: str, content_type: str) -> None:
-    response = await Toy().send({"query": "{methods}"}, accept=accept)
+    response = await SampleEndpoint().send({"query": "{methods}"}, accept=accept)
     assert response.status_code == 200
     assert response.headers["content-type"] == f"{content_type}; charset=utf-8"
 
@@ -349,7 +360,7 @@ async def test_the_client_chooses_the_media_type(accept: str, content_type: str)
     "accept", ["text/html", "application/xml", "image/*", "application/json;q=0", "", "application/json;q=x"]
 )
 async def test_a_client_that_accepts_neither_is_told_406(accept: str) -> None:
-    response = await Toy().send({"query": EXCHANGE, "variables": {"code": "good"}}, accept=accept)
+    response = await SampleEndpoint().send({"query": EXCHANGE, "variables": {"code": "good"}}, accept=accept)
     assert response.status_code == 406
     assert codes(response.json()) == ["BAD_USER_INPUT"]
     assert MUTATED == []
@@ -370,7 +381,7 @@ async def test_a_client_that_accepts_neither_is_told_406(accept: str) -> None:
 )
 async def test_only_the_newer_media_type_tells_refusals_by_status(body: dict[str, Any], status: int) -> None:
     for accept, expected in ((GRAPHQL_RESPONSE, status), ("application/json", 200)):
-        response = await Toy().send(body, accept=accept)
+        response = await SampleEndpoint().send(body, accept=accept)
         assert response.status_code == expected
         assert ("data" in response.json()) is (status == 200)
         assert ("errors" in response.json()) is (status == 400 or "broken" in body["query"])
@@ -381,7 +392,7 @@ async def test_only_the_newer_media_type_tells_refusals_by_status(body: dict[str
 
 async def test_graphiql_is_served_where_it_is_on_and_nowhere_else() -> None:
     for graphiql in (True, False):
-        async with Toy(graphiql=graphiql).client() as client:
+        async with SampleEndpoint(graphiql=graphiql).client() as client:
             page = await client.get("/graphql", headers={"accept": "text/html,*/*;q=0.8"})
             assert ("graphiql" in page.text) is graphiql
             assert page.status_code == (200 if graphiql else 400)

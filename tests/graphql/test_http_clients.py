@@ -14,7 +14,7 @@ import uvicorn
 
 from tests.graphql.sample_schema import (
     SLOW,
-    Toy,
+    SampleEndpoint,
     codes,
     post_scope,
 )
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("nothing_ran_before")
 
 
 async def test_a_client_that_leaves_while_sending_is_no_error() -> None:
-    endpoint = Toy()
+    endpoint = SampleEndpoint()
     messages_in = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
 
     async def receive() -> Any:
@@ -40,7 +40,7 @@ async def test_a_client_that_leaves_while_sending_is_no_error() -> None:
 
 
 async def test_a_client_that_leaves_before_the_answer_is_no_error() -> None:
-    endpoint = Toy()
+    endpoint = SampleEndpoint()
 
     async def receive() -> Any:
         return {"type": "http.request", "body": b'{"query":"{methods}"}'}
@@ -53,7 +53,7 @@ async def test_a_client_that_leaves_before_the_answer_is_no_error() -> None:
 
 
 async def test_a_cancelled_request_stays_cancelled() -> None:
-    endpoint = Toy()
+    endpoint = SampleEndpoint()
     request = asyncio.create_task(endpoint.send({"query": "{slow}"}))
     await SLOW.started.wait()
     request.cancel()
@@ -66,7 +66,7 @@ async def test_a_cancelled_request_stays_cancelled() -> None:
 
 
 @contextmanager
-def served(endpoint: Toy) -> Iterator[int]:
+def served(endpoint: SampleEndpoint) -> Iterator[int]:
     """Serves it on a loopback port."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(endpoint.app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
@@ -82,7 +82,7 @@ def served(endpoint: Toy) -> Iterator[int]:
 
 def test_a_real_server_answers_and_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    endpoint = Toy()
+    endpoint = SampleEndpoint()
     with served(endpoint) as port, httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
         assert client.post("/graphql", json={"query": "{methods}"}).json() == {"data": {"methods": ["EMAIL"]}}
         assert client.get("/graphql", params={"query": "{methods}"}).status_code == 200
@@ -96,7 +96,7 @@ def test_a_real_server_answers_and_logs_nothing(caplog: pytest.LogCaptureFixture
 
 def test_clients_that_hang_up_leave_no_trace(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    endpoint = Toy()
+    endpoint = SampleEndpoint()
     head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     with served(endpoint) as port:
         for sent in (

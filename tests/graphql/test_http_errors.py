@@ -10,8 +10,8 @@ from starlette.requests import Request
 
 from service.graphql.server import http
 from tests.graphql.sample_schema import (
-    Toy,
-    ToyContext,
+    SampleContext,
+    SampleEndpoint,
     codes,
     messages,
     refuse_context,
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("nothing_ran_before")
 
 
 async def test_a_refusal_tells_its_code_and_reference_but_not_its_cause() -> None:
-    endpoint = Toy()
+    endpoint = SampleEndpoint()
     answer = await endpoint.ask("{forbidden}")
     (refused,) = endpoint.refusals
     assert answer == {
@@ -39,7 +39,7 @@ async def test_a_refusal_tells_its_code_and_reference_but_not_its_cause() -> Non
 
 
 async def test_too_many_attempts_says_when_to_come_back() -> None:
-    response = await Toy().send({"query": "{heldUp}"})
+    response = await SampleEndpoint().send({"query": "{heldUp}"})
     (error,) = response.json()["errors"]
     assert error["extensions"]["code"] == "TOO_MANY_ATTEMPTS"
     assert error["extensions"]["retryAfterSeconds"] == 7
@@ -48,7 +48,7 @@ async def test_too_many_attempts_says_when_to_come_back() -> None:
 
 @pytest.mark.parametrize("query", ["{broken}", "{viewer{broken}}", "{wrongType}", "{naive}"])
 async def test_a_bug_shows_nothing_of_the_inside(query: str) -> None:
-    endpoint = Toy()
+    endpoint = SampleEndpoint()
     answer = await endpoint.ask(query)
     ((error, reference),) = endpoint.internal_errors
     assert codes(answer) == ["INTERNAL_SERVER_ERROR"]
@@ -76,7 +76,7 @@ async def test_a_bug_shows_nothing_of_the_inside(query: str) -> None:
     ],
 )
 async def test_a_wrong_value_is_the_clients(query: str, variables: dict[str, Any]) -> None:
-    endpoint = Toy()
+    endpoint = SampleEndpoint()
     assert codes(await endpoint.ask(query, variables)) == ["BAD_USER_INPUT"]
     assert endpoint.internal_errors == []
 
@@ -84,16 +84,16 @@ async def test_a_wrong_value_is_the_clients(query: str, variables: dict[str, Any
 @pytest.mark.parametrize("introspection", [True, False])
 async def test_a_value_is_suggested_only_where_introspection_is_on(introspection: bool) -> None:
     query = "query($o:Order!){users(orderBy:$o){totalCount}}"
-    (message,) = messages(await Toy(introspection=introspection).ask(query, {"o": "NEWES"}))
+    (message,) = messages(await SampleEndpoint(introspection=introspection).ask(query, {"o": "NEWES"}))
     assert ("Did you mean" in message) is introspection
 
 
 async def test_advice_on_writing_a_schema_is_not_for_clients() -> None:
-    assert "Maybe" not in str(await Toy().ask("{users(filter:{search:null}){totalCount}}"))
+    assert "Maybe" not in str(await SampleEndpoint().ask("{users(filter:{search:null}){totalCount}}"))
 
 
 async def test_a_context_that_refuses_answers_as_a_field_would() -> None:
-    endpoint = Toy(context_for=refuse_context)
+    endpoint = SampleEndpoint(context_for=refuse_context)
     answer = await endpoint.ask("{methods}")
     assert "data" not in answer
     assert codes(answer) == ["UNAUTHENTICATED"]
@@ -101,10 +101,10 @@ async def test_a_context_that_refuses_answers_as_a_field_would() -> None:
 
 
 async def test_a_context_that_fails_is_500_in_json() -> None:
-    async def fails(_request: Request) -> ToyContext:
+    async def fails(_request: Request) -> SampleContext:
         raise ConnectionError("postgres://user:password@host")
 
-    endpoint = Toy(context_for=fails)
+    endpoint = SampleEndpoint(context_for=fails)
     response = await endpoint.send({"query": "{methods}"})
     assert response.status_code == 500
     assert codes(response.json()) == ["INTERNAL_SERVER_ERROR"]
@@ -113,7 +113,7 @@ async def test_a_context_that_fails_is_500_in_json() -> None:
 
 
 async def test_an_answer_that_cannot_be_written_is_500_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    endpoint = Toy()
+    endpoint = SampleEndpoint()
 
     def fails(_payload: object) -> bytes:
         monkeypatch.undo()
@@ -126,7 +126,7 @@ async def test_an_answer_that_cannot_be_written_is_500_in_json(monkeypatch: pyte
 
 
 async def test_a_cancelled_task_that_a_resolver_waits_for_is_a_bug() -> None:
-    endpoint = Toy()
+    endpoint = SampleEndpoint()
     response = await endpoint.send({"query": "{waitsForACancelledTask}"})
     assert response.status_code == 500
     assert codes(response.json()) == ["INTERNAL_SERVER_ERROR"]
@@ -135,7 +135,7 @@ async def test_a_cancelled_task_that_a_resolver_waits_for_is_a_bug() -> None:
 
 async def test_neither_document_nor_variables_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    endpoint = Toy()
+    endpoint = SampleEndpoint()
     for field in ("broken", "wrongType", "nothing", "forbidden", "naive"):
         await endpoint.send(
             {

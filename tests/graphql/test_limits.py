@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from service.graphql.server.documents import DocumentRefused, Documents
 from service.graphql.server.limits import _Size, _Sizes, fragments_of
 from service.graphql.server.requests import GraphQLRequest
-from tests.graphql.sample_schema import SCHEMA, Toy, codes, messages
+from tests.graphql.sample_schema import SCHEMA, SampleEndpoint, codes, messages
 
 AMPLE = 0.4  # seconds of CPU; what this guards against takes minutes or never ends
 
@@ -19,7 +19,7 @@ AMPLE = 0.4  # seconds of CPU; what this guards against takes minutes or never e
 def refusal_of(query: str, variables: dict[str, Any] | None = None) -> str | None:
     """The one message that this is refused with, or None."""
     try:
-        Toy().endpoint.operations.prepare(GraphQLRequest(query, variables))
+        SampleEndpoint().endpoint.operations.prepare(GraphQLRequest(query, variables))
     except DocumentRefused as refused:
         (error,) = refused.errors
         return error["message"] if error["extensions"] == {"code": "BAD_USER_INPUT"} else str(error)
@@ -38,8 +38,8 @@ def fan_out(selection: str, on: str = "Query", levels: int = 60) -> str:
 
 
 async def test_ten_levels_are_answered_and_eleven_are_refused() -> None:
-    assert "errors" not in await Toy().ask(friends(10))
-    answer = await Toy().ask(friends(11))
+    assert "errors" not in await SampleEndpoint().ask(friends(10))
+    answer = await SampleEndpoint().ask(friends(11))
     assert "data" not in answer
     assert messages(answer) == ["This operation is too large: 11 levels deep. The limit is 10."]
     assert codes(answer) == ["BAD_USER_INPUT"]
@@ -141,8 +141,8 @@ def test_nodes_are_pages_multiplied_down_the_nesting(query: str, variables: dict
 
 
 async def test_two_thousand_nodes_are_answered_and_one_more_is_refused() -> None:
-    assert "errors" not in await Toy().ask("{users(first:2000){totalCount}}")
-    answer = await Toy().ask("query($n:Int){users(first:$n){totalCount}}", {"n": 2_001})
+    assert "errors" not in await SampleEndpoint().ask("{users(first:2000){totalCount}}")
+    answer = await SampleEndpoint().ask("query($n:Int){users(first:$n){totalCount}}", {"n": 2_001})
     assert "data" not in answer
     assert messages(answer) == [
         "This operation is too large: 2,001 nodes, every page counted as full. The limit is 2,000."
@@ -157,7 +157,7 @@ def test_no_size_is_too_large_to_be_counted(size: float) -> None:
 
 def test_only_the_operation_that_runs_is_counted() -> None:
     query = "query Small{users(first:1){totalCount}} query Large{users(first:5000){totalCount}}"
-    operations = Toy().endpoint.operations
+    operations = SampleEndpoint().endpoint.operations
     operations.prepare(GraphQLRequest(query, None, "Small"))
     with pytest.raises(DocumentRefused):
         operations.prepare(GraphQLRequest(query, None, "Large"))
@@ -226,7 +226,7 @@ def test_sizes_are_those_of_the_document_with_every_fragment_written_out(selecti
     spread = written_out = selections[0]
     for number in range(4):
         fragment = selections[number + 1]
-        for earlier in range(number + 1):  # a document that goes in circles cannot be written out
+        for earlier in range(number + 1):  # a document with cyclic fragments cannot be expanded
             fragment = fragment.replace(f"...f{earlier}", "methods")
         spread += f"}} fragment f{number} on Query{{{fragment}"
         written_out = written_out.replace(f"...f{number}", f"...{{{fragment}}}")

@@ -1,4 +1,4 @@
-"""Every hostile or odd code, as data: for tests of the verification, and for tests of each way in."""
+"""Every hostile or unusual code, as data: for tests of the verification, and for tests of each way to sign in."""
 
 from tests.hostile import forms, payloads, signatures
 from tests.hostile.forging import HostileCode, with_payload

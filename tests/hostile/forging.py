@@ -1,4 +1,4 @@
-"""Tools for codes that no honest library would make: any header, any payload, any bytes, with a real HMAC below."""
+"""Builds codes that no JWT library makes: any header, payload or bytes, with a real HMAC."""
 
 import base64
 import hashlib

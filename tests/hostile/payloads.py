@@ -1,4 +1,4 @@
-"""Codes that are signed well and say what cannot be: times, ids, emails, metadata."""
+"""Codes with a valid signature and invalid claims: times, IDs, emails, metadata."""
 
 from service.errors import SignInErrorCode
 from tests.hostile.forging import (

@@ -1,4 +1,4 @@
-"""Bodies that no honest client sends: each is refused or answered, none is a 5xx, none is slow, and nothing is done."""
+"""Hostile request bodies: each is refused or answered, without a 5xx, quickly, and without an effect."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.graphql.sample_schema import MUTATED, Toy, codes
+from tests.graphql.sample_schema import MUTATED, SampleEndpoint, codes
 
 SLOW = 0.5  # seconds of CPU, the client's and a busy machine's share included
 
@@ -250,7 +250,7 @@ VARIABLE_USES = [
 DEEP = b'{"query":"query($v:Filter){users(filter:$v){totalCount}}","variables":{"v":%s}}'
 
 
-def _refused(response: httpx2.Response, endpoint: Toy, statuses: set[int]) -> None:
+def _refused(response: httpx2.Response, endpoint: SampleEndpoint, statuses: set[int]) -> None:
     assert response.status_code in statuses
     answer = response.json()
     assert "data" not in answer
@@ -259,8 +259,8 @@ def _refused(response: httpx2.Response, endpoint: Toy, statuses: set[int]) -> No
     assert MUTATED == []
 
 
-async def _send(body: Any) -> tuple[httpx2.Response, Toy]:
-    endpoint = Toy()
+async def _send(body: Any) -> tuple[httpx2.Response, SampleEndpoint]:
+    endpoint = SampleEndpoint()
     began = time.process_time()
     response = await endpoint.send(body)
     assert time.process_time() - began < SLOW
@@ -342,7 +342,7 @@ _bodies = (
 )  # fmt: skip
 
 
-def _sound(body: bytes, endpoint: Toy, **headers: str) -> None:
+def _sound(body: bytes, endpoint: SampleEndpoint, **headers: str) -> None:
     response = asyncio.run(endpoint.send(body, **headers))
     assert 200 <= response.status_code < 500
     assert set(codes(response.json())) <= {"BAD_USER_INPUT"}
@@ -351,7 +351,7 @@ def _sound(body: bytes, endpoint: Toy, **headers: str) -> None:
 
 @given(_bodies)
 def test_whatever_is_sent_the_answer_is_sound(body: bytes) -> None:
-    _sound(body, Toy())
+    _sound(body, SampleEndpoint())
 
 
 @given(st.data())
@@ -361,7 +361,7 @@ def test_a_good_body_with_a_few_bytes_changed_is_answered_soundly(data: st.DataO
     )
     for _ in range(data.draw(st.integers(1, 4))):
         good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
-    _sound(bytes(good), Toy())
+    _sound(bytes(good), SampleEndpoint())
 
 
 _header = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=60)
@@ -369,12 +369,12 @@ _header = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_siz
 
 @given(accept=_header | st.just("*/*"), content_type=_header | st.just("application/json"))
 def test_whatever_media_types_are_named_the_answer_is_sound(accept: str, content_type: str) -> None:
-    _sound(b'{"query":"{methods}"}', Toy(), accept=accept, content_type=content_type)
+    _sound(b'{"query":"{methods}"}', SampleEndpoint(), accept=accept, content_type=content_type)
 
 
 @given(st.text() | st.lists(_tokens, max_size=40).map(" ".join), st.none() | st.text())
 def test_whatever_is_asked_by_get_the_answer_is_sound(query: str, variables: str | None) -> None:
-    endpoint = Toy()
+    endpoint = SampleEndpoint()
 
     async def ask() -> httpx2.Response:
         async with endpoint.client() as client:

@@ -81,7 +81,7 @@ class Proxy:
         return f"--host-resolver-rules={','.join(rules)}"
 
     def client(self, host: str) -> httpx2.Client:
-        """A browser without eagerness: it follows no redirect, and trusts the certificate."""
+        """A client with a cookie jar that follows no redirect and trusts the certificate."""
         return httpx2.Client(
             base_url=f"https://127.0.0.1:{self.port}",
             headers={"Host": host},
@@ -146,7 +146,7 @@ def nginx(program: str, *names: str, port: int, doorcode: int, application: int,
 
 @contextmanager
 def caddy(program: str, *, port: int, doorcode: int, application: int, directory: Path) -> Iterator[Proxy]:
-    """Caddy with its configuration, and certificates of its own making."""
+    """Caddy with its configuration, and certificates that it generates."""
     options = f"{{\nadmin off\nhttp_port {free_port()}\nhttps_port {port}\nlocal_certs\nskip_install_trust\n}}\n"
     (directory / "Caddyfile").write_text(options + configuration("Caddyfile", port, doorcode, application, directory))
     home = {"HOME": str(directory), "XDG_DATA_HOME": str(directory), "XDG_CONFIG_HOME": str(directory)}

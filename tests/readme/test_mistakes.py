@@ -39,7 +39,7 @@ MISTAKES = [
     (signed({**USER, "iat": str(NOW)}), "as text"),
     (signed({"sub": "crm-42"}), "is in sub"),
     (signed({"user": {"id": "undefined"}}), "undefined"),
-    (signed({"id": "unknown-user"}), "No user has this id"),
+    (signed({"id": "unknown-user"}), "No user has this ID"),
     (lambda secret: f'"{signed(USER)(secret)}"', "base64url"),
 ]
 

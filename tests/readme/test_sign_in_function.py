@@ -25,7 +25,7 @@ BUTTONS = {
 
 EXCHANGE = "mutation ($code: String!) { exchangeExternalAuthCode(externalAuthCode: $code) { __typename } }"
 
-# Answers what it is told to, one after the other; "down" is no answer at all. Waiting takes no time here.
+# Answers what the test sets, one after the other; "down" means no answer. Waiting takes no time here.
 WITH_ANSWERS = """
 import { REMEDIES, screenFor, signIn } from "./sign-in.mjs";
 globalThis.setTimeout = (wake) => wake();

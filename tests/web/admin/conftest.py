@@ -1,4 +1,4 @@
-"""Served panels, and admins who sit at them."""
+"""Served panels, and signed-in admins."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -40,8 +40,8 @@ def postgres_site(
 
 
 @pytest.fixture
-def sit_down(site: Site) -> Iterator[Callable[..., Panel]]:
-    """`sit_down()` is another browser of the admin; `sit_down(email)` is another admin."""
+def open_panel(site: Site) -> Iterator[Callable[..., Panel]]:
+    """`open_panel()` is another browser of the admin; `open_panel(email)` is another admin."""
     with ExitStack() as browsers:
 
         def sit(*email: str) -> Panel:
@@ -53,6 +53,6 @@ def sit_down(site: Site) -> Iterator[Callable[..., Panel]]:
 
 
 @pytest.fixture
-def panel(sit_down: Callable[..., Panel]) -> Panel:
+def panel(open_panel: Callable[..., Panel]) -> Panel:
     """The admin's browser."""
-    return sit_down()
+    return open_panel()

@@ -1,4 +1,4 @@
-"""The panel as an admin's browser meets it: a served site, an admin's cookie, forms that its own pages send."""
+"""The panel over HTTP: a served site, an admin's cookie, forms that its own pages send."""
 
 import html
 import re
@@ -43,7 +43,7 @@ POLICY = {"action": "policy", "clockSkewSeconds": "60"}
 
 @dataclass(frozen=True)
 class Panel:
-    """A browser at the panel."""
+    """A browser that is signed in to the panel."""
 
     site: Site
     http: httpx2.Client

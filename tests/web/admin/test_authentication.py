@@ -21,9 +21,9 @@ def test_secret_survives_reload_and_is_not_rotated_again(panel: Panel) -> None:
     assert secret not in address
 
 
-def test_secret_is_shown_to_nobody_else(sit_down: Callable[..., Panel]) -> None:
-    secret, address = sit_down().secret_made(AUTHENTICATION, action="rotate", gracePeriodSeconds="0")
-    for other in (sit_down("other@example.com"), sit_down()):
+def test_secret_is_shown_to_nobody_else(open_panel: Callable[..., Panel]) -> None:
+    secret, address = open_panel().secret_made(AUTHENTICATION, action="rotate", gracePeriodSeconds="0")
+    for other in (open_panel("other@example.com"), open_panel()):
         response = other.http.get(address)
         assert response.status_code == 404
         assert "not shown any more" in response.text

@@ -1,4 +1,4 @@
-"""The panel's pages and forms over a real server, with no script to help."""
+"""The panel's pages and forms over a real server, without JavaScript."""
 
 from collections.abc import Callable
 from functools import partial
@@ -48,7 +48,7 @@ def test_page_sends_a_stranger_to_sign_in(path: str, site: Site) -> None:
 
 
 def test_neither_the_members_cookie_nor_a_bearer_token_nor_a_code_opens_a_page(site: Site) -> None:
-    """An admin's own, and yet: only the admin cookie of a sign-in by email does."""
+    """Other sessions of an admin do not open the panel: only the admin cookie of a sign-in by email does."""
     for token_transport, method in [
         (TokenTransport.COOKIE, SignInMethod.EMAIL),
         (TokenTransport.BEARER, SignInMethod.EMAIL),
@@ -111,8 +111,8 @@ def test_form_of_a_stranger_changes_nothing(path: str, site: Site) -> None:
     assert site.call(lambda _: everything()) == before
 
 
-def test_signing_out_ends_the_session(sit_down: Callable[..., Panel]) -> None:
-    panel = sit_down()
+def test_signing_out_ends_the_session(open_panel: Callable[..., Panel]) -> None:
+    panel = open_panel()
     token = panel.http.cookies[COOKIE]
     assert panel.done("/admin/logout") == "/admin/login"
     panel.http.cookies.set(COOKIE, token)
@@ -179,8 +179,8 @@ def test_chart_has_a_table_behind_it(days: str, panel: Panel) -> None:
 # ---------------------------------------------------------------- API keys and the audit log
 
 
-def test_api_key_is_shown_once_and_revoked(sit_down: Callable[..., Panel]) -> None:
-    panel, name = sit_down(), new_user_id()
+def test_api_key_is_shown_once_and_revoked(open_panel: Callable[..., Panel]) -> None:
+    panel, name = open_panel(), new_user_id()
     key, address = panel.secret_made("/admin/api-keys", name=name, scope="READ", expires="2999-12-31")
     assert key.startswith("dck_")
     assert panel.secret_at(address) == key
@@ -197,7 +197,7 @@ def test_api_key_is_shown_once_and_revoked(sit_down: Callable[..., Panel]) -> No
         assert panel.done("/admin/api-keys", action="revoke", id=key_id) == "/admin/api-keys?done=key-revoked"
         assert "errors" in client.post("/graphql", json=body, headers=bearer).json()
     assert f"Revoke {name}" not in panel.page("/admin/api-keys")
-    assert sit_down().http.get(address).status_code == 404
+    assert open_panel().http.get(address).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Coming to the panel: the set-up link, a code by mail, and who gets no cookie."""
+"""Signing in to the panel: the set-up link, a code by mail, and who gets no cookie."""
 
 import re
 import time
