@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 import email_validator
+import idna
 
 from service.accounts.implausible_ids import find_signing_bug, has_invisible_characters
 from service.errors import BadUserInput
@@ -102,6 +103,17 @@ def parse_email(text: str, field: str = "email") -> str:
         return normalise_email(text)
     except ValueError as problem:
         raise BadUserInput(f"`{field}` {problem}.") from None
+
+
+def with_unicode_domain(email: str) -> str:
+    """Return an address in normal form with its domain as people write it: `ada@münchen.test` for `ada@xn--mnchen-3ya.test`."""
+    local_part, _, domain = email.rpartition("@")
+    if "xn--" not in domain:
+        return email
+    try:
+        return f"{local_part}@{idna.decode(domain)}"
+    except idna.IDNAError:  # accepted when it was stored, not by this version of the tables
+        return email
 
 
 def is_plain_email(text: str) -> bool:

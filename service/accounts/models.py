@@ -5,6 +5,7 @@ from enum import StrEnum
 from tortoise import fields
 from tortoise.models import Model
 
+from service.accounts.identifiers import with_unicode_domain
 from service.accounts.metadata import EMPTY
 
 IDENTIFIER_COLUMNS = ("email", "external_id", "search_text")
@@ -63,7 +64,8 @@ class User(Model):
         """Set both, and the search text that is made of them and the ID. The caller saves `IDENTIFIER_COLUMNS`."""
         self.email, self.external_id = email, external_id
         # Case is folded here, because SQLite's own folding knows ASCII only.
-        lines = [identifier.casefold() for identifier in (self.id, external_id, email) if identifier]
+        identifiers = (self.id, external_id, email, email and with_unicode_domain(email))
+        lines = [identifier.casefold() for identifier in dict.fromkeys(identifiers) if identifier]
         self.search_text = "\n" + "\n".join(lines)
 
     class Meta:

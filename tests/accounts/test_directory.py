@@ -140,6 +140,12 @@ async def test_search_finds_what_was_changed_since(instance: Instance) -> None:
     assert await found(search="after") == set()
 
 
+@pytest.mark.parametrize("search", ["münchen", "MÜNCHEN.test", "@mün", "xn--mnchen", "user@xn--mnchen-3ya.test"])
+async def test_search_finds_an_address_by_either_form_of_its_domain(instance: Instance, search: str) -> None:
+    await make(instance, {"id": "idn", "email": "user@münchen.test"}, {"id": "other", "email": "user@example.test"})
+    assert await found(search=search) == {"idn"}
+
+
 async def test_search_that_is_too_long_is_bad_input(instance: Instance) -> None:
     assert await found(search="x" * 255) == set()
     with pytest.raises(BadUserInput):
