@@ -19,19 +19,17 @@ from service.housekeeping import purge_in_background
 from service.instance import open_instance
 from service.logs import configure_logs
 from service.settings import Settings, load_settings
-from service.web import email_sign_in, failures, invitation, probes, refusals
+from service.web import failures, probes
 from service.web.admin.routes import admin_routes
 from service.web.assets import serve_asset
 from service.web.boundary import Boundary
 from service.web.cors import CrossOrigin
-from service.web.forms import MAX_BODY
 from service.web.forward_auth import ForwardAuth
-from service.web.front_page import sign_out
 from service.web.graphql_fast_path import GraphQLFastPath
 from service.web.guide.routes import guide_routes
-from service.web.link_login import answer_link_login
 from service.web.prefetch import RejectSpeculativePosts
 from service.web.requests import instance_of
+from service.web.sign_in.routes import sign_in_routes
 from service.web.widget import serve_widget
 
 
@@ -67,14 +65,7 @@ def create_app_from_environment() -> Starlette:
 
 def _other_routes() -> list[Route]:
     return [
-        Route("/", answer_link_login, methods=["GET", "POST"], max_body_size=MAX_BODY),
-        Route(email_sign_in.PATH, email_sign_in.answer_email_sign_in, methods=["GET", "POST"], max_body_size=MAX_BODY),
-        Route(
-            email_sign_in.CODE_PATH, email_sign_in.answer_email_code, methods=["GET", "POST"], max_body_size=MAX_BODY
-        ),
-        Route(invitation.PATH, invitation.answer_invitation, methods=["GET", "POST"], max_body_size=MAX_BODY),
-        Route(refusals.PATH, refusals.show_refusal),
-        Route("/logout", sign_out, methods=["POST"], max_body_size=MAX_BODY),
+        *sign_in_routes(),
         Route("/widget.js", serve_widget),
         Route("/verify", ForwardAuth()),
         Route("/verify/{path:path}", ForwardAuth()),

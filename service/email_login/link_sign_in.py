@@ -52,8 +52,8 @@ async def use_invitation(token: str, attempt: SignInAttempt, dependencies: Email
     An admin's invitation works while email login is off, so that the operator can always create an admin session.
     """
     async with record_refusal(SignInMethod.EMAIL, attempt.client), transaction():
-        user = await find_invited(token)
-        if user is None or not _may_use(user, attempt.token_transport):
+        user = await find_invitation(token, attempt.token_transport)
+        if user is None:
             raise LinkNotGood
         await _require_open(user, attempt.token_transport)
         if not await use_up_link(token):
@@ -63,9 +63,12 @@ async def use_invitation(token: str, attempt: SignInAttempt, dependencies: Email
     return record_success(SignInMethod.EMAIL, result)
 
 
-def _may_use(user: User, token_transport: TokenTransport) -> bool:
-    """Whether the user may have a session of this transport: only admins may have one in the admin cookie."""
-    return token_transport is not TokenTransport.ADMIN_COOKIE or user.role is UserRole.ADMIN
+async def find_invitation(token: str, token_transport: TokenTransport) -> User | None:
+    """Return the invited user; None if the link is void, or the admin cookie is asked for and the user is not an admin."""
+    user = await find_invited(token)
+    if user is not None and token_transport is TokenTransport.ADMIN_COOKIE and user.role is not UserRole.ADMIN:
+        return None
+    return user
 
 
 async def _require_open(user: User, token_transport: TokenTransport) -> None:

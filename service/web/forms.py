@@ -1,21 +1,69 @@
-"""Reading an HTML form, however it is encoded, without ever failing for what a stranger sends."""
+"""The routes of HTML forms, with the check of their origin; and reading the fields of a form, in any encoding."""
+
+from collections.abc import Awaitable, Callable
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, ImmutableMultiDict
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from service.credentials import is_same_origin
+from service.settings import Settings
+from service.web.pages import page
+from service.web.requests import instance_of
 
 MAX_BODY = 64 * 1024
-"""Bytes; also what every route with a form is declared with."""
+"""The largest body of a form, in bytes."""
 
 _MAX_FIELDS = 20
 _ENCODINGS = (b"application/x-www-form-urlencoded", b"multipart/form-data")
 _CHARSETS = (b"utf-8", b"utf8")
 
 
+REFUSED_ORIGIN = "refused_origin.html"
+"""The template for a form that another site sent."""
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Trust = Callable[[Request, Settings], Awaitable[bool]]
+
+
+async def _trust_same_origin(request: Request, settings: Settings) -> bool:
+    return is_same_origin(request, settings)
+
+
+def form_route(
+    path: str,
+    *,
+    send: Endpoint,
+    show: Endpoint | None = None,
+    refused: str = REFUSED_ORIGIN,
+    trusts: Trust = _trust_same_origin,
+) -> Route:
+    """Return the route of a form: `show` answers GET, `send` answers POST.
+
+    `send` runs only for a request that `trusts` accepts, by default one from a page of this origin. Others get status 403
+    and the template `refused`, because another site's form could otherwise act with the person's cookies, or sign the
+    person in as another user. Every form of the service is declared by this function.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        if request.method != "POST":
+            assert show is not None, "the route declares no other method"
+            return await show(request)
+        settings = instance_of(request).settings
+        if not await trusts(request, settings):
+            return page(settings, refused, status=403, path=request.url.path)
+        return await send(request)
+
+    methods = ["POST"] if show is None else ["GET", "POST"]
+    return Route(path, endpoint, methods=methods, max_body_size=MAX_BODY)
+
+
 async def read_form(request: Request) -> FormData:
-    """The fields of a form; a file is none. Raises `HTTPException`: 400 or 415."""
+    """Return the fields of a form, without files. Raises `HTTPException` 400 or 415."""
     encoding, options = parse_options_header(request.headers.get("content-type"))
     if encoding not in _ENCODINGS:
         raise HTTPException(415)
@@ -31,10 +79,10 @@ async def read_form(request: Request) -> FormData:
 
 
 def given_once(fields: ImmutableMultiDict[str, object], name: str) -> str | None:
-    """The value of a field or parameter; None where it was not given.
+    """Return the value of a field or parameter; None if it was not given.
 
-    Given more than once, or as anything but text, it is an empty one: whoever checks a link on its way here may have
-    looked at another of the values than we would.
+    Returns an empty text if it was given more than once, or is not text: a proxy or filter that checks the request may have
+    looked at another of the values.
     """
     values = fields.getlist(name)
     if not values:

@@ -14,7 +14,7 @@ from service.accounts.administration import deactivate_user
 from service.accounts.seats import count_seats, set_seat_limit
 from service.errors import SignInErrorCode, new_reference
 from service.external_auth import codes, secrets
-from service.web import refusals
+from service.web.sign_in import refused
 from tests.actions import TESTER
 from tests.site import Site, new_user_id, parameters
 
@@ -148,13 +148,13 @@ def test_too_many_failures_of_an_address_are_told_how_long_to_wait(app_site: Sit
         assert "refused" not in genuine  # a code whose signature holds is never held up
 
 
-def test_every_reason_that_a_link_can_be_refused_for_has_its_words() -> None:
-    by_email_alone = {SignInErrorCode.EMAIL_LOGIN_DISABLED, SignInErrorCode.INVALID_EMAIL_CODE}
-    assert set(refusals._EXPLANATIONS) == set(SignInErrorCode) - by_email_alone
+def test_every_refusal_has_an_explanation() -> None:
+    """Except a wrong email code, which the form of the code explains."""
+    assert set(refused._EXPLANATIONS) == set(SignInErrorCode) - {SignInErrorCode.INVALID_EMAIL_CODE}
 
 
 def test_every_reference_is_shown() -> None:
-    assert all(refusals._REFERENCE.fullmatch(new_reference()) for _ in range(1_000))
+    assert all(refused._REFERENCE.fullmatch(new_reference()) for _ in range(1_000))
 
 
 @pytest.mark.parametrize(
@@ -165,6 +165,7 @@ def test_every_reference_is_shown() -> None:
         "reference=ABCDEFGHJK",
         "error=code_expired&reference=ABCDEFGHJK",
         "error=EMAIL_LOGIN_DISABLED&reference=ABCDEFGHJK",
+        "error=INVALID_EMAIL_CODE&reference=ABCDEFGHJK",
         "error=<b>&reference=ABCDEFGHJK",
         "error=CODE_EXPIRED&reference=<b>",
         "error=CODE_EXPIRED&reference=call+555+0100",

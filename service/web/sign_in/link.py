@@ -1,6 +1,6 @@
-"""Link login: whoever opens a link with a code in it, or sends a form with one, is signed in in this browser (contract §5).
+"""Link login: a link or a form with a code signs the user in in this browser (contract §5).
 
-The code never stays in the address: every answer is a redirect, save for the page with the Continue button.
+The code does not stay in the address: every answer is a redirect, except the page with the Continue button.
 """
 
 from dataclasses import dataclass
@@ -15,37 +15,48 @@ from service.external_auth.exchange import exchange
 from service.instance import Instance
 from service.sessions.lifecycle import LiveSession, end_session
 from service.sessions.models import TokenTransport
-from service.settings import Settings
 from service.sign_in.attempt import SignInAttempt, SignInResult
 from service.web.destination import after_sign_in
 from service.web.forms import given_once, read_form
-from service.web.front_page import show_front_page
 from service.web.pages import page
 from service.web.prefetch import is_speculative, refuse_speculative_request
-from service.web.refusals import redirect_to_refusal
 from service.web.requests import instance_of, member_of
-from service.web.security import see_other, set_session_cookie
+from service.web.sign_in.cookie_session import go_on_signed_in
+from service.web.sign_in.front_page import show_front_page
+from service.web.sign_in.refused import redirect_to_refusal
+
+PATH = "/"
+
+_CODE = "externalAuthCode"
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a link or a form asks for. Without a code there is none to sign in with; it may still be asked for."""
+    """What a link or a form asks for. `code` is None if it was not given."""
 
     code: str | None
     return_to: str | None
 
     @classmethod
     def of(cls, fields: FormData | QueryParams) -> Self:
-        """From parameters or fields, which have the same names."""
-        return cls(given_once(fields, "externalAuthCode"), given_once(fields, "returnTo"))
+        """Read query parameters or form fields, which have the same names."""
+        return cls(given_once(fields, _CODE), given_once(fields, "returnTo"))
 
 
-async def answer_link_login(request: Request) -> Response:
-    """`/` and `/login`, with a code or without. In the query of a POST nothing is looked for."""
-    if request.method == "POST":
-        return await _answer_with(request, Link.of(await read_form(request)))
+def has_code(fields: FormData | QueryParams) -> bool:
+    """Return whether a link or form asks for link login, even if with an empty or repeated code."""
+    return _CODE in fields
+
+
+async def answer_link(request: Request) -> Response:
+    """`GET /`, and `GET /login` with a code."""
     link = Link.of(request.query_params)
     return await (show_front_page(request) if link.code is None else _answer_with(request, link))
+
+
+async def answer_form(request: Request) -> Response:
+    """`POST /`, and `POST /login` with a code. Query parameters are ignored."""
+    return await _answer_with(request, Link.of(await read_form(request)))
 
 
 async def _answer_with(request: Request, link: Link) -> Response:
@@ -55,13 +66,13 @@ async def _answer_with(request: Request, link: Link) -> Response:
     if request.method == "HEAD":
         return Response(headers={"Cache-Control": "no-store"})
     if request.method == "GET" and await _codes_work_once(instance):
-        # Mail scanners open links; they press no buttons.
+        # Mail scanners open links, and would use the code up. They do not send forms.
         return page(instance.settings, "continue.html", action=request.url.path, link=link)
     return await _sign_in(request, link, instance)
 
 
 async def _sign_in(request: Request, link: Link, instance: Instance) -> Response:
-    """The session of the cookie is continued where it can be, replaced by another user's, and left alone by a refusal."""
+    """Continue the cookie's session if possible, or open a new one. A refusal leaves the cookie's session as it is."""
     before = await member_of(request)
     attempt = SignInAttempt(before.client, TokenTransport.COOKIE, before.session, before.session_token)
     try:
@@ -69,7 +80,7 @@ async def _sign_in(request: Request, link: Link, instance: Instance) -> Response
     except SignInRefused as refusal:
         return redirect_to_refusal(instance.settings, refusal)
     await _end_replaced(before.session, result)
-    return _welcome(result, link, instance.settings)
+    return go_on_signed_in(request, result, after_sign_in(instance.settings, link.return_to))
 
 
 async def _codes_work_once(instance: Instance) -> bool:
@@ -78,12 +89,6 @@ async def _codes_work_once(instance: Instance) -> bool:
 
 
 async def _end_replaced(before: LiveSession | None, result: SignInResult) -> None:
-    """Once somebody else is signed in here, nobody is left who could end the session that was."""
+    """End the cookie's session if it belonged to another user: after the cookie is replaced, no page could end it."""
     if before is not None and before.user.serial != result.session.user.serial:
         await end_session(before.id)
-
-
-def _welcome(result: SignInResult, link: Link, settings: Settings) -> Response:
-    response = see_other(settings, after_sign_in(settings, link.return_to))
-    set_session_cookie(response, settings, TokenTransport.COOKIE, result.token, result.session.expires_at)
-    return response
