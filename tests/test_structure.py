@@ -69,6 +69,7 @@ PARTS_OF_STATEMENTS = {
         *("self.source", "self.conditions.where", "conditions.where", "order.column", "order.id_column"),
         *("direction", "id_direction", "null_order", "limit"),
     },
+    "service/sessions/administration.py": {"ADMIN_RIGHTS", "LIVE"},
     "service/sessions/lifecycle.py": {"SESSION_COLUMNS", "LIVE"},
     "service/sessions/listing.py": {"ranked", "size + 1", "_LIVE_SESSIONS", "_placeholders(len(serials))"},
 }
