@@ -1,4 +1,4 @@
-"""`python -m service …` is `doorcode …`."""
+"""Runs the command line: `python -m service …` does the same as `doorcode …`."""
 
 from service.cli import main
 

@@ -10,8 +10,11 @@ from service.errors import Forbidden, Unauthenticated
 from service.sessions.lifecycle import Client, LiveSession, find_session, record_session_seen
 from service.sessions.models import TokenTransport
 
-_NOBODY = "Sign in first: send `Authorization: Bearer <token>` with a session token of an admin who signed in by email, or an API key."
-_NO_ADMIN = "Only an admin who signed in by email may do this, or an API key."
+_SIGN_IN_FIRST = (
+    "Sign in first: send `Authorization: Bearer <token>` with a session token of an admin who signed in by email, "
+    "or an API key."
+)
+_ADMIN_NEEDED = "Only an admin who signed in by email may do this, or an API key."
 _SCOPE = "This API key has the scope {scope}. This needs an API key of scope {wanted}."
 _MANAGING = frozenset({ApiKeyScope.USERS, ApiKeyScope.ADMIN})
 _IN_PERSON = "Only an admin in person may do this, signed in by email: no API key can."
@@ -19,7 +22,7 @@ _IN_PERSON = "Only an admin in person may do this, signed in by email: no API ke
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever asks: somebody with a session, a machine with an API key, or nobody."""
+    """The caller of a request: a signed-in user, an API key, or neither (anonymous)."""
 
     client: Client
     session: LiveSession | None = None
@@ -28,15 +31,15 @@ class Caller:
 
     @property
     def viewer(self) -> User | None:
-        """The user who is signed in; an API key is nobody's."""
+        """The user who is signed in. None for an API key and an anonymous caller."""
         return self.session.user if self.session else None
 
     @property
     def actor(self) -> Actor:
-        """The caller as the audit log names it, and whether it may change admins and their way in (contract §4).
+        """The actor that the audit log records. It also says whether the caller may change admins (contract §4).
 
-        Only an admin in person may. The features ask the actor at the moment of the change, under their locks: a user may
-        become an admin after the request has arrived.
+        Only an admin in person may change admins and how they sign in. The features check the actor while they hold
+        their locks, because a user may become an admin after the request has arrived.
         """
         if self.api_key:
             return Actor.of_api_key(self.api_key.id, self.client.ip_address)
@@ -48,13 +51,13 @@ class Caller:
 
     @property
     def may_read_everything(self) -> bool:
-        """Whether admin queries are answered."""
+        """Whether the caller may run admin queries."""
         return self.api_key is not None or (self.session is not None and self.session.has_admin_rights)
 
     def require_reader(self) -> None:
-        """Go on only for an admin or an API key. Raises `Unauthenticated` or `Forbidden`."""
+        """Raise `Unauthenticated` or `Forbidden` unless the caller is an admin or an API key."""
         if not self.may_read_everything:
-            raise self._refusal(_NO_ADMIN)
+            raise self._refusal(_ADMIN_NEEDED)
 
     def require_manager(self) -> Actor:
         """Return the actor, if the caller may manage members: an admin, or an API key of scope USERS or ADMIN.
@@ -67,32 +70,38 @@ class Caller:
         return self.actor
 
     def require_admin(self) -> Actor:
-        """Return the actor, if the caller is an admin or an API key of scope ADMIN. Raises `Unauthenticated` or `Forbidden`."""
+        """Return the actor, if the caller is an admin or an API key of scope ADMIN.
+
+        Raises `Unauthenticated` or `Forbidden`.
+        """
         self.require_reader()
         if self.api_key is not None and self.api_key.scope is not ApiKeyScope.ADMIN:
             raise Forbidden(_SCOPE.format(scope=self.api_key.scope, wanted=ApiKeyScope.ADMIN))
         return self.actor
 
     def require_admin_in_person(self) -> Actor:
-        """Go on only for an admin who signed in by email; no API key will do."""
+        """Return the actor, if the caller is an admin who signed in by email.
+
+        Raises `Unauthenticated` or `Forbidden`, also for every API key.
+        """
         if self.session is None or not self.session.has_admin_rights:
             raise self._refusal(_IN_PERSON)
         return self.actor
 
     def require_session(self) -> LiveSession:
-        """Go on only for somebody who is signed in. Raises `Unauthenticated`."""
+        """Return the session of the caller. Raises `Unauthenticated` if there is none."""
         if self.session is None:
             raise Unauthenticated("Sign in first: send `Authorization: Bearer <session token>`.")
         return self.session
 
     def _refusal(self, why: str) -> Unauthenticated | Forbidden:
-        return Unauthenticated(_NOBODY) if self.session is None and self.api_key is None else Forbidden(why)
+        return Unauthenticated(_SIGN_IN_FIRST) if self.session is None and self.api_key is None else Forbidden(why)
 
 
 async def by_session_token(token: str | None, client: Client, token_transports: frozenset[TokenTransport]) -> Caller:
     """Return the caller whose live session this token belongs to, and record that session and user were seen.
 
-    The caller is anonymous if the token is unknown or its session has none of these token transports.
+    The caller is anonymous if the token is unknown or its session has another token transport.
     """
     session = await find_session(token) if token else None
     if session is None or session.token_transport not in token_transports:

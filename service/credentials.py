@@ -56,10 +56,11 @@ def cookie_name(settings: Settings, token_transport: TokenTransport) -> str:
 
 
 def cookie_tokens(request: HTTPConnection, settings: Settings, token_transport: TokenTransport) -> list[str]:
-    """Return the tokens of the cookies with this transport's name, in the order sent: the first five, without repetition.
+    """Return the tokens of the first five different cookies with this transport's name, in the order sent.
 
-    Names are compared byte by byte, and only space and tab are removed around them (RFC 6265, section 4.2.1). A parser
-    that removes other white space takes a cookie named `__Host-doorcode` behind a byte 0xA0, which any subdomain may set, for ours.
+    Names are compared byte by byte, and only space and tab are removed around them (RFC 6265, section 4.2.1). Any
+    subdomain may set a cookie whose name is byte 0xA0 and then `__Host-doorcode`. A parser that removes other white
+    space would take it for the cookie of this service.
     One name occurs several times if an instance on a parent domain or on another port sets its own cookie.
     """
     wanted = cookie_name(settings, token_transport).encode()
@@ -89,7 +90,7 @@ async def by_cookie(request: HTTPConnection, settings: Settings, token_transport
 def is_same_origin(request: HTTPConnection, settings: Settings) -> bool:
     """Return whether the browser says that a page of this origin sent the request; false if the browser says nothing.
 
-    If the browser sends `Sec-Fetch-Site` (Fetch Metadata), it decides, because the browser has compared the two origins.
+    If the browser sends `Sec-Fetch-Site` (Fetch Metadata), it decides, because the browser has compared both origins.
     Otherwise `Origin` decides: older browsers, and plain http.
     """
     site = request.headers.get("sec-fetch-site")

@@ -31,13 +31,14 @@ class Cipher:
         return self._all.encrypt(plaintext.encode()).decode()
 
     def decrypt(self, token: str) -> str:
-        """Return the plaintext. Raises `SettingsError` if no key fits, because only the operator can add the missing key."""
+        """Return the plaintext. Raises `SettingsError` if no key fits: only the operator can add the missing key."""
         try:
             return self._all.decrypt(token.encode()).decode()
         except InvalidToken as error:
             raise SettingsError(
-                f"{PREFIX}ENCRYPTION_KEYS: none of the keys fits what the database holds; "
-                f"add the key that was used before (without {PREFIX}ENCRYPTION_KEYS it is the file {KEY_FILE} in the data directory)"
+                f"{PREFIX}ENCRYPTION_KEYS: no key fits the secrets in the database; "
+                f"add the key that was used before (without {PREFIX}ENCRYPTION_KEYS it is the file {KEY_FILE} "
+                "in the data directory)"
             ) from error
 
     def renewed(self, token: str) -> str | None:
@@ -60,7 +61,7 @@ class Cipher:
         return _hmac(self._hash_keys[0], text)
 
     def fits(self, text: str, keyed_hash: str) -> bool:
-        """Return whether the hash was made from this text with any of the keys. Takes the same time for every wrong text."""
+        """Return whether the hash was made from this text with any key. Takes the same time for every wrong text."""
         fitting = [hmac.compare_digest(_hmac(key, text), keyed_hash) for key in self._hash_keys]
         return any(fitting)
 

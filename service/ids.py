@@ -1,4 +1,4 @@
-"""IDs that the service generates: UUIDv7 (RFC 9562). They sort by time, which keeps inserts cheap and makes order mean age."""
+"""IDs that the service generates: UUIDv7 (RFC 9562). They sort by time, which keeps inserts in an index cheap."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Keyset pagination: a page begins after a row, not after a number of rows, so cursors stay valid while rows come and go.
+"""Keyset pagination: a page begins after a row, not after a number of rows, so changes of other rows do not shift it.
 
 The rules are those of Relay (https://relay.dev/graphql/connections.htm) and of contract §4: 50 rows by default, 200 at
 most, nulls last, ties by ID.
@@ -21,7 +21,7 @@ MAX_PAGE_SIZE = 200
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A column to order by; ties are broken by ID, ascending. `name` is part of each cursor: a cursor is valid for one order."""
+    """A column to order by. Ties are ordered by ID. `name` is part of each cursor: a cursor is valid for one order."""
 
     name: str
     column: str
@@ -142,7 +142,7 @@ class Listing:
         )
 
     def _is_value(self, value: object) -> bool:
-        """Return whether the column can have a cursor's value. Raises `ValueError` for a lone surrogate or an invalid time."""
+        """Return whether the column can have this value. Raises `ValueError` for a lone surrogate or an invalid time."""
         if value is None:
             return self.order.nullable
         if not isinstance(value, str):

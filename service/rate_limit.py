@@ -31,7 +31,7 @@ class FailedSignIns:
     async def count(self, ip_address: str | None) -> int | None:
         """Count one failure. Return None while the address has tries left, else the seconds until it has tries again.
 
-        If the storage cannot be reached, the answer is None: a 256-bit signature cannot be guessed without a limit either.
+        If the storage cannot be reached, the answer is None: a 256-bit signature cannot be guessed even without a limit.
         """
         if self._rate is None or ip_address is None:
             return None

@@ -1,4 +1,4 @@
-"""The values that a setting may have: each is checked, and written in the one way that the rest of the service compares."""
+"""Types of settings. Each checks its value and returns the normal form that the rest of the service compares."""
 
 import ipaddress
 import re
@@ -15,7 +15,7 @@ from service.postgres_url import parse_postgres_url
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _SWITCH = {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}
-# A name that ends in a label with a letter: an address takes no domain cookies (RFC 6265, 5.1.3).
+# The last label must have a letter: browsers accept no domain cookies for an IP address (RFC 6265, section 5.1.3).
 _DOMAIN = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*")
 _HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\]")
 
@@ -40,12 +40,12 @@ def _origin(value: str) -> str:
     _check_port(url)
     if "*" in url.hostname:
         raise ValueError(f"'{value}' has a wildcard, which no browser sends; write each origin")
-    # As browsers write it in `Origin`: lower case, A-form, no default port.
+    # The form that browsers send in `Origin`: lower case, IDNA A-form, no default port.
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     if not host.isascii():
         host = idna.encode(host, uts46=True).decode()
     if not _HOST.fullmatch(host):
-        raise ValueError(f"'{value}' has a host that is no name and no address")
+        raise ValueError(f"'{value}' has a host that is neither a name nor an address; correct it")
     port = "" if url.port in (None, DEFAULT_PORTS[url.scheme]) else f":{url.port}"
     return f"{url.scheme}://{host}{port}"
 
@@ -105,7 +105,7 @@ def _smtp_url(value: str) -> str:
 
 
 def _check_port(url: SplitResult) -> None:
-    """In words of our own: what is taken for the port may be the rest of a password with a slash in it."""
+    """Raise `ValueError` without the value: if a password has a slash, the part before it is parsed as the port."""
     try:
         _ = url.port
     except ValueError:
@@ -116,7 +116,7 @@ def _check_port(url: SplitResult) -> None:
 
 def _mail_from(value: str) -> str:
     message = EmailMessage()
-    if value.isprintable():  # anything else could begin another header
+    if value.isprintable():  # a line break could start another header
         message["From"] = value
     sender = message["From"]
     if sender is None or sender.defects or len(sender.addresses) != 1 or not sender.addresses[0].domain:
@@ -144,9 +144,9 @@ def _lower_case(value: object) -> object:
 
 
 def _token(value: str) -> str:
-    """What a header can carry (RFC 6750, 2.1)."""
+    """Check that an `Authorization` header can hold the token (RFC 6750, section 2.1)."""
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("write it with ASCII characters alone, and without spaces")
+        raise ValueError("write ASCII characters only, without spaces")
     return value
 
 

@@ -1,6 +1,7 @@
-"""Settings: read once from the environment or a `.env` file, checked, frozen, passed in. Nothing else reads the environment.
+"""Settings: read once from the environment or a `.env` file, checked, and passed to the rest of the service.
 
-Names, defaults and meanings are those of contract §7. A wrong value raises `SettingsError`: one line that names the setting.
+Names, defaults and meanings are those of contract §7. A wrong value raises `SettingsError`, one line that names the
+setting. No other module reads settings from the environment.
 """
 
 import ipaddress
@@ -37,16 +38,16 @@ PREFIX = "DOORCODE_"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 DEFAULT_PUBLIC_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
-_SECRET_OF_THE_INTEGRATOR = f"{PREFIX}JWT_SECRET"  # what the signing samples read it from
-MAX_SESSION_LIFETIME = 400 * 24 * 3600  # seconds; browsers keep no cookie longer (RFC 6265bis, 5.5)
+_INTEGRATOR_SECRET = f"{PREFIX}JWT_SECRET"  # the samples that sign codes read it
+MAX_SESSION_LIFETIME = 400 * 24 * 3600  # seconds; browsers limit cookies to it (RFC 6265bis, section 5.5)
 
 
 class SettingsError(Exception):
-    """A setting is wrong; the message is one line for the operator."""
+    """A setting is wrong. The message is one line for the operator."""
 
 
 class LogFormat(StrEnum):
-    """How log lines are written: for eyes, or for machines."""
+    """The format of log lines: text for people, or JSON."""
 
     CONSOLE = "console"
     JSON = "json"
@@ -61,7 +62,7 @@ class MailDelivery(StrEnum):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine."""
+    """Return whether a host name or address is always this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -71,7 +72,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Settings(BaseModel):
-    """Everything the operator can set (contract §7), checked and complete. Lifetimes are in seconds."""
+    """All settings (contract §7), checked. Lifetimes are in seconds."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -99,7 +100,7 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _default_database(cls, values: dict[str, object]) -> dict[str, object]:
-        """The embedded database lives in the data directory, wherever that is."""
+        """Put the SQLite database into the data directory by default."""
         return {"database_url": f"sqlite://{values.get('data_dir', 'data')}/doorcode.sqlite3", **values}
 
     @model_validator(mode="after")
@@ -116,14 +117,14 @@ class Settings(BaseModel):
         host = urlsplit(self.public_url).hostname or ""
         if self.cookie_domain and host != self.cookie_domain and not host.endswith("." + self.cookie_domain):
             raise ValueError(
-                f"{PREFIX}COOKIE_DOMAIN: {self.cookie_domain} is not a parent of {host}, so no browser would take the cookie; "
+                f"{PREFIX}COOKIE_DOMAIN: {self.cookie_domain} is not a parent of {host}, so browsers refuse it; "
                 f"set it to a parent of the host in {PREFIX}PUBLIC_URL"
             )
         return self
 
     @property
     def is_on_loopback(self) -> bool:
-        """Whether this service is reached on this machine alone."""
+        """Whether the public URL is reachable on this machine only."""
         return is_loopback(urlsplit(self.public_url).hostname or "")
 
     @property
@@ -135,27 +136,27 @@ class Settings(BaseModel):
 
     @property
     def is_secure(self) -> bool:
-        """Whether browsers reach this service by https, so that cookies can be `Secure`."""
+        """Whether the public URL is https, so that cookies can be `Secure`."""
         return self.public_url.startswith("https:")
 
     @property
     def uses_sqlite(self) -> bool:
-        """Whether the database is the embedded one."""
+        """Whether the database is SQLite."""
         return self.database_url.startswith("sqlite:")
 
     @property
     def sqlite_path(self) -> Path:
-        """The file of the embedded database."""
+        """The file of the SQLite database."""
         return Path(self.database_url.removeprefix("sqlite://"))
 
 
 def load_settings(
     environ: Mapping[str, str] | None = None, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT
 ) -> Settings:
-    """The settings of the environment, over those of a `.env` file in the working directory; raises `SettingsError`.
+    """Return the settings of the environment and of a `.env` file in the working directory. Raises `SettingsError`.
 
-    `host` and `port` are where the service listens: the default public URL is made of them where they are on loopback.
-    With `environ` given, that mapping alone is read.
+    The environment has precedence over the file. If `environ` is given, only this mapping is read. The service listens
+    on `host` and `port`; on loopback, they are the default public URL.
     """
     environ = _environment() if environ is None else environ
     given: dict[str, object] = {
@@ -164,7 +165,8 @@ def load_settings(
     if "public_url" not in given:
         if not is_loopback(host):
             raise SettingsError(
-                f"{PREFIX}PUBLIC_URL: must be set, because {host} is not loopback; write the https address that people reach this service at"
+                f"{PREFIX}PUBLIC_URL: must be set, because {host} is not loopback; "
+                "write the https address at which users reach this service"
             )
         given["public_url"] = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     try:
@@ -174,13 +176,13 @@ def load_settings(
 
 
 def unknown_settings(environ: Mapping[str, str] | None = None) -> list[str]:
-    """Names that look like settings and are none: most likely misspelt. The integrator's own secret is no mistake."""
+    """Return variables that look like settings but are not, such as spelling mistakes. Skips the integrator's secret."""
     environ = _environment() if environ is None else environ
     return sorted(
         name
         for name in environ
         if name.startswith(PREFIX)
-        and name != _SECRET_OF_THE_INTEGRATOR
+        and name != _INTEGRATOR_SECRET
         and name.removeprefix(PREFIX).lower() not in Settings.model_fields
     )
 
@@ -190,7 +192,7 @@ def _environment() -> Mapping[str, str]:
 
 
 def _read_env_file(path: Path) -> Mapping[str, str]:
-    """What it says. By itself the library leaves out what it cannot read, and says so to nobody who would act on it."""
+    """Return the variables of the file. Raises `SettingsError` for a wrong line, which python-dotenv would only log."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):  # a virtual environment may have this name
@@ -205,7 +207,7 @@ def _read_env_file(path: Path) -> Mapping[str, str]:
 
 
 def _one_line(error: ValidationError) -> str:
-    """The first thing that is wrong, under the setting's own name; never its value where that may be secret."""
+    """Return the first error with the name of its setting, without the value, which may be secret."""
     first = error.errors(include_url=False, include_input=False)[0]
     message = first["msg"].removeprefix("Value error, ")
     return message if not first["loc"] else f"{PREFIX}{str(first['loc'][0]).upper()}: {message}"

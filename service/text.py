@@ -35,5 +35,5 @@ def has_lone_surrogates(text: str) -> bool:
 
 
 def name_type(value: object) -> str:
-    """Return what JSON calls the type of a decoded value, with its article, for reasons that must not show the value."""
+    """Return the JSON name of the value's type with its article, for messages that must not show the value."""
     return _TYPE_NAMES.get(type(value), "of another type")

@@ -19,7 +19,7 @@ from tests.processes import ROOT
 from tests.programs import Programs
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
-DOES_NOT_FIT = r"^DOORCODE_ENCRYPTION_KEYS: none of the keys fits what the database holds"
+DOES_NOT_FIT = r"^DOORCODE_ENCRYPTION_KEYS: no key fits the secrets in the database"
 
 
 def with_keys(environ: dict[str, str], *keys: str) -> Settings:

@@ -65,12 +65,13 @@ def serve(
 
 
 def _check_port(host: str, port: int) -> None:
-    """Exit if the port is in use. Runs first, because a second start would otherwise replace the set-up link of the first."""
+    """Exit if the port is in use. Runs first: a second start would replace the set-up link of the first."""
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
         fail(
-            f"{host}:{port} cannot be used: {error.strerror or error}. If another server uses it, choose another --port."
+            f"{host}:{port} cannot be used: {error.strerror or error}. "
+            "If another server uses it, choose another --port."
         )
 
 

@@ -16,7 +16,7 @@ def _group() -> None:
 
 @app.command()
 def rotate() -> None:
-    """Sign with a new key from now on; the old one stays published as long as its tokens live. After a leak, rotate twice."""
+    """Sign with a new key from now on. The old key stays published until its tokens expire. After a leak, rotate twice."""
     kid = run(lambda instance: rotate_signing_key(instance.cipher, COMMAND_LINE))
     stderr.print("Access tokens are signed with a new key from now on:")
     print_result(kid)

@@ -70,19 +70,17 @@ def postgres_credentials(url: str) -> dict[str, object]:
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[TortoiseContext]:
-    """The database, open for the whole process: one at a time.
+    """Open the database for the whole process. Only one can be open at a time.
 
     The context is Tortoise's global fallback, because uvicorn runs the lifespan and the requests in different tasks.
     """
-    async with (
-        TortoiseContext() as context
-    ):  # closes on the way out: an open SQLite thread would keep the process from ending
+    async with TortoiseContext() as context:  # it closes the connections: a SQLite thread would keep the process alive
         await context.init(config=configuration(settings), _enable_global_fallback=True)
         yield context
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Return whether an error means that the database cannot be reached or does not answer; false for a wrong statement."""
+    """Return whether the database cannot be reached or does not answer. False for a wrong statement."""
     return isinstance(
         error,
         OSError
@@ -97,7 +95,7 @@ def is_unreachable(error: BaseException) -> bool:
 
 
 def refuse_unreachable(settings: Settings, error: BaseException) -> SettingsError:
-    """Return the error for the operator if the database cannot be opened at the start. It never contains the password."""
+    """Return the error for the operator if the database cannot be opened. It never contains the password."""
     where = str(settings.sqlite_path) if settings.uses_sqlite else parse_postgres_url(settings.database_url).where
     if _is_of_a_pooler(error):
         return SettingsError(

@@ -86,7 +86,7 @@ def packaged_migrations() -> set[str]:
 
 
 async def _migrate_sqlite(settings: Settings) -> None:
-    """Migrate with foreign keys off: SQLite alters a table by making it again, and dropping the old one would cascade."""
+    """Migrate with foreign keys off: SQLite alters a table by copying it, and dropping the old one would cascade."""
     if settings.sqlite_path.parent == settings.data_dir:
         make_data_dir(settings.data_dir)
     with _file_lock(settings.sqlite_path.with_name(settings.sqlite_path.name + ".migrating")):
@@ -105,7 +105,7 @@ async def _run(settings: Settings, *, engine: str, **overrides: object) -> None:
 
 
 def _check_file(path: Path) -> None:
-    """Raise an error if the file is not a database, cannot be written or is locked. Tortoise would hang if opening fails."""
+    """Raise an error if the file is not a database, cannot be written or is locked: Tortoise would hang."""
     with closing(sqlite3.connect(path, timeout=SQLITE_BUSY_TIMEOUT / 1000)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
 

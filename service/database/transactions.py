@@ -1,4 +1,4 @@
-"""Transactions for every write: they begin as writers, end even if the request is cancelled, and leak no lock or connection."""
+"""Transactions for every write. They end even if the request is cancelled, and leak no lock or connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine

@@ -1,4 +1,4 @@
-"""Relay cursor connections over keyset pages, with `nodes` beside `edges`. The total is counted only if it is selected."""
+"""Relay cursor connections over keyset pages, with `nodes` and `edges`. The total is counted only if selected."""
 
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar

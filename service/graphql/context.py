@@ -31,7 +31,7 @@ class Context:
 
     @property
     def own_sessions(self) -> list[LiveSession]:
-        """The session of the caller and the sessions of sign-ins in this request. Their users may read their own data."""
+        """The sessions of the caller and of sign-ins in this request. Their users may read their own data."""
         return [*([self.caller.session] if self.caller.session else []), *self.granted]
 
     @property

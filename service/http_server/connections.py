@@ -1,6 +1,6 @@
 """HTTP/1.1 connections within bounds: how large a request's head is, how long its parts may take, how many there are.
 
-uvicorn bounds none of these for httptools, and only some for h11. A header that never ends costs httptools quadratic
+uvicorn limits only some of these for h11, and not one for httptools. A header that never ends costs httptools quadratic
 time, so the bound has to be kept before its parser has the bytes.
 """
 
@@ -89,7 +89,7 @@ class _Bounded:
             limit.note_refusal()
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections. Try again in a few seconds.")
             return
-        super().connection_made(transport)  # type: ignore[misc]  # of the class that stands beside this one
+        super().connection_made(transport)  # type: ignore[misc]  # defined by the other base class
         self._watch(_Phase.HEAD)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,10 +1,10 @@
-"""What models cannot say: the single rows, one signing key of each live state, and text that orders alike everywhere."""
+"""Adds what models cannot express: single rows, one signing key per live state, and text ordered by bytes."""
 
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 
-# Compared and ordered byte by byte, as SQLite does by itself: a locale's order would differ between machines.
+# Compared by bytes, as in SQLite, because the order of a locale differs between machines.
 _ORDERED_TEXT = (
     ("users", "id", 255),
     ("users", "external_id", 255),

@@ -1,4 +1,4 @@
-"""For two questions that are asked of long tables: what a secret did, and who was here last."""
+"""Adds indexes for two queries of long tables: audit events by secret, and users by their last request."""
 
 from tortoise import migrations
 from tortoise.indexes import Index
@@ -7,7 +7,7 @@ from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 
 
 async def order_by_last_seen(_apps: object, editor: BaseSchemaEditor) -> None:
-    """PostgreSQL uses no index whose nulls stand at the other end; SQLite has them where they are wanted."""
+    """Add the index on PostgreSQL, which uses an index only if it has nulls at the same end. SQLite needs none."""
     if editor.client.capabilities.dialect == "postgres":
         await editor.client.execute_query(
             "CREATE INDEX users_by_last_seen ON users (last_seen_at DESC NULLS LAST, id)"

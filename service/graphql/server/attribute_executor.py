@@ -1,7 +1,7 @@
 """graphql-core's executor with a fast path for fields that are plain attributes.
 
 Most fields of an answer are attributes of an object. For each of them graphql-core and Strawberry build a resolve info
-and make a dozen calls, which is most of the cost of an answer. This executor reads and serialises such a field directly.
+and make a dozen calls, which is most of the cost of an answer. This executor reads and serialises such a field at once.
 Every other field, and every attribute with an unexpected value, takes graphql-core's own path, so answers are the same.
 """
 
@@ -44,7 +44,7 @@ class CollectedSelections:
         return self._kept.get((type_.name, id(node)))
 
     def keep(self, type_: GraphQLObjectType, node: FieldNode, fields: CollectedFields) -> None:
-        """Cache the fields while there is room. The document keeps its nodes alive, so no other node gets the same `id`."""
+        """Cache the fields while there is room. The document keeps its nodes alive, so no `id` is used twice."""
         self._room -= sum(len(details) for details in fields.grouped_field_set.values())
         if self._room >= 0:
             self._kept[type_.name, id(node)] = fields
@@ -117,7 +117,7 @@ class AttributeExecutor(Executor[Any]):
 
 
 def _serialised(field: AttributeField, source: object) -> object:
-    """Return the serialised value, or Undefined if graphql-core must handle it (an error, or null where it is not allowed)."""
+    """Return the serialised value, or Undefined if graphql-core must handle it (an error, or a forbidden null)."""
     try:
         value = field.read(source)
         if value is None:

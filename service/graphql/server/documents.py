@@ -86,7 +86,7 @@ class Document:
     """None if directives make the selection depend on variables."""
 
     def operation(self, name: str | None) -> Operation | None:
-        """Return the operation to run. None if no operation has the name, or if there are several and no name is given."""
+        """Return the operation to run. None if none has the name, or if there are several and no name is given."""
         if name is None and len(self.operations) == 1:
             return next(iter(self.operations.values()))
         return self.operations.get(name)
@@ -105,7 +105,7 @@ class Documents:
         self._kept = _WeightedCache(size, MAX_KEPT_WEIGHT)
 
     def prepare(self, query: str) -> Document:
-        """Return the document of this text. Raises `DocumentRefused` if it has a syntax error, is too large or not valid."""
+        """Return the document of this text. Raises `DocumentRefused` for a syntax error, or if too large or not valid."""
         found = self._kept.get(query)
         if found is None:
             found = self._examine(query)

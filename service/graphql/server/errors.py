@@ -113,9 +113,10 @@ def _is_the_clients(error: GraphQLError) -> bool:
 
 
 def _public_message(error: GraphQLError) -> str:
-    """Return the public message. Strawberry's text for a forbidden null addresses the author of the schema, not the client.
+    """Return the message without the wrong value.
 
-    The value that was wrong is left out: it may be a code that stands in the wrong place, and clients report errors.
+    The value may be a code in the wrong argument, and clients send errors to error trackers. Strawberry's text for a
+    forbidden null addresses the author of the schema, so another text replaces it.
     """
     if "'Maybe[" in error.message:
         return _LEFT_OUT_NOT_NULL

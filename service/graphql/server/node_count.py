@@ -48,7 +48,7 @@ class PageSize:
     otherwise: float
 
     def of(self, variables: Mapping[str, object]) -> float:
-        """Return the number of nodes. A variable that is not a number is ignored, because its coercion refuses the request."""
+        """Return the number of nodes. A variable that is not a number is ignored: its coercion refuses the request."""
         values = [variables.get(value) if isinstance(value, str) else value for value in self.asked]
         sizes = [min(max(value, 0), _LARGEST_SIZE) for value in values if isinstance(value, int | float)]
         return max(sizes, default=self.otherwise)

@@ -46,7 +46,7 @@ class Operations:
         return await self.execute(document, request, context)
 
     def prepare(self, request: GraphQLRequest) -> Document:
-        """Return the document of the request. Raises `DocumentRefused` if it is not valid, or too large with these variables."""
+        """Return the document. Raises `DocumentRefused` if it is not valid, or too large with these variables."""
         document = self._documents.prepare(request.query)
         operation = document.operation(request.operation_name)
         if operation and operation.nodes:
@@ -66,7 +66,7 @@ class Operations:
             operation_name=request.operation_name,
             max_coercion_errors=MAX_COERCION_ERRORS,
             hide_suggestions=not self._documents.introspection,
-            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it answers bool where a TypeGuard is asked for
+            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # bool, not TypeGuard
             attribute_fields=self._attribute_fields,
             selected=document.selected,
         )

@@ -1,7 +1,7 @@
 """Reads GraphQL requests over HTTP: method, media types, size and parameters.
 
-It follows the GraphQL-over-HTTP specification (graphql.github.io/graphql-over-http), without batching. A form cannot send
-`application/json`, so a page of another site cannot send a mutation without a CORS preflight.
+It follows the GraphQL-over-HTTP specification (graphql.github.io/graphql-over-http), without batching. A form cannot
+send `application/json`, so a page of another site cannot send a mutation without a CORS preflight.
 """
 
 from collections.abc import Mapping
