@@ -80,7 +80,7 @@ async def set_role(user_id: str, role: UserRole, by: Actor) -> User:
         if user.role is not role:
             if role is UserRole.ADMIN and user.email is None:
                 raise Conflict("An admin needs an email to sign in. Give this user one first.")
-            await _keep_an_admin(user)
+            await keep_an_admin(user)
             await change_role(user, role, by)
     return user
 
@@ -102,7 +102,7 @@ async def deactivate_user(user_id: str, by: Actor) -> User:
         await lock_seats()
         user = await lock_to_change(user_id, by)
         if user.status is UserStatus.ACTIVE:
-            await _keep_an_admin(user)
+            await keep_an_admin(user)
             await set_status(user, UserStatus.DEACTIVATED)
             await record(Action.USER_DEACTIVATED, by, user_id=user.id)
     return user
@@ -128,7 +128,7 @@ async def delete_user(user_id: str, by: Actor) -> str:
     async with transaction():
         await lock_seats()
         user = await lock_to_change(user_id, by)
-        await _keep_an_admin(user)
+        await keep_an_admin(user)
         await user.delete()
         await count_user(user.origin, user.status, -1)
         await record(
@@ -167,7 +167,7 @@ async def set_status(user: User, status: UserStatus) -> None:
     await user.save(update_fields=["status", "session_epoch"])
 
 
-async def _keep_an_admin(user: User) -> None:
+async def keep_an_admin(user: User) -> None:
     """Raise `Conflict` if this user is the last active admin who can sign in by email."""
     if user.role is not UserRole.ADMIN or user.status is not UserStatus.ACTIVE:
         return

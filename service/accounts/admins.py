@@ -1,12 +1,14 @@
 """Makes the first admin, and the admins that the operator creates from the command line."""
 
-from service.accounts.administration import add_invited_user, change_role, set_status
+from service.accounts.administration import add_invited_user, change_role, keep_an_admin, set_status
 from service.accounts.identifiers import parse_email
-from service.accounts.lookup import find_by_email, lock_by_id
+from service.accounts.lookup import find_by_email, lock_by_id, lock_to_change
 from service.accounts.models import User, UserRole, UserStatus
 from service.accounts.seats import lock_seats
 from service.audit.actions import Action
 from service.audit.log import Actor, record
+from service.database import transaction
+from service.errors import NotFound
 
 
 async def has_admin() -> bool:
@@ -29,4 +31,28 @@ async def make_admin(email: str, by: Actor) -> User:
         await record(Action.USER_REACTIVATED, by, user_id=user.id)
     if user.role is not UserRole.ADMIN:
         await change_role(user, UserRole.ADMIN, by)
+    return user
+
+
+async def list_admins() -> list[User]:
+    """Return all users with the role ADMIN, oldest first."""
+    return await User.filter(role=UserRole.ADMIN).order_by("created_at", "id")
+
+
+async def remove_admin(email: str, by: Actor, *, force: bool = False) -> User:
+    """Make the admin with this email a member, and end the sessions of the user.
+
+    Raises `NotFound` if no admin has this email, `Conflict` for the last active admin unless `force` is given,
+    `BadUserInput`.
+    """
+    email = parse_email(email)
+    async with transaction():
+        await lock_seats()
+        found = await find_by_email(email)
+        if found is None or found.role is not UserRole.ADMIN:
+            raise NotFound("No admin has this email.")
+        user = await lock_to_change(found.id, by)
+        if not force:
+            await keep_an_admin(user)
+        await change_role(user, UserRole.MEMBER, by)
     return user

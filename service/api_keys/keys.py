@@ -55,6 +55,11 @@ async def create_api_key(name: str, scope: ApiKeyScope, expires_at: datetime | N
     return NewApiKey(token, row)
 
 
+async def list_api_keys() -> list[ApiKey]:
+    """Return all API keys, newest first, also those that are revoked or expired."""
+    return await ApiKey.all().order_by("-created_at", "-id")
+
+
 async def revoke_api_key(key_id: str, by: Actor) -> ApiKey:
     """Revoke the key, from the next request on. Revoking twice is no error. Raises `NotFound`."""
     async with transaction():

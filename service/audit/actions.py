@@ -19,6 +19,7 @@ class Action(StrEnum):
     ADMIN_PROFILE_KEPT = "admin.profile_kept"
     ADMIN_LINK_MADE = "admin.link_made"
     SESSION_ENDED = "session.ended"
+    SESSIONS_ENDED = "sessions.ended"
     SIGN_IN_REFUSED = "sign_in.refused"
     JWT_ENABLED = "jwt.enabled"
     JWT_DISABLED = "jwt.disabled"

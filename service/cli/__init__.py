@@ -12,12 +12,13 @@ from typing import Annotated
 
 import typer
 
-from service.cli import admin, api_keys, codes, jwt, schema, seats, serving, signing_keys, users
+from service.cli import admin, api_keys, codes, jwt, schema, seats, serving, sessions, signing_keys, users
+from service.cli.groups import Group
 
 app = typer.Typer(
     name="doorcode",
     help="Self-hosted sign-in by signed codes.",
-    no_args_is_help=True,
+    cls=Group,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
@@ -47,6 +48,7 @@ app.add_typer(api_keys.app, name="api-key")
 app.add_typer(jwt.app, name="jwt")
 app.add_typer(codes.app, name="code")
 app.add_typer(users.app, name="users")
+app.add_typer(sessions.app, name="sessions")
 app.add_typer(signing_keys.app, name="signing-key")
 
 

@@ -3,20 +3,19 @@
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
+from service.accounts.admins import list_admins, remove_admin
 from service.audit.log import COMMAND_LINE
+from service.cli.groups import command_group
 from service.cli.running import print_result, run, stderr
+from service.cli.tables import format_time, print_table
 from service.email_login.invitations import AdminInvitation, invite_admin
 from service.email_login.links import INVITATION_LIFETIME
 from service.instance import Instance
 from service.settings import DEFAULT_PUBLIC_URL
 
-app = typer.Typer(help="Admins of this service.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Makes `invite` a command of its own, although it is the only one."""
+app = command_group("Admins of this service.")
 
 
 @app.command()
@@ -32,3 +31,27 @@ def invite(email: Annotated[str, typer.Argument(metavar="EMAIL", help="The admin
     hours = int(INVITATION_LIFETIME.total_seconds() // 3600)
     stderr.print(f"{invitation.user.email} is an admin. This link signs in once, within {hours} hours:")
     print_result(invitation.url)
+
+
+@app.command("list")
+def list_() -> None:
+    """List the admins, oldest first."""
+
+    async def show(_: Instance) -> None:
+        table = Table("id", "email", "status", "created", "last seen")
+        for user in await list_admins():
+            seen = format_time(user.last_seen_at) or "never"
+            table.add_row(user.id, user.email or "", user.status, format_time(user.created_at), seen)
+        print_table(table)
+
+    run(show)
+
+
+@app.command()
+def remove(
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The admin's address.")],
+    force: Annotated[bool, typer.Option("--force", help="Remove the last active admin, too.")] = False,
+) -> None:
+    """Make an admin a member, and end the sessions of this user."""
+    user = run(lambda _: remove_admin(email, COMMAND_LINE, force=force))
+    stderr.print(f"{user.email} is a member now. All sessions of this user are ended.")

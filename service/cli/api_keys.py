@@ -5,14 +5,19 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
-from service.api_keys.keys import create_api_key
+from service.api_keys.keys import create_api_key, list_api_keys, revoke_api_key
 from service.api_keys.models import ApiKeyScope
 from service.audit.log import COMMAND_LINE
+from service.cli.groups import command_group
 from service.cli.running import print_result, run, stderr
+from service.cli.tables import format_time, print_table
 from service.clock import now
+from service.instance import Instance
+from service.tokens import API_KEY_PREFIX
 
-app = typer.Typer(help="API keys for machines.", no_args_is_help=True)
+app = command_group("API keys for machines.")
 
 
 class Scope(StrEnum):
@@ -21,11 +26,6 @@ class Scope(StrEnum):
     READ = "read"
     USERS = "users"
     ADMIN = "admin"
-
-
-@app.callback()
-def _group() -> None:
-    """Makes `create` a command of its own, although it is the only one."""
 
 
 @app.command()
@@ -43,3 +43,34 @@ def create(
     made = run(lambda _: create_api_key(name, ApiKeyScope(scope.upper()), expires_at, COMMAND_LINE))
     stderr.print(f"API key {made.row.id}, scope {made.row.scope}. Keep it: it is shown this once.")
     print_result(made.token)
+
+
+@app.command("list")
+def list_() -> None:
+    """List API keys, newest first, also those that are revoked or expired."""
+
+    async def show(_: Instance) -> None:
+        table = Table("id", "name", "begins", "scope", "created", "ends", "revoked", "last used")
+        for key in await list_api_keys():
+            table.add_row(
+                key.id,
+                key.name,
+                f"{API_KEY_PREFIX}{key.hint}…",
+                key.scope,
+                format_time(key.created_at),
+                format_time(key.expires_at),
+                format_time(key.revoked_at),
+                format_time(key.last_used_at) or "not used yet",
+            )
+        print_table(table)
+
+    run(show)
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's ID, from: doorcode api-key list")],
+) -> None:
+    """Revoke an API key. It is refused from the next request on."""
+    run(lambda _: revoke_api_key(key_id, COMMAND_LINE))
+    stderr.print(f"Revoked {key_id}.")

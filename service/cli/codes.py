@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from service.cli.groups import command_group
 from service.cli.running import print_result, run
 from service.clock import now
 from service.errors import BadUserInput, Conflict
@@ -20,7 +21,7 @@ from service.text import JsonObject
 
 DEFAULT_LIFETIME = 3600  # seconds
 
-app = typer.Typer(help="Sign a code, or find out why a code is refused.", no_args_is_help=True)
+app = command_group("Sign a code, or find out why a code is refused.")
 
 
 @app.command()

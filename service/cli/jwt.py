@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from service.audit.log import COMMAND_LINE
+from service.cli.groups import command_group
 from service.cli.running import print_result, program, run, stderr
 from service.cli.tables import format_time, print_table
 from service.clock import now
@@ -14,7 +15,7 @@ from service.external_auth.configuration import policy_of
 from service.external_auth.models import ExternalAuth
 from service.instance import Instance
 
-app = typer.Typer(help="JWT sign-in: enable, disable, rotate and revoke secrets.", no_args_is_help=True)
+app = command_group("JWT sign-in: enable, disable, rotate and revoke secrets.")
 
 
 @app.command()

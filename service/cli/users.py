@@ -1,24 +1,25 @@
 """`doorcode users …`: the users, as the directory lists them."""
 
+import sys
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from service.accounts.administration import deactivate_user, delete_user, reactivate_user
 from service.accounts.directory import UserFilter, UserOrder, count_users, list_users
 from service.accounts.lookup import user_from_row
-from service.accounts.models import UserOrigin, UserStatus
+from service.accounts.models import User, UserOrigin, UserStatus
+from service.audit.log import COMMAND_LINE, Actor
+from service.cli.groups import command_group
 from service.cli.running import run, stderr
 from service.cli.tables import format_time, print_table
 from service.instance import Instance
 from service.paging import Slice
+from service.sessions.administration import end_user_sessions
 
-app = typer.Typer(help="Users.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Makes `list` a command of its own, although it is the only one."""
+app = command_group("Users.")
 
 
 @app.command("list")
@@ -34,6 +35,46 @@ def list_(
         await _show(UserFilter(search=search, origin=origin, status=status), first)
 
     run(show)
+
+
+_Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="IDs of users, from: doorcode users list")]
+_Id = Annotated[str, typer.Argument(metavar="ID", help="The ID of a user, from: doorcode users list")]
+
+
+@app.command()
+def deactivate(user_ids: _Ids) -> None:
+    """Deactivate users: end their sessions, free their seats, and refuse their sign-ins."""
+    run(lambda _: _each(user_ids, deactivate_user, "Deactivated"))
+
+
+@app.command()
+def reactivate(user_ids: _Ids) -> None:
+    """Reactivate users, who take seats."""
+    run(lambda _: _each(user_ids, reactivate_user, "Reactivated"))
+
+
+@app.command()
+def delete(user_id: _Id, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Delete a user. A code that is still valid creates the user again: to keep a user out, deactivate it."""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("There is no terminal to ask on. Give --yes.", param_hint="--yes")
+        typer.confirm(f"Delete the user {user_id} for good?", abort=True, err=True)
+    run(lambda _: delete_user(user_id, COMMAND_LINE))
+    stderr.print(f"Deleted {user_id}.")
+
+
+@app.command("end-sessions")
+def end_sessions(user_id: _Id) -> None:
+    """End all sessions of a user."""
+    live = run(lambda _: end_user_sessions(user_id, COMMAND_LINE))
+    stderr.print(f"Ended {live} sessions of {user_id}.")
+
+
+async def _each(user_ids: list[str], change: Callable[[str, Actor], Awaitable[User]], done: str) -> None:
+    for user_id in user_ids:
+        await change(user_id, COMMAND_LINE)
+        stderr.print(f"{done} {user_id}.")
 
 
 async def _show(wanted: UserFilter, first: int) -> None:

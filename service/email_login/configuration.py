@@ -9,6 +9,8 @@ from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.database import transaction
 from service.email_login.models import EmailLogin, SignUpMode
+from service.sessions.lifecycle import end_sessions_of_method
+from service.sessions.models import SignInMethod
 
 _ROW = 1  # the only row, which a migration inserts
 
@@ -50,6 +52,16 @@ async def update_configuration(
             await EmailLogin.filter(id=_ROW).update(enabled=after.enabled, sign_up=after.sign_up)
             await record(Action.EMAIL_LOGIN_UPDATED, by, detail={"enabled": after.enabled, "signUp": after.sign_up})
     return after
+
+
+async def end_email_sessions(by: Actor) -> None:
+    """End every session that was opened by email, or is just opening."""
+    async with transaction():
+        row = await EmailLogin.filter(id=_ROW).select_for_update().get()
+        row.session_epoch += 1
+        await row.save(update_fields=["session_epoch"])
+        await end_sessions_of_method(SignInMethod.EMAIL, row.session_epoch)
+        await record(Action.SESSIONS_ENDED, by, detail={"method": SignInMethod.EMAIL})
 
 
 def _configuration_of(row: EmailLogin) -> EmailLoginConfiguration:

@@ -85,10 +85,24 @@ async def disable(by: Actor, *, end_sessions: bool = False) -> None:
         auth = await ExternalAuth.get(id=1)
         auth.enabled = False
         if end_sessions:
-            auth.session_epoch += 1
-            await end_sessions_of_method(SignInMethod.EXTERNAL_JWT, auth.session_epoch)
+            await _end_sessions(auth)
         await auth.save(update_fields=["enabled", "session_epoch"])
         await record(Action.JWT_DISABLED, by, detail={"endSessions": end_sessions})
+
+
+async def end_code_sessions(by: Actor) -> None:
+    """End every session that a code opened, or is just opening."""
+    async with transaction():
+        await mark_changed()
+        auth = await ExternalAuth.get(id=1)
+        await _end_sessions(auth)
+        await auth.save(update_fields=["session_epoch"])
+        await record(Action.SESSIONS_ENDED, by, detail={"method": SignInMethod.EXTERNAL_JWT})
+
+
+async def _end_sessions(auth: ExternalAuth) -> None:
+    auth.session_epoch += 1
+    await end_sessions_of_method(SignInMethod.EXTERNAL_JWT, auth.session_epoch)
 
 
 async def rotate(cipher: Cipher, by: Actor, *, grace_period: int = DEFAULT_GRACE_PERIOD) -> NewSecret:

@@ -53,7 +53,7 @@ class ApiKeyQueries:
     )
     async def api_keys(self, info: Info) -> list[ApiKey] | None:
         info.context.caller.require_reader()
-        return [ApiKey.of(row) for row in await models.ApiKey.all().order_by("-created_at", "-id")]
+        return [ApiKey.of(row) for row in await keys.list_api_keys()]
 
 
 @strawberry.type

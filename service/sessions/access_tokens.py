@@ -88,21 +88,29 @@ async def ensure_signing_keys(cipher: Cipher) -> None:
             await _add_key(state, cipher)
 
 
-async def rotate_signing_key(cipher: Cipher, by: Actor) -> str:
-    """Sign with the next key from now on, and publish a new next key. Returns the `kid` that signs now.
+async def rotate_signing_key(cipher: Cipher, by: Actor, *, leaked: bool = False) -> str:
+    """Sign with the next key from now on, and publish another one to follow it. Return the `kid` that signs now.
 
-    If a key has leaked, the published next key may have leaked too: rotate twice.
+    With `leaked`, forget every key at once, the next one too: the tokens that they signed verify no longer, as soon as
+    the verifiers read the key set again.
     """
     await ensure_signing_keys(cipher)
     async with transaction():
         # Without the lock, two rotations at once would promote the same key. The order prevents a deadlock.
         await SigningKey.exclude(state=SigningKeyState.RETIRED).order_by("kid").select_for_update()
-        await SigningKey.filter(state=SigningKeyState.CURRENT).update(state=SigningKeyState.RETIRED, retired_at=now())
-        await SigningKey.filter(state=SigningKeyState.NEXT).update(state=SigningKeyState.CURRENT)
+        if leaked:
+            await SigningKey.all().delete()
+            await _add_key(SigningKeyState.CURRENT, cipher)
+        else:
+            current, upcoming = (
+                SigningKey.filter(state=state) for state in (SigningKeyState.CURRENT, SigningKeyState.NEXT)
+            )
+            await current.update(state=SigningKeyState.RETIRED, retired_at=now())
+            await upcoming.update(state=SigningKeyState.CURRENT)
         await _add_key(SigningKeyState.NEXT, cipher)
         row = await fetch_one(_CURRENT)
         assert row is not None
-        await record(Action.SIGNING_KEY_ROTATED, by, detail={"kid": row["kid"]})
+        await record(Action.SIGNING_KEY_ROTATED, by, detail={"kid": row["kid"], "leaked": leaked})
     return str(row["kid"])
 
 
