@@ -10,7 +10,7 @@ import jwt
 import time_machine
 
 from service import database
-from service.accounts.administration import deactivate_user, invite_user
+from service.accounts.administration import add_invited_user, deactivate_user
 from service.accounts.admins import make_admin
 from service.accounts.models import UserRole
 from service.accounts.seats import set_seat_limit
@@ -104,9 +104,9 @@ async def live_a_month(settings: Settings) -> Month:
         with time_machine.travel(now() - timedelta(days=DAYS)) as clock:
             admin = Actor(await _begin(instance))
             for day in range(DAYS):
-                await _spend_a_day(instance, admin, day)
+                await _fill_day(instance, admin, day)
                 clock.shift(timedelta(days=1))
-        return await _look_back(instance, admin)
+        return await _finish(instance, admin)
 
 
 async def _begin(instance: Instance) -> str:
@@ -117,19 +117,20 @@ async def _begin(instance: Instance) -> str:
     return user.id
 
 
-async def _spend_a_day(instance: Instance, admin: Actor, day: int) -> None:
+async def _fill_day(instance: Instance, admin: Actor, day: int) -> None:
     for number in range(min(day + 1, len(PEOPLE))):
         if (day + number) % 3 == 0 or number == day:
-            await _come_in(instance, number)
+            await _sign_in(instance, number)
     if day == 12:
         await secrets.rotate(instance.cipher, admin)
     if day == 20:
         await deactivate_user("crm-5", admin)
     if day % 5 == 0:
-        await invite_user(f"guest{day}@example.org", UserRole.MEMBER, admin)
+        async with transaction():
+            await add_invited_user(f"guest{day}@example.org", UserRole.MEMBER, admin)
 
 
-async def _come_in(instance: Instance, number: int) -> None:
+async def _sign_in(instance: Instance, number: int) -> None:
     name = PEOPLE[number]
     user = {
         "id": f"crm-{number}",
@@ -144,9 +145,9 @@ async def _come_in(instance: Instance, number: int) -> None:
         assert number == 5, "only one of them was deactivated"
 
 
-async def _look_back(instance: Instance, admin: Actor) -> Month:
+async def _finish(instance: Instance, admin: Actor) -> Month:
     await secrets.rotate(instance.cipher, admin, grace_period=86_400)
-    await _come_in(instance, 1)
+    await _sign_in(instance, 1)
     await create_api_key("Directory sync", ApiKeyScope.ADMIN, now() + timedelta(days=90), admin)
     await create_api_key("Monitoring", ApiKeyScope.READ, None, admin)
     async with transaction():

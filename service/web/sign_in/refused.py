@@ -61,7 +61,7 @@ _EXPLANATIONS: Mapping[str, Explanation] = {
     SignInErrorCode.CODE_EXPIRED: Explanation(
         401,
         "This link has expired",
-        "Go back to where you came from and open it again there. You will get a fresh one.",
+        "Go back to where you found it and open it again. You get a new link there.",
     ),
     SignInErrorCode.CODE_NOT_YET_VALID: Explanation(
         401,
@@ -70,13 +70,13 @@ _EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     SignInErrorCode.INVALID_CLAIMS: Explanation(
         401,
-        "This link is not filled in as it must be",
+        "The code in this link has invalid data",
         "The system that made the link has to be corrected. Tell your administrator.",
     ),
     SignInErrorCode.CODE_ALREADY_USED: Explanation(
         401,
         "This link has been used already",
-        "Each link works once. Go back to where you came from and open a new one.",
+        "A link works once. Go back to where you found it and open a new one.",
     ),
     SignInErrorCode.UNKNOWN_USER: Explanation(
         401,
@@ -101,7 +101,7 @@ _EXPLANATIONS: Mapping[str, Explanation] = {
     SignInErrorCode.TOO_MANY_ATTEMPTS: Explanation(
         429,
         "Too many failed tries",
-        "They came from your network, though perhaps not from you. Wait a little, then open the link again.",
+        "They came from your network, perhaps from another person. Wait a few minutes, then open the link again.",
     ),
 }
 
