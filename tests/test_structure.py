@@ -1,6 +1,7 @@
 """What holds of the code as a whole, besides the layers that import-linter keeps."""
 
 import ast
+import re
 from pathlib import Path
 
 from service.audit.actions import Action
@@ -111,3 +112,49 @@ def test_every_package_says_in_a_paragraph_what_it_is_for_and_what_it_may_import
         if path.name == "__init__.py":
             docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
             assert "import" in docstring, name_of(path)
+
+
+# Words that leave the subject open, and metaphors. The schema, the messages, the pages and the code use plain terms.
+TELL_TALE = re.compile(
+    r"\b(nobody|somebody|whoever|for ever|anew|none of|stands|desk|door|keeper|courier|bell|carrier)\b", re.IGNORECASE
+)
+# Where they remain. Comments of columns stay as the migrations wrote them; a column is named `carrier`.
+_COLUMN = [
+    "s.carrier <> 'COOKIE'",
+    "s.carrier, s.secret_id",
+    "opened_as_admin, carrier, secret_id",
+    'row["carrier"]',
+]
+_SERIAL = "never used twice, so a session outlives no user whose id is made anew"
+_REQUEST_ID = "128 random bits, known to whoever asked"
+_CODE_HASH = "keyed, so that nobody finds 6 digits by trying them all"
+_HOLDER = "serial of the invited user, 0 for whoever sets the service up"
+ALLOWED_PLACES: dict[str, list[str]] = {
+    "service/accounts/models.py": [_SERIAL],
+    "service/email_login/models.py": [_REQUEST_ID, _CODE_HASH, _HOLDER],
+    "service/migrations/0001_initial.py": [_SERIAL, "('carrier', fields.CharEnumField("],
+    "service/migrations/0003_email_login.py": [_REQUEST_ID, _CODE_HASH, _HOLDER],
+    "service/sessions/lifecycle.py": _COLUMN,
+    "service/sessions/models.py": ["A dead row is nobody's", "carrier = fields.CharEnumField("],
+}
+
+
+def test_texts_name_their_subject_and_use_no_metaphors() -> None:
+    found: dict[str, list[str]] = {}
+    for path in sorted([*(ROOT / "service").rglob("*"), ROOT / "schema.graphql"]):
+        if path.is_file() and "__pycache__" not in path.parts:
+            try:
+                text = " ".join(path.read_text(encoding="utf-8").split())
+            except UnicodeDecodeError:
+                continue  # an image or a font
+            for place in ALLOWED_PLACES.get(name_of(path), []):
+                text = text.replace(place, "")
+            if words := TELL_TALE.findall(text):
+                found[name_of(path)] = words
+    assert found == {}
+
+
+def test_every_allowed_place_is_still_there() -> None:
+    for name, places in ALLOWED_PLACES.items():
+        text = " ".join((ROOT / name).read_text(encoding="utf-8").split())
+        assert [place for place in places if place not in text] == [], name

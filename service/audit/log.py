@@ -63,7 +63,7 @@ class Actor:
     @classmethod
     def anonymous(cls, ip_address: str | None) -> Self:
         """A caller who is not signed in. Such a caller may change nothing, so no event has this actor."""
-        return cls("nobody", ip_address)
+        return cls("anonymous", ip_address)
 
     @property
     def secret_id(self) -> str | None:
