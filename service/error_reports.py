@@ -1,25 +1,43 @@
 """Reports the errors that are not refusals: counts them, and logs each kind as one event."""
 
+import time
+
 import structlog
 
-from service.database import is_unreachable
+from service.database import cause_of_outage, is_unreachable
 from service.metrics import INTERNAL_ERRORS
 
 _log = structlog.get_logger()
 
 
-def report_error(error: BaseException, reference: str, **where: str) -> None:
-    """Count and log an error under the reference that the client is told.
+def report_error(error: BaseException, reference: str, **where: str) -> bool:
+    """Count and log an error under the reference that the client is told. Return whether the database is the cause.
 
     `where` names the request: its route and method only, because every other part of it may hold a code or a token.
     """
     INTERNAL_ERRORS.inc()
     if is_unreachable(error):
         log_unreachable(error, reference=reference, **where)
-    else:
-        _log.error("internal_error", exc_info=error, reference=reference, **where)
+        return True
+    _log.error("internal_error", exc_info=error, reference=reference, **where)
+    return False
 
 
 def log_unreachable(error: BaseException, **where: str) -> None:
-    """Log that the database did not answer. The text of the error is left out, because it may hold the password."""
-    _log.error("database_unreachable", error=type(error).__name__, **where)
+    """Log that the database cannot do its work, once a minute for each kind of error, with the number of errors since.
+
+    The text of the error is left out, because it may hold the password.
+    """
+    name, cause = type(error).__name__, cause_of_outage(error)
+    logged_at, count = _outages.get((name, cause), (-_LOGGED_EVERY, 0))
+    if time.monotonic() - logged_at < _LOGGED_EVERY:
+        _outages[name, cause] = (logged_at, count + 1)
+        return
+    _outages[name, cause] = (time.monotonic(), 0)
+    _log.error("database_unreachable", error=name, cause=cause, count=count + 1, **where)
+
+
+_LOGGED_EVERY = 60.0  # seconds
+_outages: dict[
+    tuple[str, str | None], tuple[float, int]
+] = {}  # by kind of error: when it was logged, and how many came since

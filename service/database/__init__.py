@@ -4,17 +4,19 @@ It may import the settings, the encryption and the other ground modules. It know
 Tortoise by path.
 """
 
-from service.database.connection import is_unreachable, open_database
+from service.database.connection import cause_of_outage, is_unreachable, open_database
 from service.database.migration import check_encoding, is_migrated, migrate, newer_migrations
 from service.database.purging import purge_expired
 from service.database.statements import Row, Statement, as_time, fetch, fetch_one
-from service.database.transactions import transaction, write
+from service.database.transactions import check_writable, transaction, write
 
 __all__ = [
     "Row",
     "Statement",
     "as_time",
+    "cause_of_outage",
     "check_encoding",
+    "check_writable",
     "fetch",
     "fetch_one",
     "is_migrated",

@@ -1,13 +1,14 @@
 """Connects Tortoise to the database: one connection alias on SQLite or PostgreSQL, open as long as the process runs."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 from tortoise.context import TortoiseContext
-from tortoise.exceptions import DBConnectionError, OperationalError
+from tortoise.exceptions import BaseORMException, DBConnectionError, OperationalError
 
 from service.postgres_url import parse_postgres_url
 from service.settings import Settings, SettingsError
@@ -80,18 +81,50 @@ async def open_database(settings: Settings) -> AsyncIterator[TortoiseContext]:
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Return whether the database cannot be reached or does not answer. False for a wrong statement."""
-    return isinstance(
-        error,
-        OSError
-        | asyncio.TimeoutError
-        | DBConnectionError
-        | asyncpg.PostgresConnectionError
-        | asyncpg.CannotConnectNowError
-        | asyncpg.AdminShutdownError
-        | asyncpg.TooManyConnectionsError
-        | asyncpg.InterfaceError,
-    )
+    """Return whether an error means that the database cannot do its work now; false for a wrong statement."""
+    return cause_of_outage(error) is not None
+
+
+def cause_of_outage(error: BaseException) -> str | None:
+    """Return in one word why the database cannot do its work now, or None if the error means something else."""
+    while isinstance(error, BaseORMException) and error.args and isinstance(error.args[0], Exception):
+        error = error.args[0]  # Tortoise wraps the driver's error
+    if isinstance(error, sqlite3.Error):
+        return _SQLITE_CAUSES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)  # the low byte is the kind
+    for kinds, cause in _CAUSES:
+        if isinstance(error, kinds):
+            return cause
+    return None
+
+
+_SQLITE_CAUSES = {
+    sqlite3.SQLITE_PERM: "no-permission",
+    sqlite3.SQLITE_BUSY: "locked",
+    sqlite3.SQLITE_LOCKED: "locked",
+    sqlite3.SQLITE_READONLY: "read-only",
+    sqlite3.SQLITE_IOERR: "io-error",
+    sqlite3.SQLITE_FULL: "disk-full",
+    sqlite3.SQLITE_CANTOPEN: "unreachable",
+}
+_CAUSES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
+    (asyncpg.ReadOnlySQLTransactionError, "read-only"),
+    (asyncpg.InsufficientPrivilegeError, "no-permission"),
+    (asyncpg.DiskFullError, "disk-full"),
+    (asyncpg.PostgresSystemError, "io-error"),
+    (
+        (
+            OSError,
+            asyncio.TimeoutError,
+            DBConnectionError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.CannotConnectNowError,
+            asyncpg.AdminShutdownError,
+            asyncpg.InsufficientResourcesError,
+            asyncpg.InterfaceError,
+        ),
+        "unreachable",
+    ),
+)
 
 
 def refuse_unreachable(settings: Settings, error: BaseException) -> SettingsError:

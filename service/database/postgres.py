@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base_postgres.client import translate_exceptions
-from tortoise.exceptions import OperationalError
+from tortoise.exceptions import OperationalError, TransactionManagementError
 
 from service.errors import BadUserInput
 
@@ -18,12 +18,22 @@ class _RejectsNul(AsyncpgDBClient):
     async def _translate_exceptions(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return await super()._translate_exceptions(func, *args, **kwargs)
+        except TransactionManagementError as error:
+            if isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError):
+                await self._renew_connections()
+            raise
         except OperationalError as error:
             if isinstance(error.__cause__, asyncpg.CharacterNotInRepertoireError):
                 raise BadUserInput(
                     "A text has a NUL character in it, which cannot be stored or searched for. Take it out."
                 ) from error
             raise
+
+    async def _renew_connections(self) -> None:
+        """Connect anew from now on: after a failover, the server of these connections stays read-only."""
+        pool = self._parent._pool if isinstance(self, TransactionWrapper) else self._pool
+        if pool is not None:
+            await pool.expire_connections()
 
     @translate_exceptions
     async def read_one(self, query: str, values: Sequence[object]) -> Sequence[asyncpg.Record]:

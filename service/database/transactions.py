@@ -10,6 +10,8 @@ from tortoise.connection import get_connection, get_connections
 from service.database.connection import ALIAS
 from service.database.statements import Statement
 
+_UNCHANGED = Statement("UPDATE external_auth SET id = id WHERE id = 1")
+
 
 @asynccontextmanager
 async def transaction() -> AsyncIterator[None]:
@@ -59,3 +61,8 @@ async def _complete(step: Coroutine[Any, Any, None]) -> None:
         raise cancelled from failure
     if failure is not None:
         raise failure
+
+
+async def check_writable() -> None:
+    """Write a row as it is. Raises what the driver raises if the database cannot be written: read-only, full, no permission."""
+    await write(_UNCHANGED)

@@ -8,6 +8,7 @@ from typing import Any
 from service.authority import Caller
 from service.errors import ErrorCode
 from service.graphql.context import Context
+from service.graphql.server.errors import is_unavailable
 from service.graphql.server.operations import Operations
 from service.graphql.server.requests import GraphQLRequest
 from service.instance import Instance
@@ -16,10 +17,12 @@ from service.instance import Instance
 class OperationRefused(Exception):
     """The operation answered an error; the first one, in its public words."""
 
-    def __init__(self, code: ErrorCode, message: str) -> None:
+    def __init__(self, code: ErrorCode, message: str, *, unavailable: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.unavailable = unavailable
+        """Whether the database cannot do its work now."""
 
 
 async def run_operation(
@@ -31,5 +34,6 @@ async def run_operation(
     """
     payload = await operations.answer(GraphQLRequest(document, variables), Context(instance, caller))
     for error in payload.get("errors", ()):
-        raise OperationRefused(ErrorCode(error["extensions"]["code"]), error["message"])
+        code = ErrorCode(error["extensions"]["code"])
+        raise OperationRefused(code, error["message"], unavailable=is_unavailable(error))
     return payload.get("data") or {}

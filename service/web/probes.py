@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from service.accounts.seats import count_seats
 from service.credentials import bearer_token
-from service.database import is_migrated
+from service.database import cause_of_outage, check_writable, is_migrated
 from service.error_reports import log_unreachable
 from service.metrics import SEATS_LIMIT, SEATS_USED, exposition
 from service.sessions.access_tokens import JWKS_MAX_AGE, published_keys
@@ -66,10 +66,13 @@ async def jwks(request: Request) -> Response:
 
 async def _trouble() -> str | None:
     try:
-        return None if await _patiently(is_migrated()) else "unmigrated"
+        if not await _patiently(is_migrated()):
+            return "unmigrated"
+        await _patiently(check_writable())
     except Exception as error:  # whatever a driver raises, the answer is the same
         log_unreachable(error, route="/readyz")
-        return "unreachable"
+        return cause_of_outage(error) or "unreachable"
+    return None
 
 
 def _may_read_metrics(request: Request, settings: Settings) -> bool:

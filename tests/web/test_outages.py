@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import httpx2
 import pytest
 from anyio.from_thread import BlockingPortal
@@ -143,3 +144,65 @@ def test_database_that_is_behind_is_told(open_site: Callable[..., Site], sqlite_
         ready = client.get("/readyz")
         assert (ready.status_code, ready.text) == (503, "unmigrated\n")
         assert client.get("/healthz").status_code == 200
+
+
+async def _set_read_only(url: str, value: str) -> None:
+    connection = await asyncpg.connect(url, server_settings={"default_transaction_read_only": "off"})
+    name = await connection.fetchval("SELECT quote_ident(current_database())")
+    await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = {value}")
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'doorcode'"
+    )
+    await connection.close()
+
+
+EXCHANGE = "mutation($c:String!){ exchangeExternalAuthCode(externalAuthCode:$c) { ... on SignInError { code } } }"
+
+
+def _assert_unwritable(site: Site, cause: str) -> None:
+    """Asks in every way that needs to write."""
+    with site.client() as client:
+        eventually(lambda: client.get("/readyz").text == f"{cause}\n")
+        assert client.get("/readyz").status_code == 503
+        code = site.code_for(new_user_id())
+        link = client.get("/", params={"externalAuthCode": code}, headers={"Accept": "text/html"})
+        assert (link.status_code, link.headers.get("retry-after")) == (503, "5"), (link.text, site.server.stderr_text())
+        for _ in range(3):
+            answer = client.post("/graphql", json={"query": EXCHANGE, "variables": {"c": code}})
+            assert (answer.status_code, answer.headers.get("retry-after")) == (503, "5"), answer.text
+        assert client.get("/healthz").status_code == 200
+    log = site.server.stderr_text()
+    assert f'"cause": "{cause}"' in log
+    assert "Traceback" not in log
+    assert log.count("database_unreachable") <= 4
+
+
+def test_read_only_postgres_is_told_and_its_return_noticed(
+    postgres_url: str, background: BlockingPortal, tmp_path: Path, programs: Programs
+) -> None:
+    site = Site.open(tmp_path, postgres_url, background, {})
+    try:
+        background.call(_set_read_only, postgres_url, "on")
+        _assert_unwritable(site, "read-only")
+        background.call(_set_read_only, postgres_url, "off")
+        with site.client() as client:
+            eventually(lambda: client.get("/readyz").status_code == 200)
+            assert client.get("/", params={"externalAuthCode": site.code_for(new_user_id())}).status_code == 303
+    finally:
+        background.call(_set_read_only, postgres_url, "off")
+        site.server.close()
+
+
+def test_viewer_is_503_while_the_database_is_gone(wired_site: Site, wire: Wire) -> None:
+    with httpx2.Client(base_url=wired_site.server.url, timeout=20) as client:
+        headers = {"Authorization": "Bearer dcs_" + "A" * 43}
+        wired_site.portal.call(wire.cut)
+        for query in ("{ viewer { id } }", "{ signInMethods }"):
+            answer = client.post("/graphql", json={"query": query}, headers=headers)
+            assert (answer.status_code, answer.headers.get("retry-after")) == (503, "5"), answer.text
+            [error] = answer.json()["errors"]
+            assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+            assert error["extensions"]["retryAfterSeconds"] == 5
+        wired_site.portal.call(wire.mend)
+        eventually(lambda: client.post("/graphql", json={"query": "{ viewer { id } }"}).status_code == 200)

@@ -19,6 +19,8 @@ from service.errors import ErrorCode, RequestRefused, TooManyAttempts, new_refer
 MAX_MESSAGE = 500
 """Characters of a message at most: graphql-core repeats names from the request, and those may be 64 KiB long."""
 
+RETRY_AFTER = 5  # seconds; a database that restarts is back soon
+UNAVAILABLE_MESSAGE = "The service is not available right now. Wait a few seconds, then try again."
 INTERNAL_MESSAGE = "Something went wrong on our side. If it happens again, tell your administrator the reference."
 # The wording of graphql-core. The text before the value stays; the value is removed, because it may be a code.
 _QUOTED_VALUES = (
@@ -65,11 +67,29 @@ def refusal_error(refusal: RequestRefused) -> FormattedError:
     return {"message": refusal.message, "extensions": extensions}
 
 
+def unavailable_error(reference: str) -> FormattedError:
+    """Return the error for a request that can be sent again in a few seconds; see `is_unavailable`."""
+    return {
+        "message": UNAVAILABLE_MESSAGE,
+        "extensions": {
+            "code": ErrorCode.INTERNAL_SERVER_ERROR,
+            "reference": reference,
+            "retryAfterSeconds": RETRY_AFTER,
+        },
+    }
+
+
+def is_unavailable(error: FormattedError) -> bool:
+    """Return whether the error says that the service cannot do its work now: HTTP 503 instead of 200 or 500."""
+    extensions = error["extensions"]
+    return extensions["code"] == ErrorCode.INTERNAL_SERVER_ERROR and "retryAfterSeconds" in extensions
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorBoundary:
     """Turns exceptions into GraphQL errors and reports them to the log."""
 
-    on_internal_error: Callable[[BaseException, str], None]
+    on_internal_error: Callable[[BaseException, str], bool | None]
     """Called with the exception and its reference. Neither its text nor its traceback quotes the document."""
 
     on_refusal: Callable[[RequestRefused], None]
@@ -87,7 +107,8 @@ class ErrorBoundary:
             self.on_refusal(cause)
             return refusal_error(cause)
         reference = new_reference()
-        self.on_internal_error(_without_document(cause), reference)
+        if self.on_internal_error(_without_document(cause), reference):
+            return unavailable_error(reference)
         return {
             "message": INTERNAL_MESSAGE,
             "extensions": {"code": ErrorCode.INTERNAL_SERVER_ERROR, "reference": reference},

@@ -18,7 +18,7 @@ from strawberry.http.ides import get_graphql_ide_html
 
 from service.errors import RequestRefused
 from service.graphql.server.documents import Document, DocumentRefused, Documents
-from service.graphql.server.errors import ErrorBoundary, bad_user_input
+from service.graphql.server.errors import ErrorBoundary, bad_user_input, is_unavailable
 from service.graphql.server.operations import Operations, Payload
 from service.graphql.server.requests import (
     GraphQLRequest,
@@ -61,7 +61,7 @@ class GraphQLEndpoint(Generic[ContextT]):
         documents: Documents,
         *,
         context_for: Callable[[Request], Awaitable[ContextT]],
-        on_internal_error: Callable[[BaseException, str], None],
+        on_internal_error: Callable[[BaseException, str], bool | None],
         on_refusal: Callable[[RequestRefused], None] = _not_logged,
         graphiql: bool = False,
     ) -> None:
@@ -113,7 +113,9 @@ class GraphQLEndpoint(Generic[ContextT]):
         return _write_response(payload, media_type, context.response_headers)
 
     def _crashed(self, error: BaseException) -> Response:
-        return _response(500, _encoded({"errors": [self._boundary.raised(error)]}), MediaType.JSON)
+        payload: Payload = {"errors": [self._boundary.raised(error)]}
+        status = 503 if _is_unavailable(payload) else 500
+        return _response(status, _encoded(payload), MediaType.JSON, _retry_after(payload))
 
 
 def _asks_nothing(scope: Scope) -> bool:
@@ -141,8 +143,14 @@ def _refused(refusal: HttpRefusal, media_type: MediaType) -> Response:
 
 def _write_response(payload: Payload, media_type: MediaType, headers: Mapping[str, str]) -> Response:
     """Return the response. `application/json` is always 200, as clients that know no other media type expect."""
+    if _is_unavailable(payload):
+        return _response(503, _encoded(payload), media_type, {**_retry_after(payload), **headers})
     status = 400 if media_type is MediaType.GRAPHQL_RESPONSE and "data" not in payload else 200
     return _response(status, _encoded(payload), media_type, {**_retry_after(payload), **headers})
+
+
+def _is_unavailable(payload: Payload) -> bool:
+    return any(is_unavailable(error) for error in payload.get("errors", ()))
 
 
 def _retry_after(payload: Payload) -> dict[str, str]:

@@ -228,4 +228,6 @@ def _to_sign_in(request: Request) -> Response:
 
 def status_of(refused: OperationRefused | RequestRefused) -> int:
     """Return the HTTP status of a page that says why an operation was refused."""
+    if isinstance(refused, OperationRefused) and refused.unavailable:
+        return 503
     return _STATUSES.get(refused.code, 500 if refused.code is ErrorCode.INTERNAL_SERVER_ERROR else 422)
