@@ -55,9 +55,16 @@ def _instance(settings: Settings, cipher: Cipher) -> Instance:
     return Instance(
         settings,
         cipher,
-        ExchangeDependencies(JwtConfigurationCache(cipher), failed_sign_ins, settings.session_lifetime),
+        ExchangeDependencies(
+            JwtConfigurationCache(cipher), failed_sign_ins, settings.session_lifetime, settings.sessions_per_user
+        ),
         EmailLoginDependencies(
-            cipher, failed_sign_ins, MailQueue(cipher), PageUrls(settings.public_url), settings.session_lifetime
+            cipher,
+            failed_sign_ins,
+            MailQueue(cipher),
+            PageUrls(settings.public_url),
+            settings.session_lifetime,
+            settings.sessions_per_user,
         ),
     )
 

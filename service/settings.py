@@ -39,6 +39,7 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 DEFAULT_PUBLIC_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
 _INTEGRATOR_SECRET = f"{PREFIX}JWT_SECRET"  # the samples that sign codes read it
+DEFAULT_SESSIONS_PER_USER = 200
 MAX_SESSION_LIFETIME = 400 * 24 * 3600  # seconds; browsers limit cookies to it (RFC 6265bis, section 5.5)
 
 
@@ -86,6 +87,7 @@ class Settings(BaseModel):
     cookie_domain: CookieDomain | None = None
     access_token_audience: Annotated[str, Field(min_length=1, max_length=255)] = "doorcode"
     session_lifetime: Annotated[int, Field(ge=1, le=MAX_SESSION_LIFETIME)] = 604_800
+    sessions_per_user: Annotated[int, Field(ge=1, le=10_000)] = DEFAULT_SESSIONS_PER_USER
     access_token_lifetime: Annotated[int, Field(ge=1, le=86_400)] = 600
     smtp_url: SmtpUrl | None = None
     mail_from: MailFrom | None = None

@@ -11,9 +11,12 @@ from service.accounts.seats import count_user, lock_seats, take_seat
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import now
-from service.database import transaction
+from service.database import Statement, transaction, write
 from service.errors import BadUserInput, Conflict
 from service.ids import new_id
+
+# A single statement in place of the ORM: there is no model of sessions in this layer, which sessions are built on.
+_DELETE_SESSIONS = Statement("DELETE FROM sessions WHERE user_serial = $1")
 
 
 class Unchanged:
@@ -130,6 +133,7 @@ async def delete_user(user_id: str, by: Actor) -> str:
         user = await lock_to_change(user_id, by)
         await keep_an_admin(user)
         await user.delete()
+        await write(_DELETE_SESSIONS, user.serial)
         await count_user(user.origin, user.status, -1)
         await record(
             Action.USER_DELETED, by, user_id=user.id, detail={"externalId": user.external_id, "origin": user.origin}

@@ -24,11 +24,18 @@ class EmailLoginDependencies:
     mail_queue: MailQueue
     page_urls: PageUrls
     session_lifetime: int
+    sessions_per_user: int
 
     async def open_session(self, user: User, attempt: SignInAttempt, *, new_user: bool = False) -> SignInResult:
         """Open a new session: an email sign-in never continues one (contract §3)."""
         epoch = (await read_configuration()).session_epoch
-        opening = Opening(SignInMethod.EMAIL, attempt.token_transport, attempt.client, epoch)
+        opening = Opening(
+            SignInMethod.EMAIL,
+            attempt.token_transport,
+            attempt.client,
+            epoch,
+            sessions_per_user=self.sessions_per_user,
+        )
         opened = await open_session(user, opening, self._session_end())
         return SignInResult(opened.token, opened.session, new_user)
 

@@ -47,6 +47,7 @@ class ExchangeDependencies:
     configuration_cache: JwtConfigurationCache
     failed_sign_ins: FailedSignIns
     session_lifetime: int
+    sessions_per_user: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class _VerifiedExchange:
     attempt: SignInAttempt
     configuration: JwtConfiguration
     session_end: datetime
+    sessions_per_user: int
 
     @property
     def actor(self) -> Actor:
@@ -86,7 +88,9 @@ async def exchange(
         claims = await _check(unverified, attempt, dependencies.failed_sign_ins)
         seconds = min(lifetime or dependencies.session_lifetime, dependencies.session_lifetime)
         session_end = _session_end(claims, configuration, seconds)
-        result = await _sign_in(_VerifiedExchange(claims, attempt, configuration, session_end))
+        result = await _sign_in(
+            _VerifiedExchange(claims, attempt, configuration, session_end, dependencies.sessions_per_user)
+        )
     return record_success(SignInMethod.EXTERNAL_JWT, result)
 
 
@@ -164,6 +168,7 @@ async def _open_or_continue(verified: _VerifiedExchange, user: User, *, is_new: 
         attempt.client,
         configuration.session_epoch,
         verified.claims.secret_id,
+        verified.sessions_per_user,
     )
     opened = await open_session(user, opening, verified.session_end)
     return SignInResult(opened.token, opened.session, new_user=is_new)

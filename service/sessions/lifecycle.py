@@ -13,6 +13,7 @@ from service.clock import now
 from service.database import Row, Statement, as_time, fetch, fetch_one, purge_expired, write
 from service.ids import new_id
 from service.sessions.models import SignInMethod, TokenTransport
+from service.settings import DEFAULT_SESSIONS_PER_USER
 from service.tokens import SESSION_PREFIX, hash_token, new_token
 
 NOTED_EVERY = timedelta(minutes=5)
@@ -37,7 +38,14 @@ _FIND = Statement(
 _OPEN = Statement(
     "INSERT INTO sessions (id, user_serial, user_epoch, method, method_epoch, email_epoch, opened_as_admin, carrier, secret_id,"
     " token_hash, created_at, expires_at, last_seen_at, ip_address, user_agent)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11, $13, $14)"
+    " SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11, $13, $14"
+    " WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE user_serial = $2 ORDER BY id DESC LIMIT 1 OFFSET $15)"
+)
+# Ends the oldest live sessions of a user beyond the newest $3, and deletes the rows of those that had ended.
+_MAKE_ROOM = Statement(
+    "DELETE FROM sessions WHERE user_serial = $2 AND id NOT IN ("
+    "SELECT s.id FROM sessions s JOIN users u ON u.serial = s.user_serial"
+    f" WHERE s.user_serial = $2 AND {LIVE} ORDER BY s.id DESC LIMIT $3)"
 )
 _SEEN = Statement("UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1")
 _END = Statement("DELETE FROM sessions WHERE id = $1")
@@ -101,6 +109,7 @@ class Opening:
     client: Client
     method_epoch: int = 0
     secret_id: str | None = None
+    sessions_per_user: int = DEFAULT_SESSIONS_PER_USER
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,8 @@ class OpenedSession:
 
 async def open_session(user: User, opening: Opening, expires_at: datetime) -> OpenedSession:
     """Open a session that ends at `expires_at`, which never changes. One insert, inside or outside a transaction.
+
+    A user who has `sessions_per_user` live sessions loses the oldest one, which costs two more statements.
 
     Needs no lock on the user: the session stores the epoch of `user` as it was read, so that a deactivation or an end
     of all sessions at the same time ends this session too.
@@ -132,8 +143,7 @@ async def open_session(user: User, opening: Opening, expires_at: datetime) -> Op
         ip_address=client.ip_address,
         user_agent=client.user_agent[:256] if client.user_agent else None,
     )
-    await write(
-        _OPEN,
+    values = (
         session.id,
         user.serial,
         user.session_epoch,
@@ -148,7 +158,11 @@ async def open_session(user: User, opening: Opening, expires_at: datetime) -> Op
         expires_at,
         session.ip_address,
         session.user_agent,
+        opening.sessions_per_user - 1,
     )
+    # The insert does nothing where the user has too many rows, because counting them first would be one more read.
+    while not await write(_OPEN, *values):
+        await write(_MAKE_ROOM, moment, user.serial, opening.sessions_per_user - 1)
     return OpenedSession(token, session)
 
 

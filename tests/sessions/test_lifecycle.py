@@ -1,5 +1,6 @@
 """Sessions (contract §3): what is stored of one, how it lives, how it ends, and how its rows go away."""
 
+import asyncio
 import hashlib
 import re
 from datetime import UTC, datetime, timedelta
@@ -8,14 +9,25 @@ import pytest
 import time_machine
 
 from service.accounts import administration
-from service.accounts.models import UserRole
+from service.accounts.models import User, UserRole
 from service.audit.models import AuditEvent
+from service.clock import now
 from service.errors import NotFound
 from service.instance import Instance
 from service.sessions.administration import end_one_session, end_user_sessions
-from service.sessions.lifecycle import Client, count_live_sessions, end_session, find_session, purge_expired_sessions
+from service.sessions.lifecycle import (
+    Client,
+    OpenedSession,
+    Opening,
+    count_live_sessions,
+    end_session,
+    find_session,
+    open_session,
+    purge_expired_sessions,
+)
 from service.sessions.models import SignInMethod, TokenTransport
 from tests.actions import (
+    CLIENT,
     TESTER,
     admin,
     attempt,
@@ -250,8 +262,59 @@ async def test_expired_rows_are_purged_in_batches_and_live_ones_are_not(instance
 async def test_rows_of_ended_sessions_are_purged_when_they_expire(instance: Instance) -> None:
     secret = await enable(instance)
     await sign_in(instance, code_of(secret, ADA))
-    await administration.delete_user("ada", TESTER)
+    await end_user_sessions("ada", TESTER)
     assert await purge_expired_sessions(10) == 0
     with time_machine.travel(datetime.now(UTC) + timedelta(days=7, seconds=1)):
         assert await purge_expired_sessions(10) == 1
+    assert await count("sessions") == 0
+
+
+# ---------------------------------------------------------------- so many a user
+
+
+async def open_with(person: User, limit: int, lifetime: float = 3600) -> OpenedSession:
+    opening = Opening(SignInMethod.EMAIL, TokenTransport.BEARER, CLIENT, sessions_per_user=limit)
+    return await open_session(person, opening, now() + timedelta(seconds=lifetime))
+
+
+async def test_one_session_more_than_a_user_may_have_ends_the_oldest(instance: Instance) -> None:
+    person, other = await member("grace@example.com"), await member("ada@example.com")
+    theirs = await open_with(other, 3)
+    opened = [await open_with(person, 3) for _ in range(5)]
+    assert [await find_session(one.token) is not None for one in opened] == [False, False, True, True, True]
+    assert await find_session(theirs.token)
+    assert await count("sessions") == 4
+
+
+async def test_sessions_that_have_ended_take_no_place(instance: Instance) -> None:
+    person = await member("grace@example.com")
+    first = await open_with(person, 3)
+    for _ in range(4):
+        await open_with(person, 3, lifetime=-1)
+    second = await open_with(person, 3)
+    assert await find_session(first.token)
+    assert await find_session(second.token)
+    alone = await open_with(person, 1)
+    assert [await find_session(one.token) is not None for one in (first, second, alone)] == [False, False, True]
+
+
+async def test_limit_costs_nothing_more_until_it_is_reached(instance: Instance) -> None:
+    person = await member("grace@example.com")
+    for expected in (1, 1, 1, 3):
+        async with noted_statements() as noted:
+            await open_with(person, 3)
+        assert len(noted.writes) == len(noted) == expected, noted
+
+
+async def test_many_that_open_at_once_at_the_limit_stay_within_it(instance: Instance) -> None:
+    person = await member("grace@example.com")
+    await asyncio.gather(*(open_with(person, 5) for _ in range(20)))
+    await open_with(person, 5)
+    assert await count_live_sessions(person) == 5
+
+
+async def test_rows_of_a_deleted_user_go_at_once(instance: Instance) -> None:
+    person = await member("grace@example.com")
+    await open_for(person)
+    await administration.delete_user(person.id, TESTER)
     assert await count("sessions") == 0
