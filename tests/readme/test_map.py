@@ -46,13 +46,13 @@ def test_each_link_of_the_map_leads_somewhere() -> None:
 
 def test_the_picture_shows_every_layer_of_the_import_contract() -> None:
     picture = MAP.split("```mermaid\n")[1].split("```")[0]
-    modules = {module for layer in LAYERS for module in layer.split(" | ")} - {"__main__", "setting_values"}
+    modules = {module for layer in LAYERS for module in layer.split(" | ")} - {"__main__"}
     assert {module for module in modules if not re.search(rf"\b{module}\b", picture)} == set()
 
 
 def test_the_map_states_the_import_rule_in_the_order_of_the_contract() -> None:
     picture = MAP.split("```mermaid\n")[1].split("```")[0]
-    first = [layer.split(" | ")[0] for layer in LAYERS if layer not in ("__main__", "setting_values")]
+    first = [layer.split(" | ")[0] for layer in LAYERS if layer != "__main__"]
     places = [re.search(rf"\b{name}\b", picture.split("subgraph")[1]) for name in first[1:]]
     found = [place.start() for place in places if place]
     assert found == sorted(found)
