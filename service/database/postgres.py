@@ -30,7 +30,7 @@ class _RejectsNul(AsyncpgDBClient):
             raise
 
     async def _renew_connections(self) -> None:
-        """Connect anew from now on: after a failover, the server of these connections stays read-only."""
+        """Connect again from now on: after a failover, the server of these connections stays read-only."""
         pool = self._parent._pool if isinstance(self, TransactionWrapper) else self._pool
         if pool is not None:
             await pool.expire_connections()

@@ -1,4 +1,7 @@
-"""Transactions for every write. They end even if the request is cancelled, and leak no lock or connection."""
+"""Transactions for every write. They end even if the request is cancelled, and leak no lock or connection.
+
+SQL by hand: atomic. One update that changes nothing tells whether the database can be written.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
