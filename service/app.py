@@ -27,6 +27,7 @@ from service.web.cors import CrossOrigin
 from service.web.forward_auth import ForwardAuth
 from service.web.graphql_fast_path import GraphQLFastPath
 from service.web.guide.routes import guide_routes
+from service.web.hosts import KnownHosts, PlainClientAddress
 from service.web.prefetch import RejectSpeculativePosts
 from service.web.requests import instance_of
 from service.web.sign_in.routes import sign_in_routes
@@ -44,6 +45,8 @@ def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
         routes=[graphql, *_other_routes(), *guide_routes(settings)],
         middleware=[
             Middleware(Boundary, settings=settings),
+            Middleware(PlainClientAddress),
+            Middleware(KnownHosts, settings=settings),
             *_proxy_headers(settings),
             Middleware(RejectSpeculativePosts),
             Middleware(GraphQLFastPath, route=graphql),

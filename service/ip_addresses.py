@@ -8,14 +8,15 @@ IPV6_NETWORK = 64  # bits: one household or host has a /64 and may use any addre
 
 @lru_cache(maxsize=1_024)
 def parse_address(host: str) -> str | None:
-    """Return the address in its usual form and without its zone, or None if `host` is not an IP address.
+    """Return the address in its usual form, IPv4 if it is mapped into IPv6, and without its zone, or None if `host` is not an IP address.
 
     The sender chooses the zone freely, and it has a meaning on the sender's machine only (RFC 4007, section 11).
     """
     try:
-        return str(ipaddress.ip_address(host.partition("%")[0]))
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return None
+    return str((address.version == 6 and address.ipv4_mapped) or address)
 
 
 def network_of(ip_address: str) -> str:

@@ -20,6 +20,10 @@ _REFUSALS = {
     404: ("This page does not exist", "Check the address, or go back to the page before."),
     405: ("This page does not accept that kind of request", "Go back to the page before."),
     413: ("This request is too large", None),
+    421: (
+        "This address is not the one of this service",
+        "Use the address that your administrator gave you. Administrators: send the host of DOORCODE_PUBLIC_URL as the Host header.",
+    ),
     415: ("This page does not accept that kind of content", None),
 }
 _ANY_OTHER = ("This request was refused", None)
@@ -38,6 +42,12 @@ def http_exception(request: Request, error: Exception, settings: Settings) -> Re
     assert isinstance(error, HTTPException)
     headline, advice = _REFUSALS.get(error.status_code, _ANY_OTHER)
     return _answer(request, settings, error.status_code, headline, advice, headers=error.headers)
+
+
+def misdirected(request: Request, settings: Settings) -> Response:
+    """Return the answer to a request for another host (RFC 9110, section 15.5.20)."""
+    headline, advice = _REFUSALS[421]
+    return _answer(request, settings, 421, headline, advice)
 
 
 def internal_error(request: Request, settings: Settings, reference: str) -> Response:
