@@ -1,6 +1,8 @@
 """The changes that admins and the operator make to users.
 
 Each takes the seat lock first, so that roles, emails, IDs and seats do not change between a check and a write.
+
+SQL by hand: beyond the ORM. The model of sessions belongs to a layer above, which this module must not import.
 """
 
 from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made, parse_email, parse_user_id
