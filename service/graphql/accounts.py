@@ -205,9 +205,9 @@ class AccountMutations:
 
     @strawberry.mutation(
         description=(
-            "Makes a user an admin or a member, which ends the sessions of the user. For an admin in person. Errors: FORBIDDEN for API keys; CONFLICT "
-            "for the last active admin, and for a user without an email, because admins sign in by email; "
-            "NOT_FOUND."
+            "Makes a user an admin or a member, which ends the sessions of the user. For an admin in person. Errors: "
+            "FORBIDDEN for API keys; CONFLICT for the last active admin, and for a user without an email, because "
+            "admins sign in by email; NOT_FOUND."
         )
     )
     async def set_user_role(

@@ -47,7 +47,7 @@ def _read_literal(node: ValueNode, _variables: dict[str, object] | None = None) 
         raise GraphQLError(error.message, node) from None
 
 
-def _as_it_is(value: object) -> object:
+def _unchanged(value: object) -> object:
     return value
 
 
@@ -66,8 +66,8 @@ SCALAR_MAP: Mapping[object, ScalarDefinition] = {
         name="JSON",
         description="Any JSON value.",
         specified_by_url="https://datatracker.ietf.org/doc/html/rfc8259",
-        serialize=_as_it_is,
-        parse_value=_as_it_is,
+        serialize=_unchanged,
+        parse_value=_unchanged,
     ),
 }
 """The scalars of `datetime` and `JSON`."""

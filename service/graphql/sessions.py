@@ -22,7 +22,10 @@ class AccessToken:
         description=("The JWT, with the claims iss, aud, sub (user ID), sid, iat, exp, jti, email, origin and role.")
     )
     expires_at: datetime = strawberry.field(
-        description="When the access token expires: after 10 minutes, unless the operator set another lifetime, and no later than the session."
+        description=(
+            "When the access token expires: after 10 minutes, unless the operator set another lifetime, and no later "
+            "than the session."
+        )
     )
 
     @classmethod

@@ -37,8 +37,8 @@ async def healthz(_request: Request) -> Response:
 
 async def readyz(_request: Request) -> Response:
     """Answer 200 if requests can be served, else 503 with one word for the cause."""
-    trouble = await _trouble()
-    return PlainTextResponse(f"{trouble or 'ok'}\n", 503 if trouble else 200, _NO_STORE)
+    reason = await _reason_not_ready()
+    return PlainTextResponse(f"{reason or 'ok'}\n", 503 if reason else 200, _NO_STORE)
 
 
 async def metrics(request: Request) -> Response:
@@ -64,11 +64,11 @@ async def jwks(request: Request) -> Response:
     return Response(body, media_type="application/json", headers=headers)
 
 
-async def _trouble() -> str | None:
+async def _reason_not_ready() -> str | None:
     try:
-        if not await _patiently(is_migrated()):
+        if not await _within_timeout(is_migrated()):
             return "unmigrated"
-        await _patiently(check_writable())
+        await _within_timeout(check_writable())
     except Exception as error:  # whatever a driver raises, the answer is the same
         log_unreachable(error, route="/readyz")
         return cause_of_outage(error) or "unreachable"
@@ -90,7 +90,7 @@ async def _measure_seats() -> None:
     If the database does not answer, keep the old values: the other metrics are still served.
     """
     try:
-        count = await _patiently(count_seats())
+        count = await _within_timeout(count_seats())
     except Exception as error:
         log_unreachable(error, route="/metrics")
         return
@@ -98,7 +98,7 @@ async def _measure_seats() -> None:
     SEATS_LIMIT.set(float("nan") if count.limit is None else count.limit)
 
 
-async def _patiently(question: Coroutine[Any, Any, Answer]) -> Answer:
+async def _within_timeout(question: Coroutine[Any, Any, Answer]) -> Answer:
     """Return the database's answer. Raises `TimeoutError` after `PATIENCE` seconds.
 
     Then the query is cancelled, but not awaited: a driver that cancels a query of a stuck database may be stuck itself.

@@ -89,7 +89,7 @@ class GraphQLEndpoint(Generic[ContextT]):
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         accept = headers.get(b"accept", b"*/*")
-        if self._graphiql and b"text/html" in accept and _asks_nothing(scope):
+        if self._graphiql and b"text/html" in accept and _has_no_query(scope):
             return _response(200, self._graphiql, "text/html")
         media_type = MediaType.JSON
         try:
@@ -118,7 +118,7 @@ class GraphQLEndpoint(Generic[ContextT]):
         return _response(status, _encoded(payload), MediaType.JSON, _retry_after(payload))
 
 
-def _asks_nothing(scope: Scope) -> bool:
+def _has_no_query(scope: Scope) -> bool:
     return scope["method"] == "GET" and b"query=" not in scope["query_string"]
 
 
