@@ -16,11 +16,12 @@ from service.audit.models import AuditEvent
 from service.authority import by_session_token
 from service.clock import now
 from service.database import Row, Statement, fetch, fetch_one, transaction
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SignInRefused
 from service.external_auth import secrets
 from service.external_auth.configuration import update_policy
 from service.external_auth.exchange import exchange
 from service.instance import Instance
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Client, OpenedSession, Opening, open_session
 from service.sessions.models import SignInMethod, TokenTransport
 from service.sign_in.attempt import SignInAttempt, SignInResult

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 from service.audit.actions import Action
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SignInRefused
+from service.refusal_texts import SignInErrorCode
 from tests.processes import ROOT
 
 # Samples are shown to integrators. The service does not import them.

@@ -18,7 +18,8 @@ from service.audit.actions import Action
 from service.audit.log import Actor, record, record_hourly
 from service.clock import HOUR, floor, now
 from service.database import Statement, write
-from service.errors import SeatLimitReached, SignInErrorCode, SignInRefused
+from service.errors import SeatLimitReached, SignInRefused
+from service.refusal_texts import SignInErrorCode
 
 
 @dataclass(frozen=True, slots=True)

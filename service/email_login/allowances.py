@@ -18,8 +18,9 @@ from datetime import datetime, timedelta
 from service.clock import now
 from service.database import Statement, purge_expired, write
 from service.email_login.models import CodeAllowance
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SignInRefused
 from service.ip_addresses import network_of
+from service.refusal_texts import SignInErrorCode
 
 WINDOW = timedelta(hours=1)
 OF_ADDRESS_FROM_NETWORK = 5

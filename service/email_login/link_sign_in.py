@@ -13,7 +13,8 @@ from service.database import transaction
 from service.email_login.configuration import read_configuration
 from service.email_login.dependencies import EmailLoginDependencies
 from service.email_login.links import find_invited, is_setup_link, use_up_link
-from service.errors import Refusal, SignInErrorCode, SignInRefused
+from service.errors import Refusal, SignInRefused
+from service.refusal_texts import SignInErrorCode
 from service.sessions.models import SignInMethod, TokenTransport
 from service.sign_in.attempt import SignInAttempt, SignInResult
 from service.sign_in.outcome import record_refusal, record_success

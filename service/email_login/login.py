@@ -23,8 +23,9 @@ from service.email_login.codes import KnownRequest, make_code, try_code, use_up
 from service.email_login.configuration import EmailLoginConfiguration, read_configuration
 from service.email_login.dependencies import EmailLoginDependencies
 from service.email_login.mail_queue import MailKind, QueuedMail
-from service.errors import Forbidden, SignInErrorCode, SignInRefused
+from service.errors import Forbidden, SignInRefused
 from service.ids import new_id
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Client
 from service.sessions.models import SignInMethod, TokenTransport
 from service.sign_in.attempt import SignInAttempt, SignInResult

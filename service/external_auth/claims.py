@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 
 from service.accounts.identifiers import normalise_email, parse_user_id
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SignInRefused
 from service.external_auth.policy import Policy
+from service.refusal_texts import SignInErrorCode
 from service.text import JsonObject, JsonValue, has_lone_surrogates, name_type
 
 MAX_METADATA_LEVELS: Final = 8

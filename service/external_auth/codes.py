@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import jwt
 
 from service.accounts.subjects import EmailClaim, IdClaim, Subject
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SignInRefused
 from service.external_auth import jws
 from service.external_auth.claims import (
     Times,
@@ -27,6 +27,7 @@ from service.external_auth.claims import (
     read_times,
 )
 from service.external_auth.policy import Policy
+from service.refusal_texts import SignInErrorCode
 from service.text import JsonObject
 
 ALGORITHM: Final = "HS256"

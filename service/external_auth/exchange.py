@@ -26,11 +26,12 @@ from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.audit.log import Actor
 from service.clock import now
 from service.database import Statement, purge_expired, transaction, write
-from service.errors import BadUserInput, SignInErrorCode, SignInRefused
+from service.errors import BadUserInput, SignInRefused
 from service.external_auth.codes import UnverifiedCode, VerifiedClaims, claimed_subject_of, run_checks
 from service.external_auth.configuration import JwtConfiguration, JwtConfigurationCache
 from service.external_auth.policy import MAX_CLOCK_SKEW, EmailLinking
 from service.rate_limit import FailedSignIns
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Opening, can_continue, open_session
 from service.sessions.models import SignInMethod
 from service.sign_in.attempt import SignInAttempt, SignInResult

@@ -12,7 +12,7 @@ from service.accounts.provisioning import Create, Decision, Link, Refuse, SignIn
 from service.accounts.seats import count_seats
 from service.accounts.subjects import EmailClaim, IdClaim, UserClaim
 from service.clock import now, to_the_second
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SignInRefused
 from service.external_auth.codes import CHECKS, Check, UnverifiedCode, read_jti_of
 from service.external_auth.exchange import ExchangeDependencies, used_code_id
 from service.external_auth.likely_causes import (
@@ -26,6 +26,7 @@ from service.external_auth.likely_causes import (
 from service.external_auth.models import JwtSecret, UsedCode
 from service.external_auth.policy import EmailLinking, Policy
 from service.external_auth.secrets import list_secrets, status_of
+from service.refusal_texts import SignInErrorCode
 from service.text import JsonObject
 
 _NOT_REACHED = "Not checked, because an earlier check failed."

@@ -11,7 +11,8 @@ import re
 import sys
 from typing import Final, NoReturn
 
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SignInRefused
+from service.refusal_texts import SignInErrorCode
 from service.text import JsonObject, JsonValue, name_type
 
 MAX_CODE_BYTES: Final = 8192

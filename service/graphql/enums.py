@@ -11,9 +11,9 @@ from service.accounts.directory import UserOrder
 from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.api_keys.models import ApiKeyScope
 from service.email_login.models import SignUpMode
-from service.errors import SignInErrorCode
 from service.external_auth.policy import EmailLinking
 from service.external_auth.secrets import JwtSecretStatus
+from service.refusal_texts import REFUSAL_TEXTS, SignInErrorCode
 from service.sessions.models import SignInMethod
 
 __all__ = [
@@ -77,30 +77,7 @@ _MEANINGS: Mapping[type[StrEnum], _Meaning] = {
     ),
     SignInErrorCode: _Meaning(
         ("The reason why a sign-in was refused. A client may retry by itself only after TOO_MANY_ATTEMPTS."),
-        {
-            SignInErrorCode.EXTERNAL_AUTH_DISABLED: "JWT sign-in is disabled. Show another way to sign in.",
-            SignInErrorCode.MALFORMED_CODE: (
-                "The code is not a JWS of at most 8 KiB: it was damaged or cut off. Request a fresh code from your "
-                "backend."
-            ),
-            SignInErrorCode.INVALID_SIGNATURE: (
-                "The signature is not HS256, or was not made with a live secret of this service. Check the secret of "
-                "your backend."
-            ),
-            SignInErrorCode.CODE_EXPIRED: "`exp` is in the past. Request a fresh code from your backend.",
-            SignInErrorCode.CODE_NOT_YET_VALID: "`nbf` or `iat` is in the future. Check the clock of the machine that signs.",
-            SignInErrorCode.INVALID_CLAIMS: "A claim is missing or wrong; the message says which. Correct the program that signs.",
-            SignInErrorCode.CODE_ALREADY_USED: (
-                "The policy accepts each code once, and this code was used. Request a fresh code from your backend."
-            ),
-            SignInErrorCode.UNKNOWN_USER: "No user has this `id` or `email`. To create a user, sign a `user` object.",
-            SignInErrorCode.EMAIL_TAKEN: "Another user has the email of this new `user.id`. An admin can join the two.",
-            SignInErrorCode.SEAT_LIMIT_REACHED: "No seat is free for a new user. An admin can free or add a seat.",
-            SignInErrorCode.USER_DEACTIVATED: "The user is deactivated. An admin can reactivate it.",
-            SignInErrorCode.EMAIL_LOGIN_DISABLED: "Email login is disabled. Show another way to sign in.",
-            SignInErrorCode.INVALID_EMAIL_CODE: "The code is wrong, used or expired. Let the user check it or request a new code.",
-            SignInErrorCode.TOO_MANY_ATTEMPTS: "There were too many failed tries. Retry after `retryAfterSeconds`.",
-        },
+        {code: text.for_programs for code, text in REFUSAL_TEXTS.items()},
     ),
     SignInMethod: _Meaning(
         "A method of signing in.",

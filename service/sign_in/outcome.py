@@ -11,9 +11,10 @@ import structlog
 
 from service.audit.actions import Action
 from service.audit.log import Actor, record_hourly
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SignInRefused
 from service.metrics import SIGN_IN_REFUSALS, SIGN_INS
 from service.rate_limit import FailedSignIns
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Client
 from service.sessions.models import SignInMethod
 from service.sign_in.attempt import SignInResult

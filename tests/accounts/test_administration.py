@@ -9,8 +9,9 @@ from service.accounts.seats import count_seats
 from service.audit.log import Actor
 from service.audit.models import AuditEvent
 from service.database import Statement, write
-from service.errors import BadUserInput, Conflict, Forbidden, NotFound, SignInErrorCode
+from service.errors import BadUserInput, Conflict, Forbidden, NotFound
 from service.instance import Instance
+from service.refusal_texts import SignInErrorCode
 from tests.actions import (
     TESTER,
     add_invited,

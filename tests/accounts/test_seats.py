@@ -9,8 +9,9 @@ from service.accounts import administration
 from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.accounts.seats import MAX_LIMIT, SeatCount, count_seats, seat_history, set_seat_limit
 from service.audit.models import AuditEvent
-from service.errors import BadUserInput, SeatLimitReached, SignInErrorCode
+from service.errors import BadUserInput, SeatLimitReached
 from service.instance import Instance
+from service.refusal_texts import SignInErrorCode
 from tests.actions import TESTER, add_invited, answer_to, code_of, count, enable, everything, member, sign_in
 from tests.seats import assert_counters_equal_table
 

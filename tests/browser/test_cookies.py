@@ -252,5 +252,5 @@ def test_on_a_shared_host_a_refusal_is_shown_in_full(on_one_host: Page, one_host
     on_one_host.goto(f"{CHAT}/?externalAuthCode={one_host.code_for(new_user_id(), exp=1)}")
 
     assert on_one_host.url.startswith(f"{CHAT}/login/refused?error=CODE_EXPIRED")
-    expect(on_one_host.get_by_role("heading", name="This link has expired")).to_be_visible()
+    expect(on_one_host.get_by_role("heading", name="This sign-in link has expired")).to_be_visible()
     assert [url for url in failed if not url.endswith("/favicon.ico")] == []

@@ -7,7 +7,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect
 
-from service.errors import SignInErrorCode
+from service.refusal_texts import SignInErrorCode
 from tests.browser.frontend import Frontend
 from tests.browser.page_checks import LOOKS, Watched, looking
 from tests.programs import Programs
@@ -181,7 +181,7 @@ def test_another_site_signs_nobody_out(page: Page, site: Site, application: Fron
 def test_refused_link_leads_to_a_page_without_the_code(page: Page, site: Site) -> None:
     code = site.code_for(new_user_id(), exp=1)
     page.goto(link(site, code))
-    expect(page.get_by_role("heading", name="This link has expired")).to_be_visible()
+    expect(page.get_by_role("heading", name="This sign-in link has expired")).to_be_visible()
     assert page.url.startswith(f"{site.server.url}/login/refused?error=CODE_EXPIRED&reference=")
     assert code not in page.content()
 

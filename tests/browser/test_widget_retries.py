@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route
 
-from service.errors import SignInErrorCode
+from service.refusal_texts import SignInErrorCode
 from tests.browser.frontend import Frontend
 from tests.browser.widget import events, eventually, hold, wait_for
 from tests.site import Site, new_user_id

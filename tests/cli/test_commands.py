@@ -11,8 +11,8 @@ from typing import Any
 import jwt
 import pytest
 
-from service.errors import SignInErrorCode
 from service.instance import open_instance
+from service.refusal_texts import SignInErrorCode
 from service.settings import load_settings
 from tests.actions import code_of, rows, sign_in
 from tests.cli.conftest import Command

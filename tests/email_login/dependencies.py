@@ -10,8 +10,9 @@ from service.email_login.configuration import update_configuration
 from service.email_login.login import CodeRequest, exchange_email_code, request_email_code
 from service.email_login.mail_queue import ClaimedMail, QueuedMail
 from service.email_login.models import SignUpMode
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SignInRefused
 from service.instance import Instance
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Client
 from service.sessions.models import TokenTransport
 from service.sign_in.attempt import SignInAttempt, SignInResult

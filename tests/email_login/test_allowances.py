@@ -15,8 +15,9 @@ from service.email_login.allowances import (
     purge_allowances,
     take_allowance,
 )
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SignInRefused
 from service.instance import Instance, open_instance
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Client
 from service.settings import Settings
 from tests.actions import ADDRESS, count, member, rows

@@ -20,8 +20,9 @@ from service.database import transaction
 from service.email_login import codes
 from service.email_login.configuration import update_configuration
 from service.encryption import Cipher
-from service.errors import BadUserInput, SignInErrorCode, SignInRefused
+from service.errors import BadUserInput, SignInRefused
 from service.instance import Instance, open_instance
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import find_session
 from service.sessions.models import SignInMethod, TokenTransport
 from service.settings import Settings

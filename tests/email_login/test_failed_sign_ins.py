@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.errors import SignInErrorCode
 from service.instance import Instance
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Client
 from tests.actions import answer_to as answer_to_code
 from tests.actions import code_of, enable, member

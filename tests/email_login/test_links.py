@@ -21,18 +21,10 @@ from service.email_login.invitations import invite, invite_admin, invite_again
 from service.email_login.link_sign_in import LinkNotGood, use_invitation, use_setup_link
 from service.email_login.links import find_invited, is_setup_link, make_invitation_token, make_setup_token, purge_links
 from service.email_login.mail_queue import MailKind
-from service.errors import (
-    BadUserInput,
-    Conflict,
-    Forbidden,
-    NotFound,
-    RequestRefused,
-    SeatLimitReached,
-    SignInErrorCode,
-    SignInRefused,
-)
+from service.errors import BadUserInput, Conflict, Forbidden, NotFound, RequestRefused, SeatLimitReached, SignInRefused
 from service.instance import Instance
 from service.page_urls import PageUrls
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import find_session
 from service.sessions.models import SignInMethod, TokenTransport
 from service.sign_in.attempt import SignInAttempt, SignInResult

@@ -7,8 +7,8 @@ from service.accounts.models import UserOrigin, UserRole
 from service.accounts.seats import count_seats, set_seat_limit
 from service.email_login.configuration import read_configuration, update_configuration
 from service.email_login.models import SignUpMode
-from service.errors import SignInErrorCode
 from service.instance import Instance
+from service.refusal_texts import SignInErrorCode
 from tests import actions
 from tests.actions import TESTER, add_invited, code_of, count, enable, member, rows
 from tests.email_login.dependencies import INVALID, answer_to, ask, audited, forget_allowances, open_to_anyone, sign_in

@@ -8,9 +8,10 @@ import pytest
 import time_machine
 
 from service.accounts.subjects import EmailClaim, IdClaim, UserClaim
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SignInRefused
 from service.external_auth.codes import SigningSecret, VerifiedClaims
 from service.external_auth.policy import Policy
+from service.refusal_texts import SignInErrorCode
 from service.text import JsonObject, JsonValue
 from tests.external_auth.checking import verify
 

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from service.accounts.subjects import IdClaim, UserClaim
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SignInRefused
 from service.external_auth.codes import (
     CHECKS,
     SigningSecret,
@@ -22,6 +22,7 @@ from service.external_auth.codes import (
     sign,
 )
 from service.external_auth.policy import EmailLinking, Policy
+from service.refusal_texts import SignInErrorCode
 from service.text import JsonObject
 from tests.external_auth.checking import verify
 

@@ -10,10 +10,11 @@ from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.audit.listing import detail_of
 from service.audit.models import AuditEvent
 from service.database import Statement, write
-from service.errors import BadUserInput, SignInErrorCode
+from service.errors import BadUserInput
 from service.external_auth import secrets
 from service.external_auth.policy import EmailLinking
 from service.instance import Instance
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import find_session
 from service.sessions.models import SignInMethod, TokenTransport
 from tests.actions import (

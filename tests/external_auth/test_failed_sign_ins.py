@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from service.errors import SignInErrorCode
 from service.external_auth import secrets
 from service.instance import Instance, open_instance
 from service.rate_limit import FailedSignIns
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Client
 from service.settings import Settings, load_settings
 from tests.actions import TESTER, answer_to, code_of, enable, refusal_of

@@ -15,12 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from service.accounts import administration
 from service.accounts.models import UserRole
 from service.accounts.seats import set_seat_limit
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SignInRefused
 from service.external_auth import secrets
 from service.external_auth.inspection import Inspection, inspect
 from service.external_auth.policy import EmailLinking
 from service.external_auth.secrets import JwtSecretStatus, status_of
 from service.instance import Instance
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Client
 from tests.actions import TESTER, admin, code_of, enable, everything, member, set_policy, sign_in
 from tests.hostile.codes import HOSTILE, SEEDS

@@ -2,10 +2,11 @@
 
 import pytest
 
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SignInRefused
 from service.external_auth.codes import SigningSecret
 from service.external_auth.jws import MAX_CODE_BYTES, decode_base64url
 from service.external_auth.policy import Policy
+from service.refusal_texts import SignInErrorCode
 from tests.external_auth.checking import verify
 from tests.hostile.forging import base64url, forge, sign_segments, user
 

@@ -10,12 +10,13 @@ import time_machine
 from service.accounts import administration
 from service.accounts.seats import set_seat_limit
 from service.audit.models import AuditEvent
-from service.errors import BadUserInput, SignInErrorCode
+from service.errors import BadUserInput
 from service.external_auth import secrets
 from service.external_auth.exchange import purge_used_codes
 from service.external_auth.models import ExternalAuth
 from service.external_auth.policy import EmailLinking
 from service.instance import Instance
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import find_session
 from tests.actions import TESTER, answer_to, code_of, count, enable, everything, member, rows, set_policy, sign_in
 

@@ -7,8 +7,8 @@ import pytest
 from service.accounts import administration
 from service.accounts.models import UserRole
 from service.audit.models import AuditEvent
-from service.errors import SignInErrorCode
 from service.instance import Instance
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import find_session
 from service.sessions.models import TokenTransport
 from tests.actions import (

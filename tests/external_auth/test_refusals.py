@@ -12,9 +12,9 @@ from service.accounts.administration import deactivate_user
 from service.accounts.seats import set_seat_limit
 from service.audit.listing import detail_of
 from service.audit.models import AuditEvent
-from service.errors import SignInErrorCode
 from service.external_auth import secrets
 from service.instance import Instance
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Client
 from tests.actions import (
     ADDRESS,

@@ -9,12 +9,13 @@ import pytest
 import time_machine
 
 from service.audit.models import AuditEvent
-from service.errors import BadUserInput, Conflict, NotFound, SignInErrorCode
+from service.errors import BadUserInput, Conflict, NotFound
 from service.external_auth import secrets
 from service.external_auth.configuration import JwtConfiguration, JwtConfigurationCache
 from service.external_auth.models import ExternalAuth, JwtSecret
 from service.external_auth.secrets import MAX_GRACE_PERIOD, NewSecret, status_of
 from service.instance import Instance
+from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import find_session
 from service.sessions.models import SignInMethod, TokenTransport
 from tests.actions import TESTER, answer_to, code_of, count, enable, everything, member, open_for, rows, sign_in

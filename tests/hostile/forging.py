@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from service.errors import SignInErrorCode
+from service.refusal_texts import SignInErrorCode
 
 Part: TypeAlias = Mapping[str, object] | bytes
 """A header or a payload: an object to be written as JSON, or the very bytes."""

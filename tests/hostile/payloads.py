@@ -1,6 +1,6 @@
 """Codes with a valid signature and invalid claims: times, IDs, emails, metadata."""
 
-from service.errors import SignInErrorCode
+from service.refusal_texts import SignInErrorCode
 from tests.hostile.forging import (
     BAD_CLAIMS,
     EXPIRED,

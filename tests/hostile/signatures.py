@@ -10,7 +10,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from service.errors import SignInErrorCode
+from service.refusal_texts import SignInErrorCode
 from tests.hostile.forging import (
     BAD_SIGNATURE,
     HEADER,

@@ -8,9 +8,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.accounts.subjects import Subject, UserClaim
-from service.errors import SignInErrorCode, SignInRefused
+from service.errors import SignInRefused
 from service.external_auth.codes import CHECKS, SigningSecret, UnverifiedCode, run_checks
 from service.external_auth.policy import Policy
+from service.refusal_texts import SignInErrorCode
 from tests.hostile.codes import HOSTILE, SEEDS, HostileCode
 from tests.hostile.forging import HEADER, base64url, forge, sign_segments
 

@@ -71,7 +71,7 @@ def test_urql_signs_in_and_out(project: NodeDirectory, site: Site) -> None:
     person = {"id": user_id, "externalId": user_id, "email": f"{user_id}@example.com", "metadata": {"plan": "gold"}}
     for name in ("user", "meanwhile"):
         assert {**told.pop(name), "__typename": None} == {**person, "__typename": None}
-    assert told.pop("refusal").startswith("This sign-in code is damaged")
+    assert told.pop("refusal").startswith("This sign-in link is damaged")
     assert told == {"before": None, "ended": True, "after": None}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
-from service.errors import SignInErrorCode
+from service.refusal_texts import SignInErrorCode
 from tests.readme.conftest import Doorcode, NodeDirectory
 from tests.readme.document import ADDRESS, programs, table
 

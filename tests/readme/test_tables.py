@@ -10,10 +10,11 @@ from graphql import build_schema, parse, validate
 from prometheus_client import REGISTRY, generate_latest
 
 from service.cli import app
-from service.errors import ErrorCode, SignInErrorCode
+from service.errors import ErrorCode
 from service.external_auth.policy import Policy
 from service.graphql.server import limits, requests
 from service.paging import DEFAULT_PAGE, MAX_PAGE_SIZE
+from service.refusal_texts import SignInErrorCode
 from service.settings import PREFIX, Settings
 from service.web.guide.markdown import anchor_of
 from tests.processes import ROOT
@@ -72,7 +73,7 @@ def test_metrics_table_has_every_result_of_a_mail() -> None:
 def test_policy_table_has_every_switch() -> None:
     switches = [name for row in table("Policy", "Switch") for name in row[0].split(", ")]
 
-    assert sorted(switches) == sorted(_camel(name) for name in Policy.__slots__)
+    assert sorted(switches) == sorted(_camel(name) for name in Policy.model_fields)
 
 
 def _camel(name: str) -> str:

@@ -308,7 +308,7 @@ def test_too_many_requests_say_how_long_to_wait(sqlite_site: Site) -> None:
         page = client.post("/login", data={"email": email}, headers=HERE)
     assert page.status_code == 429
     assert 3500 < int(page.headers["retry-after"]) <= 3600
-    assert "Too many tries from your network, or for this address. Wait 60 minutes, then try again." in page.text
+    assert "Too many failed tries. Wait 60 minutes, then try again." in page.text
 
 
 def test_too_many_wrong_codes_say_how_long_to_wait(app_site: Site) -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from service.accounts.administration import deactivate_user
 from service.accounts.seats import count_seats, set_seat_limit
-from service.errors import SignInErrorCode, new_reference
+from service.errors import new_reference
 from service.external_auth import codes, secrets
+from service.refusal_texts import REFUSAL_TEXTS, SignInErrorCode
 from service.web.sign_in import refused
 from tests.actions import TESTER
 from tests.site import Site, new_user_id, parameters
@@ -148,9 +149,8 @@ def test_too_many_failures_of_an_address_are_told_how_long_to_wait(app_site: Sit
         assert "refused" not in genuine  # a code whose signature holds is never held up
 
 
-def test_every_refusal_has_an_explanation() -> None:
-    """Except a wrong email code, which the form of the code explains."""
-    assert set(refused._EXPLANATIONS) == set(SignInErrorCode) - {SignInErrorCode.INVALID_EMAIL_CODE}
+def test_every_refusal_has_its_words() -> None:
+    assert set(REFUSAL_TEXTS) == set(SignInErrorCode)
 
 
 def test_every_reference_is_shown() -> None:

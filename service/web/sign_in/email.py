@@ -13,7 +13,8 @@ from starlette.responses import Response
 from service.credentials import client_of
 from service.email_login.codes import find_request
 from service.email_login.login import exchange_email_code, request_email_code, resend_wait
-from service.errors import BadUserInput, Forbidden, SignInErrorCode, SignInRefused
+from service.errors import BadUserInput, Forbidden, SignInRefused
+from service.refusal_texts import REFUSAL_TEXTS, SignInErrorCode
 from service.sign_in.attempt import SignInAttempt, SignInResult
 from service.web.forms import given_once, read_form
 from service.web.requests import instance_of
@@ -24,7 +25,6 @@ from service.web.sign_in.refused import show_refused_sign_in
 
 NO_ADDRESS = "This is not an email address. Check how it is written."
 _OVER = "That request is over. Ask for another code."
-_WRONG_CODE = "This code is not right, or no longer valid. Check it, or ask for another one."
 
 _MINUTE = 60  # seconds
 
@@ -71,7 +71,7 @@ async def sign_in_by_code(place: SignInPlace, request: Request) -> Response:
         )
     except SignInRefused as refusal:
         if refusal.code is SignInErrorCode.INVALID_EMAIL_CODE:
-            return await _code_form(place, request, request_id, return_to, Problem(_WRONG_CODE, 401))
+            return await _code_form(place, request, request_id, return_to, Problem(refusal.message, 401))
         if refusal.code is SignInErrorCode.TOO_MANY_ATTEMPTS:
             return await _code_form(place, request, request_id, return_to, _too_many(refusal))
         return show_refused_sign_in(request, refusal, place.token_transport)
@@ -107,5 +107,5 @@ def _too_many(refusal: SignInRefused) -> Problem:
     """Say how long to wait."""
     seconds = refusal.retry_after or 1
     wait = f"{seconds} seconds" if seconds < 2 * _MINUTE else f"{math.ceil(seconds / _MINUTE)} minutes"
-    text = f"Too many tries from your network, or for this address. Wait {wait}, then try again."
+    text = f"{REFUSAL_TEXTS[refusal.code].what_happened}. Wait {wait}, then try again."
     return Problem(text, 429, {"Retry-After": str(seconds)})
