@@ -1,6 +1,7 @@
 """Reports the errors that are not refusals: counts them, and logs each kind as one event."""
 
 import time
+from typing import TypedDict, Unpack
 
 import structlog
 
@@ -10,20 +11,25 @@ from service.metrics import INTERNAL_ERRORS
 _log = structlog.get_logger()
 
 
-def report_error(error: BaseException, reference: str, **where: str) -> bool:
-    """Count and log an error under the reference that the client is told. Return whether the database is the cause.
+class Where(TypedDict, total=False):
+    """What is logged of a request. Every other part of it may hold a code or a token."""
 
-    `where` names the request: its route and method only, because every other part of it may hold a code or a token.
-    """
+    reference: str
+    route: str
+    method: str
+
+
+def report_error(error: BaseException, **where: Unpack[Where]) -> bool:
+    """Count and log an error under the reference that the client is told. Return whether the database is the cause."""
     INTERNAL_ERRORS.inc()
     if is_unreachable(error):
-        log_unreachable(error, reference=reference, **where)
+        log_unreachable(error, **where)
         return True
-    _log.error("internal_error", exc_info=error, reference=reference, **where)
+    _log.error("internal_error", exc_info=error, **where)
     return False
 
 
-def log_unreachable(error: BaseException, **where: str) -> None:
+def log_unreachable(error: BaseException, **where: Unpack[Where]) -> None:
     """Log that the database cannot do its work, once a minute for each kind of error, with the number of errors since.
 
     The text of the error is left out, because it may hold the password.

@@ -29,10 +29,14 @@ def graphql_endpoint(
         schema,
         Documents(schema, introspection=settings.introspection),
         context_for=make_context,
-        on_internal_error=report_error,
+        on_internal_error=_report,
         on_refusal=log_refusal,
         graphiql=dev,
     )
+
+
+def _report(error: BaseException, reference: str) -> bool:
+    return report_error(error, reference=reference, route="/graphql")
 
 
 def log_refusal(refusal: RequestRefused) -> None:

@@ -68,7 +68,7 @@ def _report(error: Exception, scope: Scope) -> str:
     Of the request, only the route and the method are logged: the rest may hold a code or a token.
     """
     reference = new_reference()
-    report_error(error, reference, route=_route_of(scope), method=scope["method"])
+    report_error(error, reference=reference, route=_route_of(scope), method=scope["method"])
     return reference
 
 

@@ -35,17 +35,18 @@ def events() -> Iterator[tuple[str, str, frozenset[str]]]:
                     match call:
                         case ast.Call(func=ast.Attribute(ast.Name("_log"), level), args=[event]) if level in LEVELS:
                             assert isinstance(event, ast.Constant), f"{path}:{call.lineno}: an event is a constant"
-                            yield str(event.value), level, frozenset(_fields(call, function))
+                            yield str(event.value), level, frozenset(_fields(call, function, tree))
                         case _:
                             pass
 
 
-def _fields(call: ast.Call, function: ast.AST) -> Iterator[str]:
+def _fields(call: ast.Call, function: ast.FunctionDef | ast.AsyncFunctionDef, module: ast.Module) -> Iterator[str]:
     for keyword in call.keywords:
         if keyword.arg is not None:
             yield TRACEBACK.get(keyword.arg, keyword.arg)
         else:
             yield from _keys_of(keyword.value, function)
+            yield from _keys_of_keyword_arguments(keyword.value, function, module)
 
 
 def _keys_of(spread: ast.expr, function: ast.AST) -> Iterator[str]:
@@ -57,6 +58,20 @@ def _keys_of(spread: ast.expr, function: ast.AST) -> Iterator[str]:
                 yield from (str(ast.literal_eval(key)) for key in keys if key is not None)
             case _:
                 pass
+
+
+def _keys_of_keyword_arguments(
+    spread: ast.expr, function: ast.FunctionDef | ast.AsyncFunctionDef, module: ast.Module
+) -> Iterator[str]:
+    """The keys that the function takes as `**name: Unpack[SomeTypedDict]`."""
+    match spread, function.args.kwarg:
+        case ast.Name(name), ast.arg(arg=taken, annotation=ast.Subscript(slice=ast.Name(type_name))) if name == taken:
+            for node in module.body:
+                if isinstance(node, ast.ClassDef) and node.name == type_name:
+                    fields = [field.target for field in node.body if isinstance(field, ast.AnnAssign)]
+                    yield from (field.id for field in fields if isinstance(field, ast.Name))
+        case _:
+            pass
 
 
 def test_every_logger_is_one_that_is_looked_at() -> None:

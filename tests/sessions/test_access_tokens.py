@@ -164,7 +164,7 @@ async def test_rotating_is_one_event_that_names_the_key(instance: Instance) -> N
     kid = await rotate_signing_key(instance.cipher, TESTER)
     events = await AuditEvent.filter(action="signing_key.rotated")
     assert [(event.actor, event.ip_address, json.loads(event.detail)) for event in events] == [
-        ("tester", ADDRESS, {"kid": kid})
+        ("tester", ADDRESS, {"kid": kid, "leaked": False})
     ]
 
 
