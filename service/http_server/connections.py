@@ -28,6 +28,8 @@ PARSER_BUFFER = 2 * MAX_HEAD
 _HEAD_SECONDS = 10.0  # from the connection or the first byte, until the head is complete
 _BODY_SECONDS = 30.0  # from the head, until the body is complete
 _PIECE = 16 * 1024  # bytes that a parser is given at once
+_LINGER_SECONDS = 2.0  # for which the rest of a refused request is read and dropped
+_LINGER_BYTES = 1024 * 1024  # that are dropped at most
 _RESERVED_FILES = 100  # for the database, Redis, mail, logs and templates
 _LOGGED_EVERY = 60.0  # seconds
 
@@ -80,6 +82,8 @@ class _Bounded:
         self._head_bytes = 0
         self._watched = _Phase.NOTHING
         self._deadline: asyncio.TimerHandle | None = None
+        self._refused = False
+        self._dropped = 0
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request, or refuse the connection if there are too many."""
@@ -88,6 +92,7 @@ class _Bounded:
             self.transport = transport
             limit.note_refusal()
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections. Try again in a few seconds.")
+            self.transport.close()
             return
         super().connection_made(transport)  # type: ignore[misc]  # defined by the other base class
         self._watch(_Phase.HEAD)
@@ -99,8 +104,11 @@ class _Bounded:
 
     def data_received(self, data: bytes) -> None:
         """Pass the bytes to the parser in pieces, as long as no head is too large."""
+        if self._refused:
+            self._drop(data)
+            return
         start = 0
-        while start < len(data) and not self.transport.is_closing():
+        while start < len(data) and not self._refused and not self.transport.is_closing():
             piece = data[start : start + min(_PIECE, MAX_HEAD - self._head_bytes)]
             start += len(piece)
             self._head_bytes += len(piece)
@@ -112,7 +120,7 @@ class _Bounded:
                     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
                     f"The request line and the header fields have more than {MAX_HEAD:,} bytes.",
                 )
-        if not self.transport.is_closing():
+        if not self._refused and not self.transport.is_closing():
             self._watch(self._phase())
 
     def send_400_response(self, msg: str) -> None:
@@ -150,16 +158,34 @@ class _Bounded:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"The {phase.value} of the request took too long.")
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
-        """Answer and close. If a response has begun, close only: the client cannot tell another one from it."""
+        """Answer and close. If a response has begun, close only: the client cannot tell another one from it.
+
+        The rest of the request is read and dropped for a moment. If the connection were closed while bytes wait to be
+        read, TCP would reset it, and the client could lose the answer (RFC 9112, section 9.6).
+        """
+        if self._refused:
+            return
+        self._refused = True
         self._watch(_Phase.NOTHING)
-        if self.cycle is None or not self._response_started():
+        if self.cycle is not None and self._response_started():
+            self.transport.close()
+        else:
             body = f"{message}\n".encode()
             head = (
                 f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: text/plain; charset=utf-8\r\n"
                 f"content-length: {len(body)}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
             )
+            if self.cycle is not None:  # the application must not write behind this answer
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
             self.transport.write(head.encode() + body)
-        self.transport.close()
+            self.transport.write_eof()
+            self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+
+    def _drop(self, data: bytes) -> None:
+        self._dropped += len(data)
+        if self._dropped > _LINGER_BYTES:
+            self.transport.close()
 
     def _response_started(self) -> bool:
         """Whether the last request is partly answered. Where it is completely, this answer is one to the next request."""
