@@ -16,7 +16,6 @@ from workload import Workload
 
 from service.accounts.metadata import dump_metadata
 from service.accounts.models import Seats, User, UserOrigin
-from service.accounts.provisioning import search_text
 from service.clock import HOUR, floor
 from service.database import migrate, transaction
 from service.encryption import Cipher
@@ -115,14 +114,12 @@ def _users(workload: Workload, moment: datetime) -> Iterable[User]:
     for person in workload.people:
         user = User(
             id=person.external_id,
-            external_id=person.external_id,
-            email=person.email,
             metadata=dump_metadata(person.profile),
             origin=UserOrigin.EXTERNAL_JWT,
             created_at=moment,
             last_seen_at=floor(moment, HOUR) + HOUR,
         )
-        user.search_text = search_text(user)
+        user.set_identifiers(email=person.email, external_id=person.external_id)
         yield user
 
 

@@ -15,6 +15,7 @@ from service.external_auth.models import JwtSecret
 from service.external_auth.secrets import JwtSecretStatus, status_of
 from service.text import JsonObject
 
+_SIGNATURE_CHARACTERS = 43  # 32 bytes in base64url without padding
 _HEX_SIGNATURE = re.compile(r"[0-9a-fA-F]{64}")  # 32 bytes, or the 64 characters of any SHA-256 in hex
 _ALGORITHMS_BY_LENGTH = {20: "1", 48: "384", 64: "512"}  # bytes that the HMAC makes (RFC 7518 §3.2; SHA-1: RFC 2104)
 _HALF_HOUR = 1_800  # seconds; time zones differ from UTC by whole multiples of it, nearly all of them
@@ -85,6 +86,8 @@ def _explain_signature_length(segment: str) -> str | None:
         )
     if (algorithm := _ALGORITHMS_BY_LENGTH.get(len(decode_base64url(segment) or b""))) is not None:
         return f"Likely cause: the signature was made with HMAC-SHA-{algorithm}, and the header says {ALGORITHM}. Sign with HMAC-SHA-256."
+    if len(segment) > _SIGNATURE_CHARACTERS:
+        return "Likely cause: something was added to the end of the code when it was copied. Take it away."
     return None
 
 

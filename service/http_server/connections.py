@@ -108,7 +108,7 @@ class _Bounded:
             self._drop(data)
             return
         start = 0
-        while start < len(data) and not self._refused and not self.transport.is_closing():
+        while start < len(data) and not self._is_over():
             piece = data[start : start + min(_PIECE, MAX_HEAD - self._head_bytes)]
             start += len(piece)
             self._head_bytes += len(piece)
@@ -120,7 +120,7 @@ class _Bounded:
                     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
                     f"The request line and the header fields have more than {MAX_HEAD:,} bytes.",
                 )
-        if not self._refused and not self.transport.is_closing():
+        if not self._is_over():
             self._watch(self._phase())
 
     def send_400_response(self, msg: str) -> None:
@@ -181,6 +181,9 @@ class _Bounded:
             self.transport.write(head.encode() + body)
             self.transport.write_eof()
             self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+
+    def _is_over(self) -> bool:
+        return self._refused or self.transport.is_closing()
 
     def _drop(self, data: bytes) -> None:
         self._dropped += len(data)

@@ -286,6 +286,6 @@ def test_keyboard_and_copying(page: Page, served: Server) -> None:
     expect(summary).to_be_focused()
 
     page.get_by_role("link", name=re.compile("Revoke")).click()
-    expect(page.get_by_text("that cannot be undone")).to_be_visible()
+    expect(page.get_by_text("This cannot be undone")).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.get_by_text("that cannot be undone")).to_have_count(0)
+    expect(page.get_by_text("This cannot be undone")).to_have_count(0)

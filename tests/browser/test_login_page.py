@@ -117,7 +117,7 @@ def test_wrong_code_is_told_and_the_right_one_still_works(either: Page, site: Si
     page.get_by_label("Code").fill(f"{(int(code) + 1) % 1_000_000:06}")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_have_text(
-        "This code is not right, or no longer valid. Check it, or ask for another one."
+        "This code is not right, or no longer valid. Check it, or request a new one."
     )
     expect(page.get_by_label("Code")).to_be_focused()
     expect(page.get_by_label("Code")).to_have_value("")

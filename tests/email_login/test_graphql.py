@@ -108,7 +108,7 @@ async def test_wrong_code_is_data(api: Api, instance: Instance) -> None:
             "INVALID_EMAIL_CODE",
             None,
         )
-        assert error["message"] == "This code is not right, or no longer valid. Check it, or ask for a new one."
+        assert error["message"] == "This code is not right, or no longer valid. Check it, or request a new one."
         assert len(error["reference"]) == 10
 
 
