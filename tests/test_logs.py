@@ -12,6 +12,7 @@ import pytest
 from service.logs import configure_logs
 from service.settings import load_settings
 from service.tokens import new_token
+from tests.logging_state import restored_logging
 
 CODE = jwt.encode({"user": {"id": "crm-42"}, "exp": time.time()}, "a secret, as long as it has to be", "HS256")
 
@@ -19,12 +20,11 @@ CODE = jwt.encode({"user": {"id": "crm-42"}, "exp": time.time()}, "a secret, as 
 @pytest.fixture(params=["json", "console"])
 def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[io.StringIO]:
     """Return the text on stderr afterwards."""
-    root, stream = logging.getLogger(), io.StringIO()
-    before = list(root.handlers), root.level
+    stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
-    configure_logs(load_settings({"DOORCODE_LOG_FORMAT": request.param, "DOORCODE_DATA_DIR": str(tmp_path)}))
-    yield stream
-    root.handlers[:], root.level = before
+    with restored_logging():
+        configure_logs(load_settings({"DOORCODE_LOG_FORMAT": request.param, "DOORCODE_DATA_DIR": str(tmp_path)}))
+        yield stream
 
 
 TOKENS = {

@@ -1,15 +1,14 @@
 """Commands of this process: quicker than a process for each. `test_in_a_shell.py` has those of their own."""
 
-import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from typer.testing import CliRunner, Result
 
 from service.cli import app
+from tests.logging_state import restored_logging
 
 Command = Callable[..., Result]
 
@@ -20,13 +19,10 @@ def doorcode(environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("DOORCODE_")]:
         monkeypatch.delenv(name)
-    handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
 
     def run(*arguments: str, stdin: str | None = None, **settings: str) -> Result:
         env = {**environ, **{f"DOORCODE_{name.upper()}": value for name, value in settings.items()}}
         return CliRunner().invoke(app, list(arguments), input=stdin, env=env, prog_name="doorcode")
 
-    yield run
-    logging.getLogger().handlers[:] = handlers
-    logging.getLogger().setLevel(level)
-    structlog.reset_defaults()
+    with restored_logging():
+        yield run
