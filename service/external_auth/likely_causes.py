@@ -67,7 +67,10 @@ def explain_signature(unverified: UnverifiedCode, rows: dict[str, JwtSecret], at
     if wrong := _explain_signature_length(unverified.segments[2]):
         return wrong
     if not has_whole_signature(unverified):
-        return "Likely cause: the code was cut off when it, or a URL with it, was copied. Compare its length with what the signing program made."
+        return (
+            "Likely cause: the code was cut off when it, or a URL with it, was copied. Compare its length with what the"
+            " signing program made."
+        )
     for secret, mistake in _mistaken_keys(unverified):
         if find_signer(unverified, [secret]):
             return f"Likely cause: the code was signed with the secret {describe_secret(rows[secret.id])} {mistake}."
@@ -85,7 +88,10 @@ def _explain_signature_length(segment: str) -> str | None:
             " true as the last argument; Node.js: digest() without hex)."
         )
     if (algorithm := _ALGORITHMS_BY_LENGTH.get(len(decode_base64url(segment) or b""))) is not None:
-        return f"Likely cause: the signature was made with HMAC-SHA-{algorithm}, and the header says {ALGORITHM}. Sign with HMAC-SHA-256."
+        return (
+            f"Likely cause: the signature was made with HMAC-SHA-{algorithm}, and the header says {ALGORITHM}."
+            " Sign with HMAC-SHA-256."
+        )
     if len(segment) > _SIGNATURE_CHARACTERS:
         return "Likely cause: something was added to the end of the code when it was copied. Take it away."
     return None
@@ -100,11 +106,20 @@ def _explain_known_signer(row: JwtSecret, unverified: UnverifiedCode, at: dateti
     name = describe_secret(row)
     match status_of(row, at):
         case JwtSecretStatus.REVOKED if row.revoked_at:
-            return f"The code was signed with the secret {name}, which was revoked at {to_the_second(row.revoked_at)}. Give the signing program the current one."
+            return (
+                f"The code was signed with the secret {name}, which was revoked at {to_the_second(row.revoked_at)}."
+                " Give the signing program the current one."
+            )
         case JwtSecretStatus.RETIRED if row.retires_at:
-            return f"The code was signed with the secret {name}, which retired at {to_the_second(row.retires_at)}. Give the signing program the current one."
+            return (
+                f"The code was signed with the secret {name}, which retired at {to_the_second(row.retires_at)}. Give"
+                " the signing program the current one."
+            )
         case _:
-            return f"The code was signed with the secret {name}, but its kid is {unverified.header.get('kid')!r}. Set kid to the ID of the secret that signs."
+            return (
+                f"The code was signed with the secret {name}, but its kid is {unverified.header.get('kid')!r}. Set"
+                " kid to the ID of the secret that signs."
+            )
 
 
 _Mistake = tuple[str, Callable[[bytes], bytes]]

@@ -8,6 +8,7 @@ import asyncio
 import importlib.util
 import resource
 import time
+from abc import ABC, abstractmethod
 from enum import Enum
 from http import HTTPStatus
 from typing import Any
@@ -69,7 +70,7 @@ def raise_file_limit() -> None:
         _log.info("file_limit_unchanged", error=str(error))
 
 
-class _Bounded:
+class _Bounded(ABC):
     """What both protocols have in common; it comes before uvicorn's class among the bases."""
 
     transport: asyncio.Transport
@@ -127,14 +128,16 @@ class _Bounded:
         """Answer what is not HTTP."""
         self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
-    def _unsupported_upgrade_warning(self) -> None:
+    def _unsupported_upgrade_warning(self) -> None:  # noqa: B027  # replaces the method of uvicorn
         """Log nothing: the request is answered as if it had offered no upgrade."""
 
+    @abstractmethod
     def _feed(self, piece: bytes) -> None:
-        raise NotImplementedError
+        """Give bytes to the parser."""
 
+    @abstractmethod
     def _phase(self) -> _Phase:
-        raise NotImplementedError
+        """Return what the connection waits for."""
 
     def _watch(self, phase: _Phase) -> None:
         """Set the deadline of the phase that has begun. Most requests come in one piece and need none."""
