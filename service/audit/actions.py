@@ -31,3 +31,4 @@ class Action(StrEnum):
     API_KEY_CREATED = "api_key.created"
     API_KEY_REVOKED = "api_key.revoked"
     SIGNING_KEY_ROTATED = "signing_key.rotated"
+    BACKUP_RESTORED = "backup.restored"

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from tortoise.expressions import Q
+
 from service.audit.actions import Action
 from service.audit.models import AuditEvent
 from service.clock import HOUR, floor, now
@@ -76,6 +78,8 @@ class Actor:
 
 
 COMMAND_LINE = Actor("cli", may_change_admins=True)
+BY_PEOPLE = Q(actor=COMMAND_LINE.name) | Q(actor__startswith=_USER) | Q(actor__startswith=_API_KEY)
+"""The events of commands, of signed-in users and of API keys, not those of sign-ins."""
 
 _FOLD = Statement(
     "INSERT INTO audit_events (id, action, actor, user_id, secret_id, detail, count, fold_key, ip_address, reference, created_at)"

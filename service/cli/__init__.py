@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import admin, api_keys, codes, jwt, schema, seats, serving, sessions, signing_keys, users
+from service.cli import admin, api_keys, codes, jwt, restoring, schema, seats, serving, sessions, signing_keys, users
 from service.cli.groups import Group
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ def _options(
 
 app.command("serve")(serving.serve)
 app.command("migrate")(serving.migrate)
+app.command("after-restore")(restoring.after_restore)
 app.command("schema")(schema.print_schema)
 app.command("seats")(seats.seats)
 app.add_typer(admin.app, name="admin")

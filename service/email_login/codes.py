@@ -98,6 +98,11 @@ async def purge_codes(batch: int) -> int:
     return await purge_expired("email_codes", "id", "expires_at", batch)
 
 
+async def delete_all_codes() -> None:
+    """Delete every request, in the caller's transaction. No code that was sent works any more."""
+    await EmailCode.all().delete()
+
+
 def _hashed(request_id: str, digits: str) -> str:
     """Return the text to hash. It contains the request's ID, so that equal digits have different hashes."""
     return f"email code\n{request_id}\n{digits}"

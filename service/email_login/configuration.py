@@ -57,11 +57,16 @@ async def update_configuration(
 async def end_email_sessions(by: Actor) -> None:
     """End every session that was opened by email, or is just opening."""
     async with transaction():
-        row = await EmailLogin.filter(id=_ROW).select_for_update().get()
-        row.session_epoch += 1
-        await row.save(update_fields=["session_epoch"])
-        await end_sessions_of_method(SignInMethod.EMAIL, row.session_epoch)
+        await end_sessions_opened_by_email()
         await record(Action.SESSIONS_ENDED, by, detail={"method": SignInMethod.EMAIL})
+
+
+async def end_sessions_opened_by_email() -> None:
+    """End every session that was opened by email, or is just opening. Call it in a transaction."""
+    row = await EmailLogin.filter(id=_ROW).select_for_update().get()
+    row.session_epoch += 1
+    await row.save(update_fields=["session_epoch"])
+    await end_sessions_of_method(SignInMethod.EMAIL, row.session_epoch)
 
 
 def _configuration_of(row: EmailLogin) -> EmailLoginConfiguration:

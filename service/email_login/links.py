@@ -68,6 +68,11 @@ async def purge_links(batch: int) -> int:
     return await purge_expired("sign_in_links", "holder", "expires_at", batch)
 
 
+async def delete_all_links() -> None:
+    """Delete every one-time link, in the caller's transaction."""
+    await SignInLink.all().delete()
+
+
 async def _make(holder: int, email: str | None, lifetime: timedelta) -> str:
     token = new_token(_PREFIX)
     await write(_PUT, holder, hash_token(token), email, now() + lifetime)

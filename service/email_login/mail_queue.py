@@ -100,6 +100,11 @@ async def purge_mail_queue(batch: int) -> int:
     return await purge_expired("outgoing_mails", "id", "expires_at", batch)
 
 
+async def delete_all_mails() -> None:
+    """Delete every mail that waits, in the caller's transaction."""
+    await OutgoingMail.all().delete()
+
+
 async def renew_mail_encryption(cipher: Cipher) -> None:
     """Encrypt the queued mails with the first encryption key, so that older keys can be removed.
 

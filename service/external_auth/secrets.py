@@ -100,6 +100,22 @@ async def end_code_sessions(by: Actor) -> None:
         await record(Action.SESSIONS_ENDED, by, detail={"method": SignInMethod.EXTERNAL_JWT})
 
 
+async def disable_for_restored_database() -> bool:
+    """Disable sign-in by codes, end every session that a code opened, and return whether it was enabled.
+
+    Call it in a transaction. The version jumps to the present in milliseconds: a server that ran while the database was
+    restored may have cached a configuration under a number that the restored row would reach only by this change.
+    """
+    await mark_changed()
+    auth = await ExternalAuth.get(id=1)
+    was_enabled = auth.enabled
+    auth.enabled = False
+    auth.version = max(auth.version, int(now().timestamp() * 1000))
+    await _end_sessions(auth)
+    await auth.save(update_fields=["enabled", "version", "session_epoch"])
+    return was_enabled
+
+
 async def _end_sessions(auth: ExternalAuth) -> None:
     auth.session_epoch += 1
     await end_sessions_of_method(SignInMethod.EXTERNAL_JWT, auth.session_epoch)

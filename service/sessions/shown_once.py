@@ -39,6 +39,11 @@ async def purge_shown_secrets(batch: int) -> int:
     return await purge_expired("shown_secrets", "id", "expires_at", batch)
 
 
+async def delete_all_shown_secrets() -> None:
+    """Delete every stored secret, in the caller's transaction."""
+    await ShownSecret.all().delete()
+
+
 async def renew_shown_encryption(cipher: Cipher) -> None:
     """Encrypt what is still shown with the first encryption key, so that older keys can be dropped."""
     for shown in await ShownSecret.filter(expires_at__gt=now()):
