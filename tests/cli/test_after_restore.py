@@ -102,16 +102,15 @@ def test_command_lists_the_changes_of_the_last_day_and_no_sign_in(doorcode: Comm
         on_instance(lambda instance: sign_in(instance, code_of(secret, CODE)))
         doorcode("users", "deactivate", "crm-42")
         on_instance(lambda instance: answer_to(instance, code_of(secret, CODE)))
-    for _ in range(2):
+    for jwt_sign_in in ("JWT sign-in is disabled.", "JWT sign-in was disabled already"):
         ran = doorcode("after-restore")
         assert ran.exit_code == 0
         listed = [line.split("│")[2].strip() for line in ran.stdout.splitlines() if "UTC" in line]
         assert listed == ["jwt.enabled", "user.deactivated"]
         assert "crm-42" in ran.stdout
-        assert "long-ago" not in ran.stdout
         assert "All sessions are ended." in ran.stderr
         assert f"ends at {now() - timedelta(days=7):%Y-%m-%d}" in ran.stderr
-    assert "disabled already" in ran.stderr
+        assert jwt_sign_in in ran.stderr
     assert [actor for actor, _ in audited(on_instance, "backup.restored")] == ["cli", "cli"]
 
 
