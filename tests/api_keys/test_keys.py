@@ -122,3 +122,15 @@ async def test_making_and_revoking_are_events_that_name_the_key_and_not_its_toke
         assert key.id in event.detail
         assert "deploys" in event.detail
         assert token[4:] not in event.detail
+
+
+@pytest.mark.parametrize("expires_at", [None, datetime.now(UTC) + timedelta(days=1)])
+async def test_key_from_a_row_is_as_tortoise_makes_it(instance: Instance, expires_at: datetime | None) -> None:
+    with time_machine.travel(datetime.now(UTC), tick=False):
+        token = await make("deploys", expires_at)
+        first, second = await find_api_key(token), await find_api_key(token)
+    assert first is not None
+    assert first.last_used_at is None
+    assert second is not None
+    [stored] = await ApiKey.all()
+    assert vars(second) == vars(stored)
