@@ -31,7 +31,7 @@ from service.web.hosts import KnownHosts, PlainClientAddress
 from service.web.prefetch import RejectSpeculativePosts
 from service.web.requests import instance_of
 from service.web.sign_in.routes import sign_in_routes
-from service.web.widget import serve_widget
+from service.web.widget import serve_widget, serve_widget_types
 
 
 def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
@@ -70,6 +70,7 @@ def _other_routes() -> list[Route]:
     return [
         *sign_in_routes(),
         Route("/widget.js", serve_widget),
+        Route("/widget.d.ts", serve_widget_types),
         Route("/verify", ForwardAuth()),
         Route("/verify/{path:path}", ForwardAuth()),
         Route("/.well-known/jwks.json", probes.jwks),

@@ -1,6 +1,7 @@
 """`/widget.js` as it is served."""
 
 import gzip
+import re
 from collections.abc import AsyncIterator
 
 import httpx2
@@ -8,11 +9,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from service.web.widget import serve_widget
+from service.web.widget import serve_widget, serve_widget_types
 from tests.processes import ROOT
 
 SOURCE = ROOT / "service" / "web" / "widget.js"
-MOST = 3000  # bytes, compressed
+MOST = 4096  # bytes, compressed
 
 
 @pytest.fixture
@@ -27,7 +28,16 @@ async def test_it_is_small(client: httpx2.AsyncClient) -> None:
 
     assert response.headers["content-encoding"] == "gzip"
     assert int(response.headers["content-length"]) < MOST
-    assert response.content == SOURCE.read_bytes()
+    assert response.content == (await client.get("/widget.js", headers={"Accept-Encoding": ""})).content
+
+
+async def test_it_is_the_source_without_its_comments(client: httpx2.AsyncClient) -> None:
+    served = (await client.get("/widget.js")).text
+    lines = [line.strip() for line in SOURCE.read_text().splitlines()]
+    code = [line for line in lines if line and not line.startswith(("*", "/*", "//"))]
+
+    assert [line.split(" // ")[0] for line in code] == served.splitlines()
+    assert "/**" not in served
 
 
 async def test_any_page_may_load_it_and_keep_it_for_a_while(client: httpx2.AsyncClient) -> None:
@@ -76,7 +86,8 @@ async def test_it_is_compressed_for_whoever_takes_that(
     async with client.stream("GET", "/widget.js", headers={"Accept-Encoding": accepted}) as response:
         body = b"".join([chunk async for chunk in response.aiter_raw()])
 
-    assert (gzip.decompress(body) if compressed else body) == SOURCE.read_bytes()
+    plain = gzip.decompress(body) if compressed else body
+    assert plain == (await client.get("/widget.js", headers={"Accept-Encoding": "identity"})).content
     assert ("content-encoding" in response.headers) is compressed
 
 
@@ -91,3 +102,18 @@ async def test_etags_of_the_two_forms_differ(client: httpx2.AsyncClient) -> None
 async def test_only_reading_is_answered(client: httpx2.AsyncClient) -> None:
     assert (await client.head("/widget.js")).status_code == 200
     assert (await client.post("/widget.js")).status_code == 405
+
+
+async def test_types_are_beside_it() -> None:
+    app = Starlette(routes=[Route("/widget.d.ts", serve_widget_types)])
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1:8000") as client:
+        response = await client.get("/widget.d.ts")
+
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    script = SOURCE.read_text()
+    api = re.search(r"window\.Doorcode = \{ (.*?) \};", script)
+    assert api
+    for name in api[1].split(", "):
+        assert re.search(rf"^ +{name}[(<]", response.text, re.MULTILINE), name
+    for name in re.findall(r"^    ([A-Z_]+): ", script, re.MULTILINE):
+        assert name in response.text

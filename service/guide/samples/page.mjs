@@ -1,7 +1,11 @@
 // page.mjs
 import { ask, signIn } from "./sign-in.mjs";
 
-const getCode = async () => (await fetch("/api/doorcode-code", { method: "POST" })).text();
+const getCode = async () => {
+  const response = await fetch("/api/doorcode-code", { method: "POST" });
+  if (!response.ok) throw new Error(`No code: status ${response.status}`);
+  return response.text();
+};
 
 const { grant, screen } = await signIn(getCode);
 if (grant) {
