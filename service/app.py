@@ -86,8 +86,10 @@ def _proxy_headers(settings: Settings) -> list[Middleware]:
     """Believe `X-Forwarded-For` and `X-Forwarded-Proto` only from the proxies that the operator names."""
     if not settings.trusted_proxies:
         return []
-    networks = [str(ipaddress.ip_network(network, strict=False)) for network in settings.trusted_proxies]
-    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=networks)]
+    networks = [ipaddress.ip_network(network, strict=False) for network in settings.trusted_proxies]
+    # A proxy may write the address of another proxy as IPv4 mapped into IPv6.
+    mapped = [f"::ffff:{net.network_address}/{net.prefixlen + 96}" for net in networks if net.version == 4]
+    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=[*map(str, networks), *mapped])]
 
 
 def _answer_http_exception(settings: Settings) -> Callable[[Request, Exception], Response]:

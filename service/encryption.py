@@ -11,7 +11,8 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from service.settings import PREFIX, Settings, SettingsError
+from service.setting_sources import PREFIX
+from service.settings import Settings, SettingsError
 
 KEY_FILE = "encryption.key"
 

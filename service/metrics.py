@@ -1,6 +1,13 @@
 """Metrics for Prometheus. No label holds a value that a client can choose."""
 
+import fcntl
 import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -23,12 +30,42 @@ SEATS_LIMIT = Gauge(
     "doorcode_seats_limit", "Seat limit; absent or NaN if there is no limit", multiprocess_mode="mostrecent"
 )
 
+_DIRECTORY_PREFIX = "doorcode-metrics-"
+_MAKING = 60  # seconds in which an empty directory may belong to a server that is about to lock it
 _MULTIPROCESS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # the name is set by prometheus-client
 
 
-def share_metrics_between_workers(directory: str) -> None:
-    """Let worker processes that are started later share one directory, so that each can answer for all of them."""
-    os.environ[_MULTIPROCESS_DIRECTORY] = directory
+@contextmanager
+def shared_metrics() -> Iterator[None]:
+    """Let worker processes that start in this context share one directory, so that each can answer for all of them.
+
+    The directory is locked meanwhile. Those of servers that were killed are not, and are deleted first.
+    """
+    with suppress(OSError):
+        _remove_left_directories(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=_DIRECTORY_PREFIX) as directory, _locked(Path(directory)):
+        os.environ[_MULTIPROCESS_DIRECTORY] = directory
+        yield
+
+
+def _remove_left_directories(parent: Path) -> None:
+    for directory in parent.glob(f"{_DIRECTORY_PREFIX}*"):
+        # Another user's directory cannot be locked here, and a link may point anywhere.
+        with suppress(OSError), _locked(directory) as status:
+            is_being_made = not any(directory.iterdir()) and time.time() - status.st_mtime < _MAKING
+            if status.st_uid == os.geteuid() and not is_being_made:
+                shutil.rmtree(directory)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[os.stat_result]:
+    """Lock the directory until the context or the process ends. Raises `OSError` if another process has locked it."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def exposition() -> bytes:

@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BeforeValidator
 from service.postgres_url import parse_postgres_url
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+_MAPPED_PREFIX = 96  # bits before the IPv4 address in ::ffff:0:0/96
+_MIN_TOKEN_LENGTH = 16
 _SWITCH = {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}
 # The last label must have a letter: browsers accept no domain cookies for an IP address (RFC 6265, section 5.1.3).
 _DOMAIN = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*")
@@ -78,8 +80,22 @@ def _fernet_key(value: str) -> str:
 
 
 def _network(value: str) -> str:
-    ipaddress.ip_network(value, strict=False)
-    return value
+    """Return the network, in IPv4 where it is an IPv4 network mapped into IPv6 (RFC 4291, section 2.5.5.2)."""
+    network = ipaddress.ip_network(value, strict=False)
+    mapped = network.network_address.ipv4_mapped if network.version == 6 else None
+    if mapped is None or network.prefixlen < _MAPPED_PREFIX:
+        return value
+    return str(ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_PREFIX)))
+
+
+def _not_everyone(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a list that covers the whole of IPv4 or IPv6: each client could then claim any address."""
+    networks = [ipaddress.ip_network(value, strict=False) for value in values]
+    v4 = ipaddress.collapse_addresses(network for network in networks if isinstance(network, ipaddress.IPv4Network))
+    v6 = ipaddress.collapse_addresses(network for network in networks if isinstance(network, ipaddress.IPv6Network))
+    if any(network.prefixlen == 0 for network in v4) or any(network.prefixlen == 0 for network in v6):
+        raise ValueError("this is every address, so each client could claim any other; write those of your proxies")
+    return values
 
 
 def _rate(value: str) -> str:
@@ -147,8 +163,13 @@ def _token(value: str) -> str:
     """Check that an `Authorization` header can hold the token (RFC 6750, section 2.1)."""
     if not value.isascii() or not value.isprintable() or " " in value:
         raise ValueError("write ASCII characters only, without spaces")
+    if len(value) < _MIN_TOKEN_LENGTH:
+        raise ValueError(f"a token of under {_MIN_TOKEN_LENGTH} characters can be guessed; run: openssl rand -hex 32")
     return value
 
+
+SECRET = object()
+"""Marks a setting that is a secret or contains one."""
 
 AppUrl = Annotated[str, AfterValidator(_app_url)]
 CookieDomain = Annotated[str, AfterValidator(_cookie_domain)]
@@ -156,7 +177,11 @@ DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 FernetKeys = Annotated[tuple[Annotated[str, AfterValidator(_fernet_key)], ...], BeforeValidator(_comma_separated)]
 LowerCase = BeforeValidator(_lower_case)
 MailFrom = Annotated[str, AfterValidator(_mail_from)]
-Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_comma_separated)]
+Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(_network)], ...],
+    BeforeValidator(_comma_separated),
+    AfterValidator(_not_everyone),
+]
 Origin = Annotated[str, AfterValidator(_origin)]
 Origins = Annotated[tuple[Origin, ...], BeforeValidator(_comma_separated)]
 Rate = Annotated[str, AfterValidator(_rate)]

@@ -1,23 +1,21 @@
 """Settings: read once from the environment or a `.env` file, checked, and passed to the rest of the service.
 
 Names, defaults and meanings are those of contract §7. A wrong value raises `SettingsError`, one line that names the
-setting. No other module reads settings from the environment.
+setting. So does a value that is never right; one that is a risk is a line of `warnings_about`.
 """
 
 import ipaddress
-import os
 from collections.abc import Mapping
 from enum import StrEnum
-from io import StringIO
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-from dotenv.parser import parse_stream
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from service.setting_sources import PREFIX, file_name_of, given_values, read_environment, variable_of
 from service.setting_values import (
+    SECRET,
     AppUrl,
     CookieDomain,
     DatabaseUrl,
@@ -34,7 +32,6 @@ from service.setting_values import (
     Token,
 )
 
-PREFIX = "DOORCODE_"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 DEFAULT_PUBLIC_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
@@ -67,9 +64,10 @@ def is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return False
+    return ((address.version == 6 and address.ipv4_mapped) or address).is_loopback
 
 
 class Settings(BaseModel):
@@ -78,8 +76,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     data_dir: Path = Path("data")
-    database_url: DatabaseUrl = ""
-    encryption_keys: FernetKeys = ()
+    database_url: Annotated[DatabaseUrl, SECRET] = ""
+    encryption_keys: Annotated[FernetKeys, SECRET] = ()
     public_url: Origin = DEFAULT_PUBLIC_URL
     insecure_http: Switch = False
     app_url: AppUrl | None = None
@@ -89,12 +87,12 @@ class Settings(BaseModel):
     session_lifetime: Annotated[int, Field(ge=1, le=MAX_SESSION_LIFETIME)] = 604_800
     sessions_per_user: Annotated[int, Field(ge=1, le=10_000)] = DEFAULT_SESSIONS_PER_USER
     access_token_lifetime: Annotated[int, Field(ge=1, le=86_400)] = 600
-    smtp_url: SmtpUrl | None = None
+    smtp_url: Annotated[SmtpUrl | None, SECRET] = None
     mail_from: MailFrom | None = None
-    rate_limit_url: RateLimitUrl = "memory://"
+    rate_limit_url: Annotated[RateLimitUrl, SECRET] = "memory://"
     failed_sign_ins: Rate = "60/minute"
     trusted_proxies: Networks = ()
-    metrics_token: Token | None = None
+    metrics_token: Annotated[Token | None, SECRET] = None
     introspection: Switch = True
     guide: Switch = True
     log_format: Annotated[LogFormat, LowerCase] | None = None
@@ -122,6 +120,18 @@ class Settings(BaseModel):
                 f"{PREFIX}COOKIE_DOMAIN: {self.cookie_domain} is not a parent of {host}, so browsers refuse it; "
                 f"set it to a parent of the host in {PREFIX}PUBLIC_URL"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _no_plain_http_origin_gets_the_cookie(self) -> Self:
+        """Anyone in its network can change such a page, and so make requests with the member cookie of an https user."""
+        for origin in self.allowed_origins if self.is_secure and self.cookie_domain else ():
+            host = urlsplit(origin).hostname or ""
+            if origin.startswith("http:") and (host == self.cookie_domain or host.endswith(f".{self.cookie_domain}")):
+                raise ValueError(
+                    f"{PREFIX}ALLOWED_ORIGINS: {origin} is plain http under {PREFIX}COOKIE_DOMAIN, so anyone in its "
+                    "network could use the cookies of users; serve it by https"
+                )
         return self
 
     @property
@@ -152,6 +162,10 @@ class Settings(BaseModel):
         return Path(self.database_url.removeprefix("sqlite://"))
 
 
+SECRET_SETTINGS = frozenset(name for name, field in Settings.model_fields.items() if SECRET in field.metadata)
+"""The settings that are secrets or contain one. Each may be given as a file: `DOORCODE_X_FILE` for `DOORCODE_X`."""
+
+
 def load_settings(
     environ: Mapping[str, str] | None = None, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT
 ) -> Settings:
@@ -160,10 +174,11 @@ def load_settings(
     The environment has precedence over the file. If `environ` is given, only this mapping is read. The service listens
     on `host` and `port`; on loopback, they are the default public URL.
     """
-    environ = _environment() if environ is None else environ
-    given: dict[str, object] = {
-        k.removeprefix(PREFIX).lower(): v.strip() for k, v in environ.items() if k.startswith(PREFIX) and v.strip()
-    }
+    try:
+        environ = read_environment() if environ is None else environ
+        given: dict[str, object] = {**given_values(environ, SECRET_SETTINGS)}
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
     if "public_url" not in given:
         if not is_loopback(host):
             raise SettingsError(
@@ -174,42 +189,38 @@ def load_settings(
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        raise SettingsError(_one_line(error)) from None
+        raise SettingsError(_one_line(error, environ)) from None
 
 
 def unknown_settings(environ: Mapping[str, str] | None = None) -> list[str]:
     """Return variables that look like settings but are not, such as spelling mistakes. Skips the integrator's secret."""
-    environ = _environment() if environ is None else environ
+    environ = read_environment() if environ is None else environ
+    known = {*Settings.model_fields, *map(file_name_of, SECRET_SETTINGS)}
     return sorted(
         name
         for name in environ
-        if name.startswith(PREFIX)
-        and name != _INTEGRATOR_SECRET
-        and name.removeprefix(PREFIX).lower() not in Settings.model_fields
+        if name.startswith(PREFIX) and name != _INTEGRATOR_SECRET and name.removeprefix(PREFIX).lower() not in known
     )
 
 
-def _environment() -> Mapping[str, str]:
-    return {**_read_env_file(Path(".env")), **os.environ}
+def warnings_about(settings: Settings) -> list[str]:
+    """Return one line for each value that is a risk, but right in some networks. The start prints them."""
+    found = []
+    mail = urlsplit(settings.smtp_url or "")
+    if mail.scheme == "smtp" and mail.password and not is_loopback(mail.hostname or ""):
+        found.append(
+            f"{variable_of('smtp_url')}: the password and the sign-in codes go to {mail.hostname} in clear; "
+            "use smtp+starttls:// or smtps://, unless the network is trusted"
+        )
+    return found
 
 
-def _read_env_file(path: Path) -> Mapping[str, str]:
-    """Return the variables of the file. Raises `SettingsError` for a wrong line, which python-dotenv would only log."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):  # a virtual environment may have this name
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path.resolve()} cannot be read as UTF-8 text: {error}") from None
-    for binding in parse_stream(StringIO(text)):
-        if binding.error:
-            line = binding.original.line
-            raise SettingsError(f"{path.resolve()}, line {line}: write NAME=value, and close every quotation mark")
-    return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value is not None}
-
-
-def _one_line(error: ValidationError) -> str:
+def _one_line(error: ValidationError, environ: Mapping[str, str]) -> str:
     """Return the first error with the name of its setting, without the value, which may be secret."""
     first = error.errors(include_url=False, include_input=False)[0]
     message = first["msg"].removeprefix("Value error, ")
-    return message if not first["loc"] else f"{PREFIX}{str(first['loc'][0]).upper()}: {message}"
+    if not first["loc"]:
+        return message
+    name = str(first["loc"][0])
+    file_variable = variable_of(file_name_of(name))
+    return f"{file_variable if environ.get(file_variable) else variable_of(name)}: {message}"

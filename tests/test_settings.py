@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from service.settings import LogFormat, Settings, SettingsError, load_settings, unknown_settings
+from service.settings import (
+    SECRET_SETTINGS,
+    LogFormat,
+    Settings,
+    SettingsError,
+    load_settings,
+    unknown_settings,
+    warnings_about,
+)
 
 KEY = Fernet.generate_key().decode()
 
@@ -186,9 +194,16 @@ def test_lists_are_separated_by_commas() -> None:
         ("MAIL_FROM", ["x", "a@b@c", "a\nBcc: b@example.com"]),
         ("RATE_LIMIT_URL", ["x", "memory", "http://localhost", "redis://localhost:port/0"]),
         ("FAILED_SIGN_INS", ["x", "60", "minute", "60/fortnight", "-1/minute", "0/minute", "5/minute;10/hour"]),
-        ("TRUSTED_PROXIES", ["x", "10.0.0.0/33", "proxy.example.com", "10.0.0.1,x"]),
+        (
+            "TRUSTED_PROXIES",
+            [
+                *("x", "10.0.0.0/33", "proxy.example.com", "10.0.0.1,x"),
+                *("0.0.0.0/0", "::/0", "10.0.0.1, 0.0.0.0/0", "1.2.3.4/0", "::ffff:0:0/96"),
+                *("0.0.0.0/1,128.0.0.0/1", "::/1,8000::/1", "0.0.0.0/1,::ffff:128.0.0.0/97"),
+            ],
+        ),
         ("INTROSPECTION", ["maybe", "2"]),
-        ("METRICS_TOKEN", ["t\u00f6k", "two words"]),
+        ("METRICS_TOKEN", ["t\u00f6k" * 9, "two words of a token", "x", "x" * 15]),
         ("LOG_FORMAT", ["xml", "JSONL"]),
     ],
 )
@@ -228,11 +243,133 @@ def test_values_that_are_taken() -> None:
     assert loaded(INTROSPECTION="ON").introspection is True
     assert loaded(LOG_FORMAT="JSON").log_format is LogFormat.JSON
     assert loaded(FAILED_SIGN_INS="OFF").failed_sign_ins == "off"
-    assert loaded(METRICS_TOKEN=" abc ").metrics_token == "abc"
+    assert loaded(METRICS_TOKEN=f" {'x' * 16} ").metrics_token == "x" * 16
+    assert loaded(TRUSTED_PROXIES="0.0.0.0/1,::/1").trusted_proxies == ("0.0.0.0/1", "::/1")
     assert loaded(PUBLIC_URL="https://sign_in.intra").public_url == "https://sign_in.intra"
     assert loaded(DATABASE_URL="postgresql://u:p%40@h:1/n?sslmode=require").uses_sqlite is False
     assert loaded(SESSION_LIFETIME="60").session_lifetime == 60
     assert loaded(SMTP_URL="smtps://u:p@h:465").smtp_url == "smtps://u:p@h:465"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::ffff:a00:0/104", "10.0.0.0/8"),
+        ("::FFFF:10.1.2.3/104", "10.0.0.0/8"),
+        ("::ffff:127.0.0.1", "127.0.0.1/32"),
+        ("::ffff:192.0.2.7/128", "192.0.2.7/32"),
+        ("::/64", "::/64"),
+        ("2001:db8::/32", "2001:db8::/32"),
+        ("::127.0.0.1", "::127.0.0.1"),
+    ],
+)
+def test_proxies_in_ipv4_mapped_into_ipv6_are_ipv4(written: str, meant: str) -> None:
+    assert loaded(TRUSTED_PROXIES=written).trusted_proxies == (meant,)
+
+
+def test_plain_http_origin_under_the_cookie_domain_of_an_https_service_stops_the_start() -> None:
+    https = {"PUBLIC_URL": "https://id.example.com", "COOKIE_DOMAIN": "example.com"}
+    for origin in ("http://app.example.com", "http://example.com:8080", "https://a.example.com, http://b.example.com"):
+        assert refusal(**https, ALLOWED_ORIGINS=origin).startswith("DOORCODE_ALLOWED_ORIGINS: http://")
+    for origin in (
+        "https://app.example.com",
+        "http://app.example.org",
+        "http://notexample.com",
+        "http://localhost:3000",
+    ):
+        assert loaded(**https, ALLOWED_ORIGINS=origin).allowed_origins == (origin,)
+    assert loaded(PUBLIC_URL="https://id.example.com", ALLOWED_ORIGINS="http://app.example.com").allowed_origins
+    plain = {**https, "PUBLIC_URL": "http://id.example.com", "INSECURE_HTTP": "1"}
+    assert loaded(**plain, ALLOWED_ORIGINS="http://app.example.com").allowed_origins
+
+
+def test_mail_password_in_clear_is_a_warning_without_the_password() -> None:
+    for url in ("smtp://user:hunter2@mail.example.com:587", "smtp://user:hunter2@192.0.2.1"):
+        [warning] = warnings_about(loaded(SMTP_URL=url))
+        assert warning.startswith("DOORCODE_SMTP_URL: ")
+        assert "hunter2" not in warning
+    for url in (
+        "smtp+starttls://user:hunter2@mail.example.com:587",
+        "smtps://user:hunter2@mail.example.com",
+        "smtp://user:hunter2@127.0.0.1:25",
+        "smtp://user:hunter2@[::1]:25",
+        "smtp://localhost",
+        "smtp://relay.internal:25",
+    ):
+        assert warnings_about(loaded(SMTP_URL=url)) == []
+    assert warnings_about(loaded()) == []
+
+
+SECRETS = {
+    "DATABASE_URL": "postgres://u:p@h:1/n",
+    "ENCRYPTION_KEYS": KEY,
+    "SMTP_URL": "smtps://u:p@h:465",
+    "RATE_LIMIT_URL": "redis://:p@h:1/0",
+    "METRICS_TOKEN": "x" * 64,
+}
+
+
+def test_every_setting_with_a_secret_can_be_a_file() -> None:
+    assert {name.upper() for name in SECRET_SETTINGS} == set(SECRETS)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("around", ["", "\n", "\r\n", " \n\n", "\ufeff"])
+def test_secret_is_read_from_its_file(name: str, around: str, tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text(around + SECRETS[name] + around, encoding="utf-8", newline="")
+    if around == "\ufeff":
+        path.write_text(SECRETS[name], encoding="utf-8-sig")
+    assert loaded(**{f"{name}_FILE": f" {path} "}) == loaded(**{name: SECRETS[name]})
+    assert unknown_settings({f"DOORCODE_{name}_FILE": str(path)}) == []
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_secret_that_is_given_twice_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text(SECRETS[name])
+    said = refusal(**{name: SECRETS[name], f"{name}_FILE": str(path)})
+    assert said == f"DOORCODE_{name} and DOORCODE_{name}_FILE are both set; remove one of them"
+    assert loaded(**{name: " ", f"{name}_FILE": str(path)}) == loaded(**{name: SECRETS[name], f"{name}_FILE": ""})
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file or directory"),
+        ("directory", "Is a directory"),
+        (b"", "it is empty"),
+        (b"\n", "it is empty"),
+        (b"x" * 65_537, "over 64 KiB"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
+    ],
+)
+def test_secret_file_that_cannot_be_used_is_one_line(content: bytes | str | None, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        path.mkdir()
+    refused = refusal(METRICS_TOKEN_FILE=str(path))
+    assert refused.startswith(f"DOORCODE_METRICS_TOKEN_FILE: {path} ")
+    assert said in refused
+    assert "\n" not in refused
+
+
+def test_wrong_value_in_a_file_names_the_file_s_variable_and_no_secret(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("smtp://doorcode:hunter2@:port")
+    said = refusal(SMTP_URL_FILE=str(path))
+    assert said.startswith("DOORCODE_SMTP_URL_FILE: ")
+    assert "hunter2" not in said
+
+
+def test_setting_that_is_no_secret_has_no_file() -> None:
+    assert unknown_settings({"DOORCODE_PUBLIC_URL_FILE": "/x", "DOORCODE_DATA_DIR_FILE": "/x"}) == [
+        "DOORCODE_DATA_DIR_FILE",
+        "DOORCODE_PUBLIC_URL_FILE",
+    ]
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -13,7 +13,7 @@ from tests.processes import ROOT
 MODULES = sorted(path for path in (ROOT / "service").rglob("*.py") if "samples" not in path.parts)
 WRITTEN_BY_HAND = [path for path in MODULES if "migrations" not in path.parts]
 READS_THE_ENVIRONMENT = {
-    "service/settings.py",  # the one reader
+    "service/setting_sources.py",  # the one reader
     "service/cli/serving.py",  # hands its own port on to its worker processes
     "service/metrics.py",  # the client library's own variable
 }

@@ -2,7 +2,7 @@
 
 import os
 import socket
-import tempfile
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -17,10 +17,12 @@ from service.external_auth.models import ExternalAuth
 from service.http_server import PARSER_BUFFER, http_protocol, raise_file_limit
 from service.instance import open_instance
 from service.logs import configure_logs
-from service.metrics import share_metrics_between_workers
+from service.metrics import shared_metrics
 from service.page_urls import PageUrls
-from service.settings import DEFAULT_HOST, DEFAULT_PORT, PREFIX, Settings, unknown_settings
+from service.setting_sources import PREFIX
+from service.settings import DEFAULT_HOST, DEFAULT_PORT, Settings, unknown_settings, warnings_about
 
+STARTUP_FAILURE = 3  # the exit status of uvicorn
 SHUTDOWN_GRACE = 30  # seconds in which open requests may finish after SIGTERM
 
 
@@ -39,6 +41,12 @@ def serve(
         )
     if workers > 1 and dev:
         raise typer.BadParameter("--dev takes one worker.", param_hint="--workers")
+    if dev and not settings.is_on_loopback:
+        raise typer.BadParameter(
+            f"--dev is for development: its page runs scripts of a public CDN at {settings.public_url}, where admins "
+            "sign in. Use it with a public URL on loopback.",
+            param_hint="--dev",
+        )
     configure_logs(settings)
     _check_port(host, port)
     raise_file_limit()
@@ -59,15 +67,22 @@ def serve(
     if workers == 1:
         from service.app import create_app  # noqa: PLC0415  # other commands start quicker without it
 
-        uvicorn.run(create_app(settings, dev=dev), **options)  # type: ignore[arg-type]
+        _serve_in_this_process(uvicorn.Config(create_app(settings, dev=dev), **options))  # type: ignore[arg-type]
     else:
         _serve_in_processes(settings, workers, options)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. `::` takes IPv4 connections too, whatever the system's default is."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    dual_stack = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server((host, port), family=family, dualstack_ipv6=dual_stack)
 
 
 def _check_port(host: str, port: int) -> None:
     """Exit if the port is in use. Runs first: a second start would replace the set-up link of the first."""
     try:
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+        _listen(host, port).close()
     except OSError as error:
         fail(
             f"{host}:{port} cannot be used: {error.strerror or error}. "
@@ -87,6 +102,8 @@ async def _prepare(settings: Settings) -> None:
     """Check everything before the port is opened, then print what to do next."""
     for name in unknown_settings():
         stderr.print(f"{name} is not a setting and is ignored. Check its spelling.", style="yellow")
+    for warning in warnings_about(settings):
+        stderr.print(warning, style="yellow")
     async with open_instance(settings):
         auth = await ExternalAuth.get(id=1)
         setup_link = None if await has_admin() else PageUrls(settings.public_url).setup(await make_setup_token())
@@ -104,9 +121,17 @@ async def _prepare(settings: Settings) -> None:
         )
 
 
+def _serve_in_this_process(config: uvicorn.Config) -> None:
+    """Serve as `uvicorn.run` does, but on a socket of our own for `::`, where asyncio would take IPv6 alone."""
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run([_listen(config.host, config.port)] if config.host == "::" else None)
+    if not server.started:
+        raise typer.Exit(STARTUP_FAILURE)
+
+
 def _serve_in_processes(settings: Settings, workers: int, options: dict[str, object]) -> None:
     """Serve in several processes. They read what they need to know of this process from the environment."""
     os.environ[f"{PREFIX}PUBLIC_URL"] = settings.public_url
-    with tempfile.TemporaryDirectory(prefix="doorcode-metrics-") as directory:
-        share_metrics_between_workers(directory)
+    with shared_metrics():
         uvicorn.run("service.app:create_app_from_environment", factory=True, workers=workers, **options)  # type: ignore[arg-type]

@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 
 from service.email_login.mail import host_of
-from service.settings import PREFIX, MailDelivery, Settings
+from service.setting_sources import PREFIX
+from service.settings import MailDelivery, Settings
 
 STEP_TIMEOUT = 15.0  # seconds for connecting, or for one answer of the server
 MAIL_TIMEOUT = 60.0  # seconds for one mail altogether

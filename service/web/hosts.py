@@ -6,10 +6,12 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.ip_addresses import parse_address
 from service.settings import Settings, is_loopback
 from service.web.failures import misdirected
 
-_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+_METRICS = "/metrics"
+_PROBES = frozenset({"/healthz", "/readyz", _METRICS})
 _FORWARD_AUTH = "/verify"
 _MAPPED = "::ffff:"
 
@@ -19,7 +21,8 @@ class KnownHosts:
 
     A page of another site whose name an attacker has pointed to this address (DNS rebinding) sends its own name. Probes
     and reverse proxies that ask `/verify` use the address at which they reach this service, so any name will do there.
-    Ports are not compared: proxies leave them out.
+    Metrics that need no token are an exception: they are answered at addresses, which no attacker can point elsewhere,
+    and at the names that are answered everywhere. Ports are not compared: proxies leave them out.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -36,13 +39,20 @@ class KnownHosts:
 
     def _is_for_us(self, scope: Scope) -> bool:
         path = scope["path"]
-        if path in _PROBES or path == _FORWARD_AUTH or path.startswith(_FORWARD_AUTH + "/"):
+        is_open_metrics = path == _METRICS and self._settings.is_on_loopback
+        if path in _PROBES and not is_open_metrics:
+            return True
+        if path == _FORWARD_AUTH or path.startswith(_FORWARD_AUTH + "/"):
             return True
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1:
             return False
         name = _name_in(hosts[0])
-        return name == self._name or (is_loopback(name) and self._is_local(scope))
+        return (
+            name == self._name
+            or (is_loopback(name) and self._is_local(scope))
+            or (is_open_metrics and parse_address(name) is not None)
+        )
 
     def _is_local(self, scope: Scope) -> bool:
         """Return whether loopback names may be used: the public URL has one, or the connection is on loopback."""

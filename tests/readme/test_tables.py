@@ -15,7 +15,8 @@ from service.external_auth.policy import Policy
 from service.graphql.server import limits, requests
 from service.paging import DEFAULT_PAGE, MAX_PAGE_SIZE
 from service.refusal_texts import SignInErrorCode
-from service.settings import PREFIX, Settings
+from service.setting_sources import PREFIX
+from service.settings import SECRET_SETTINGS, Settings
 from service.web.guide.markdown import anchor_of
 from tests.processes import ROOT
 from tests.readme.document import DOCUMENTS, GUIDE, NOT_RUN, README, Block, blocks, operations, table
@@ -48,6 +49,14 @@ def test_settings_table_is_the_settings(heading: str) -> None:
     assert {name: default for name, default, _ in rows} == {
         f"{PREFIX}{name.upper()}": written_default(name) for name in Settings.model_fields
     }
+
+
+@pytest.mark.parametrize("document", ["contract.md", "operator.md"])
+def test_settings_that_may_be_files_are_named(document: str) -> None:
+    [paragraph] = [text for text in DOCUMENTS[document].split("\n\n") if "`_FILE`" in text]
+
+    named = {name.removeprefix(PREFIX).lower() for name in re.findall(r"`(DOORCODE_[A-Z_]+)`", paragraph)}
+    assert named == SECRET_SETTINGS
 
 
 def test_error_table_has_every_code_with_the_remedies_that_are_explained() -> None:

@@ -50,10 +50,25 @@ async def test_probe_and_forward_auth_are_asked_by_any_name(path: str) -> None:
     assert await status(PUBLIC, "10.1.2.3:8000", path) != 421
 
 
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "localhost.evil.example", ""])
+async def test_page_that_was_rebound_reads_no_metrics_that_need_no_token(host: str) -> None:
+    assert await status("http://127.0.0.1:8000", host, "/metrics") == 421
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "192.0.2.7:8000", "[2001:db8::7]:8000", "[::1]"])
+async def test_metrics_are_scraped_by_address(host: str) -> None:
+    assert await status("http://127.0.0.1:8000", host, "/metrics") != 421
+
+
+async def test_metrics_with_a_token_are_asked_by_any_name() -> None:
+    assert await status(PUBLIC, "doorcode.monitoring.svc:8000", "/metrics") != 421
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:9000", "[::1]:8000", "doorcode.localhost"])
 async def test_loopback_names_are_equal_on_loopback(host: str) -> None:
     assert await status("http://127.0.0.1:8000", host) != 421
-    assert await status(PUBLIC, host, server="127.0.0.1") != 421
+    for server in ("127.0.0.1", "[::1]", "[::ffff:127.0.0.1]"):
+        assert await status(PUBLIC, host, server=server) != 421
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "localhost.evil.example"])
