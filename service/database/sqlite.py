@@ -3,7 +3,8 @@
 - A look-up that an index answers runs in the event loop's thread. A switch to another thread would cost ten times as
   much as the look-up, and in WAL mode a reader never waits for a lock.
 - Longer reads run in the thread of the reading connection, transactions in the thread of the writing connection.
-- A single writing statement runs in the event loop's thread too, but only while no other transaction is open.
+- A single writing statement runs in the event loop's thread too, in a group with those of other requests
+  (`group_commit.py`).
 """
 
 import sqlite3
@@ -12,7 +13,10 @@ from typing import Any
 
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper, translate_exceptions
 
-CHECKPOINT_PAGES = 4_000  # 16 MiB of log, because each checkpoint waits for the disk
+from service.database.checkpoints import LONGEST_LOG, Checkpoints
+from service.database.group_commit import GroupCommit, is_busy
+
+MAPPED_BYTES = 1 << 30  # of the file, at most: a page that is mapped is read without a system call and not copied
 
 
 class ImmediateTransaction(SqliteTransactionWrapper):
@@ -45,8 +49,10 @@ class EmbeddedDatabase(SqliteClient):
     def __init__(self, file_path: str, **kwargs: Any) -> None:
         super().__init__(file_path, **kwargs)
         self.pragmas["query_only"] = "ON"
-        self.writer = SqliteClient(file_path, **kwargs)
+        self.writer = SqliteClient(file_path, **kwargs | {"wal_autocheckpoint": LONGEST_LOG})
         self._at_once: sqlite3.Connection | None = None
+        self.checkpoints = Checkpoints(file_path, self.writer._lock)
+        self.group_commit = GroupCommit(self._connection_at_once, self.writer, self.checkpoints.count)
 
     async def create_connection(self, with_db: bool) -> None:
         """Open all connections at the start, because a request that opens one may be cancelled."""
@@ -69,51 +75,33 @@ class EmbeddedDatabase(SqliteClient):
         try:
             return self._connection_at_once().execute(query, values).fetchall()
         except sqlite3.OperationalError as error:
-            if not _is_busy(error):
+            if not is_busy(error):
                 raise
         return list((await self.execute_query(query, list(values)))[1])
 
     @translate_exceptions
     async def write(self, query: str, values: Sequence[object]) -> int:
-        """Run one statement in a transaction of its own and return how many rows it changed.
-
-        The lock is needed because the event loop would wait without end for a transaction of this process. If another
-        process is writing, the statement moves to the writer's thread, which can wait.
-        """
-        async with self.writer._lock:
-            try:
-                return self._connection_at_once().execute(query, values).rowcount
-            except sqlite3.OperationalError as error:
-                if not _is_busy(error):
-                    raise
-            assert self.writer._connection is not None, "opening the database has made it"
-            before = self.writer._connection.total_changes
-            await self.writer._connection.execute_fetchall(query, values)
-            return self.writer._connection.total_changes - before
+        """Run one statement, and return how many rows it changed, after the commit that it shares with other requests."""
+        return await self.group_commit.run(lambda connection: connection.execute(query, values).rowcount)
 
     def _connection_at_once(self) -> sqlite3.Connection:
         if self._at_once is None:
             connection = sqlite3.connect(self.filename, isolation_level=None, check_same_thread=False)
             connection.row_factory = sqlite3.Row
-            for pragma, value in (
-                self.writer.pragmas | {"busy_timeout": 0, "wal_autocheckpoint": CHECKPOINT_PAGES}
-            ).items():
+            for pragma, value in (self.writer.pragmas | {"busy_timeout": 0, "mmap_size": MAPPED_BYTES}).items():
                 connection.execute(f"PRAGMA {pragma}={value}")
             self._at_once = connection
         return self._at_once
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Commit what is queued, and close all connections."""
+        await self.group_commit.close()
+        await self.checkpoints.close()
         if self._at_once is not None:
             self._at_once.close()
             self._at_once = None
         await self.writer.close()
         await super().close()
-
-
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    """Return whether another connection holds a lock, so that waiting helps. The low byte of the code is the kind."""
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 client_class = EmbeddedDatabase

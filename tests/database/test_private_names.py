@@ -1,4 +1,4 @@
-"""The private names of Tortoise that `service/database/` and `user_from_row` use, in one list.
+"""The private names of Tortoise and aiosqlite that `service/database/` and `user_from_row` use, in one list.
 
 An upgrade that renames one fails here with the name, instead of somewhere in a transaction. If it does: read the new
 source of Tortoise, mend the file that the message names, and change the list.
@@ -6,6 +6,7 @@ source of Tortoise, mend the file that the message names, and change the list.
 
 import inspect
 
+import aiosqlite
 import pytest
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.asyncpg.client import TransactionWrapper as PostgresTransaction
@@ -17,6 +18,7 @@ from tortoise.context import TortoiseContext
 from service.accounts.models import User
 
 POSTGRES, SQLITE = "service/database/postgres.py", "service/database/sqlite.py"
+GROUP = "service/database/group_commit.py"
 _CLIENT = AsyncpgDBClient(user="u", password=None, database="d", host="h", port=1, connection_name="default")
 _FILE = SqliteClient("file", connection_name="default")
 USED = [
@@ -30,6 +32,8 @@ USED = [
     (SQLITE, _FILE, "_lock"),
     (SQLITE, _FILE, "pragmas"),
     (SQLITE, SqliteTransactionWrapper, "begin"),
+    (GROUP, aiosqlite.Connection, "_conn"),
+    (GROUP, aiosqlite.Connection, "_execute"),
     (SQLITE, sqlite_client, "translate_exceptions"),
 ]
 
@@ -37,7 +41,8 @@ USED = [
 def names_used(where: str, owner: object, name: str) -> str:
     """Return what to say if the name is gone."""
     of = getattr(owner, "__name__", type(owner).__name__)
-    return f"Tortoise has no {of}.{name} any more, which {where} uses. Read its source and mend that file."
+    library = "aiosqlite" if owner is aiosqlite.Connection else "Tortoise"
+    return f"{library} has no {of}.{name} any more, which {where} uses. Read its source and mend that file."
 
 
 @pytest.mark.parametrize(("where", "owner", "name"), USED, ids=[f"{where}-{name}" for where, _, name in USED])
