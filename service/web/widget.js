@@ -261,6 +261,7 @@
   /** Waits for pending sign-ins. Returns the Session or null. */
   async function getSession() {
     await settled();
+    if (!session && refreshing) await Promise.race([refreshing, pause(20000)]);
     if (session && until(session.expiresAt) <= 0) await lapse(session);
     return session;
   }

@@ -31,6 +31,7 @@ _LANGUAGES = {
     ".rb": "ruby",
     ".service": "ini",
     ".ts": "ts",
+    ".tsx": "tsx",
     "": "caddyfile",  # the file is called Caddyfile
 }
 
