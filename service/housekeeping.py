@@ -12,6 +12,7 @@ from service.email_login.codes import purge_codes
 from service.email_login.links import purge_links
 from service.email_login.mail_queue import purge_mail_queue
 from service.external_auth.exchange import purge_used_codes
+from service.external_auth.secrets import destroy_ended_secrets
 from service.sessions.access_tokens import purge_signing_keys
 from service.sessions.lifecycle import purge_expired_sessions
 from service.sessions.shown_once import purge_shown_secrets
@@ -46,6 +47,7 @@ async def _purge_regularly(settings: Settings) -> None:
         partial(purge_links, PURGE_BATCH),
         partial(purge_mail_queue, PURGE_BATCH),
         partial(purge_signing_keys, settings),
+        destroy_ended_secrets,
     )
     while True:
         await asyncio.sleep(PURGE_EVERY)

@@ -51,7 +51,7 @@ async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
 
 
 def _instance(settings: Settings, cipher: Cipher) -> Instance:
-    failed_sign_ins = FailedSignIns(settings)  # exchanges and email codes are counted together
+    failed_sign_ins = FailedSignIns(settings, cipher.keyed_hash)  # exchanges and email codes are counted together
     return Instance(
         settings,
         cipher,

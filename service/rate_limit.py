@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections.abc import Callable
 
 import structlog
 from limits import RateLimitItem, parse
@@ -20,7 +21,9 @@ STORAGE_TIMEOUT = 0.5  # seconds; a Redis that does not answer must not delay ev
 class FailedSignIns:
     """Counts failures by address, in this process or, with Redis, for all machines together."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, keyed_hash: Callable[[str], str]) -> None:
+        """Count under keyed hashes of the addresses, so that a reader of Redis does not see who failed."""
+        self._keyed_hash = keyed_hash
         self._rate: RateLimitItem | None = (
             None if settings.failed_sign_ins == "off" else parse(settings.failed_sign_ins)
         )
@@ -35,7 +38,7 @@ class FailedSignIns:
         """
         if self._rate is None or ip_address is None:
             return None
-        network = network_of(ip_address)
+        network = self._keyed_hash(f"failed sign-ins\n{network_of(ip_address)}")
         try:
             async with asyncio.timeout(STORAGE_TIMEOUT):
                 if await self._limiter.hit(self._rate, network):

@@ -7,13 +7,18 @@ from datetime import timedelta
 
 import pytest
 import structlog
+import time_machine
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 
 from service import housekeeping
 from service.app import create_app
 from service.clock import now
 from service.database import Statement, fetch, write
+from service.external_auth.exchange import purge_used_codes
+from service.instance import Instance
+from service.sessions.lifecycle import find_session, purge_expired_sessions
 from service.settings import Settings
+from tests.actions import answer_to, code_of, enable, set_policy, sign_in
 
 KEY = "x" * 43 + "="
 SESSION = Statement(
@@ -42,7 +47,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 async def test_what_has_expired_is_purged_and_nothing_else(settings: Settings) -> None:
     app = create_app(settings)
     async with app.router.lifespan_context(app):
-        past, future = now() - timedelta(seconds=1), now() + timedelta(hours=1)
+        past, future = now() - timedelta(days=1, seconds=1), now() + timedelta(hours=1)
         for number in range(10):
             await write(SESSION, f"old-{number}", past)
             await write(USED_CODE, f"old-{number}", past)
@@ -53,6 +58,20 @@ async def test_what_has_expired_is_purged_and_nothing_else(settings: Settings) -
             return [[row["id"] for row in await fetch(rows)] for rows in (SESSIONS, USED_CODES)] == [["live"], ["live"]]
 
         await until(only_live_ones_are_left)
+
+
+async def test_clock_that_jumps_ahead_by_hours_makes_no_used_code_work_again(instance: Instance) -> None:
+    secret = await enable(instance)
+    await set_policy(single_use=True)
+    code = code_of(secret, {"user": {"id": "crm-42"}, "jti": "1", "exp": int(time.time()) + 3600})
+    used = await sign_in(instance, code)
+    with time_machine.travel(now() + timedelta(hours=23)):
+        for purge in (purge_used_codes, purge_expired_sessions):
+            assert await purge(500) == 0
+    assert await answer_to(instance, code) == "CODE_ALREADY_USED"
+    assert await find_session(used.token or "")
+    with time_machine.travel(now() + timedelta(hours=26)):
+        assert await purge_used_codes(500) == 1
 
 
 async def test_other_writes_run_between_two_batches(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,18 +7,23 @@ Tortoise takes 128 µs of CPU on SQLite, most of it for building the query and f
 from dataclasses import dataclass
 from datetime import datetime
 
+from tortoise.expressions import Q
+from tortoise.queryset import QuerySet
+
 from service.api_keys.models import ApiKey, ApiKeyScope
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import MINUTE, floor, now
 from service.database import Row, Statement, as_time, fetch_one, transaction, write
-from service.errors import BadUserInput, NotFound
+from service.errors import BadUserInput, Conflict, NotFound
 from service.ids import could_be_id, new_id
 from service.text import find_unsafe_characters
 from service.tokens import API_KEY_PREFIX, hash_token, new_token
 
 HINT_CHARACTERS = 4
 MAX_NAME_LENGTH = 100
+MAX_USABLE = 100
+MAX_LISTED = 100
 
 _FIND = Statement(
     "SELECT id, name, hint, token_hash, scope, created_at, expires_at, revoked_at, last_used_at FROM api_keys"
@@ -41,7 +46,8 @@ class NewApiKey:
 async def create_api_key(name: str, scope: ApiKeyScope, expires_at: datetime | None, by: Actor) -> NewApiKey:
     """Create a key. Without `expires_at` it is valid until it is revoked.
 
-    Raises `BadUserInput` for a name that is not 1 to 100 characters, or an `expires_at` that is not in the future.
+    Raises `BadUserInput` for a name that is not 1 to 100 characters, or an `expires_at` that is not in the future, and
+    `Conflict` if there are 100 usable keys. Simultaneous requests may exceed that by a few.
     """
     name = name.strip()
     if not 1 <= len(name) <= MAX_NAME_LENGTH or find_unsafe_characters(name):
@@ -50,6 +56,8 @@ async def create_api_key(name: str, scope: ApiKeyScope, expires_at: datetime | N
         raise BadUserInput("`expiresAt` must be in the future.")
     token = new_token(API_KEY_PREFIX)
     async with transaction():
+        if await _usable().count() >= MAX_USABLE:
+            raise Conflict(f"There are {MAX_USABLE} API keys that can be used. Revoke one that is not needed.")
         row = await ApiKey.create(
             id=new_id("key_"),
             name=name,
@@ -64,8 +72,14 @@ async def create_api_key(name: str, scope: ApiKeyScope, expires_at: datetime | N
 
 
 async def list_api_keys() -> list[ApiKey]:
-    """Return all API keys, newest first, also those that are revoked or expired."""
-    return await ApiKey.all().order_by("-created_at", "-id")
+    """Return the usable API keys and the newest of all, also those that are revoked or expired, newest first."""
+    newest = await ApiKey.all().order_by("-created_at", "-id").limit(MAX_LISTED)
+    listed = {key.id: key for key in [*newest, *await _usable()]}
+    return sorted(listed.values(), key=lambda key: (key.created_at, key.id), reverse=True)
+
+
+def _usable() -> QuerySet[ApiKey]:
+    return ApiKey.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now()), revoked_at__isnull=True)
 
 
 async def revoke_api_key(key_id: str, by: Actor) -> ApiKey:

@@ -6,11 +6,12 @@ Tortoise by path.
 
 from service.database.connection import cause_of_outage, is_unreachable, open_database
 from service.database.migration import check_encoding, is_migrated, migrate, newer_migrations
-from service.database.purging import purge_expired
+from service.database.purging import SAFETY_MARGIN, purge_expired
 from service.database.statements import Row, Statement, as_time, fetch, fetch_one
 from service.database.transactions import check_writable, transaction, write
 
 __all__ = [
+    "SAFETY_MARGIN",
     "Row",
     "Statement",
     "as_time",

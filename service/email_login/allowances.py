@@ -10,7 +10,6 @@ An address is counted whether or not a user has it, so the limit does not reveal
 SQL by hand: atomic. A request is counted by one conditional upsert.
 """
 
-import hashlib
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from datetime import datetime, timedelta
 from service.clock import now
 from service.database import Statement, purge_expired, write
 from service.email_login.models import CodeAllowance
+from service.encryption import Cipher
 from service.errors import SignInRefused
 from service.ip_addresses import network_of
 from service.refusal_texts import SignInErrorCode
@@ -38,22 +38,18 @@ _TAKE = Statement(
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    name: str
+    id: str
+    """A keyed hash of what is counted: without the key, no list of addresses tells which of them are in the table."""
     most: int
 
-    @property
-    def id(self) -> str:
-        """The hash of the name: of fixed length, and a reader of the table does not see addresses."""
-        return hashlib.sha256(self.name.encode()).hexdigest()
 
-
-async def take_allowance(email: str, ip_address: str | None) -> datetime:
+async def take_allowance(email: str, ip_address: str | None, cipher: Cipher) -> datetime:
     """Count a request for a code. Returns from when the next request is allowed. Raises `SignInRefused` over a limit.
 
     Each count is one conditional statement in its own transaction, so it is exact for simultaneous requests.
     """
     free_from = now()
-    for bound in _bounds(email, ip_address):
+    for bound in _bounds(email, ip_address, cipher):
         free_from = max(free_from, await _take(bound))
     return free_from
 
@@ -63,12 +59,13 @@ async def purge_allowances(batch: int) -> int:
     return await purge_expired("email_code_allowances", "id", "ends_at", batch)
 
 
-def _bounds(email: str, ip_address: str | None) -> list[_Bound]:
+def _bounds(email: str, ip_address: str | None, cipher: Cipher) -> list[_Bound]:
     network = network_of(ip_address) if ip_address else ""
-    bounds = [_Bound(f"address from network\n{email}\n{network}", OF_ADDRESS_FROM_NETWORK)]
+    counted = [(f"address from network\n{email}\n{network}", OF_ADDRESS_FROM_NETWORK)]
     if network:
-        bounds.append(_Bound(f"network\n{network}", FROM_NETWORK))
-    return [*bounds, _Bound(f"address\n{email}", OF_ADDRESS)]
+        counted.append((f"network\n{network}", FROM_NETWORK))
+    counted.append((f"address\n{email}", OF_ADDRESS))
+    return [_Bound(cipher.keyed_hash(f"email code allowance\n{what}"), most) for what, most in counted]
 
 
 async def _take(bound: _Bound) -> datetime:

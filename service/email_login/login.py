@@ -51,7 +51,7 @@ async def request_email_code(email: str, client: Client, dependencies: EmailLogi
     email = parse_email(email)
     async with record_refusal(SignInMethod.EMAIL, client):
         await _require_enabled()
-        again_from = await take_allowance(email, client.ip_address)
+        again_from = await take_allowance(email, client.ip_address, dependencies.cipher)
         async with transaction():
             code = await make_code(email, dependencies.cipher)
             await dependencies.mail_queue.put(QueuedMail(MailKind.CODE, email, code.digits), code.expires_at)

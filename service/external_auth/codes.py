@@ -40,15 +40,15 @@ _HS256 = _PYJWS.get_algorithm_by_name(ALGORITHM)
 
 @dataclass(frozen=True, slots=True)
 class SigningSecret:
-    """A signing secret, live or not. `key` is the UTF-8 text of the secret as it was shown."""
+    """A signing secret, live or not. `key` is the UTF-8 text of the secret as it was shown, None once it is destroyed."""
 
     id: str
-    key: bytes = field(repr=False)
+    key: bytes | None = field(repr=False)
     live: bool
 
     def __post_init__(self) -> None:
         # Anyone could sign with an empty key. Only a bug can cause one, so this raises ValueError and not a refusal.
-        if len(self.key) < _KEY_BYTES_AT_LEAST:
+        if self.key is not None and len(self.key) < _KEY_BYTES_AT_LEAST:
             raise ValueError(f"a signing key has at least {_KEY_BYTES_AT_LEAST} bytes")
 
 
@@ -152,7 +152,11 @@ def find_signer(unverified: UnverifiedCode, secrets: Sequence[SigningSecret]) ->
     if signature_bytes is None or not has_whole_signature(unverified):
         return None
     signing_input = f"{header}.{payload}".encode()
-    return next((secret for secret in secrets if _HS256.verify(signing_input, secret.key, signature_bytes)), None)
+    return next((secret for secret in secrets if _verifies(secret.key, signing_input, signature_bytes)), None)
+
+
+def _verifies(key: bytes | None, signing_input: bytes, signature: bytes) -> bool:
+    return key is not None and _HS256.verify(signing_input, key, signature)
 
 
 def has_whole_signature(unverified: UnverifiedCode) -> bool:

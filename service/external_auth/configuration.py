@@ -22,7 +22,14 @@ from service.errors import BadUserInput
 from service.external_auth.codes import SigningSecret
 from service.external_auth.models import ExternalAuth, JwtSecret
 from service.external_auth.policy import Policy
-from service.external_auth.secrets import JwtSecretStatus, list_secrets, mark_changed, record_secret_used, status_of
+from service.external_auth.secrets import (
+    LIVE,
+    is_destroyed,
+    list_secrets,
+    mark_changed,
+    record_secret_used,
+    status_of,
+)
 
 _VERSION = Statement("SELECT version FROM external_auth WHERE id = 1")
 
@@ -83,8 +90,10 @@ class JwtConfigurationCache:
         )
 
     def _signing_secret(self, secret: JwtSecret, moment: datetime) -> SigningSecret:
-        live = status_of(secret, moment) in (JwtSecretStatus.CURRENT, JwtSecretStatus.RETIRING)
-        return SigningSecret(secret.id, self._cipher.decrypt(secret.encrypted_secret).encode(), live)
+        if is_destroyed(secret):
+            return SigningSecret(secret.id, None, live=False)
+        text = self._cipher.decrypt(secret.encrypted_secret)
+        return SigningSecret(secret.id, text.encode(), status_of(secret, moment) in LIVE)
 
 
 def policy_of(auth: ExternalAuth) -> Policy:

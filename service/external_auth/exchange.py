@@ -25,7 +25,7 @@ from service.accounts.provisioning import (
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.audit.log import Actor
 from service.clock import now
-from service.database import Statement, purge_expired, transaction, write
+from service.database import SAFETY_MARGIN, Statement, purge_expired, transaction, write
 from service.errors import BadUserInput, SignInRefused
 from service.external_auth.codes import UnverifiedCode, VerifiedClaims, claimed_subject_of, run_checks
 from service.external_auth.configuration import JwtConfiguration, JwtConfigurationCache
@@ -211,8 +211,11 @@ def _moment(seconds: float) -> datetime:
 
 
 async def purge_used_codes(batch: int) -> int:
-    """Delete at most `batch` used codes that have expired, and return how many were deleted."""
-    return await purge_expired("used_codes", "id", "expires_at", batch)
+    """Delete at most `batch` used codes that expired a day ago, and return how many were deleted.
+
+    A clock that jumps ahead by less, and is set right later, does not make a used code work again.
+    """
+    return await purge_expired("used_codes", "id", "expires_at", batch, kept_for=SAFETY_MARGIN)
 
 
 async def _find_person(

@@ -12,7 +12,7 @@ from service.external_auth.claims import MICROSECONDS_FROM, MILLISECONDS_FROM
 from service.external_auth.codes import ALGORITHM, SigningSecret, UnverifiedCode, find_signer, has_whole_signature
 from service.external_auth.jws import decode_base64url
 from service.external_auth.models import JwtSecret
-from service.external_auth.secrets import JwtSecretStatus, status_of
+from service.external_auth.secrets import DESTROYED_AFTER, JwtSecretStatus, is_destroyed, status_of
 from service.text import JsonObject
 
 _SIGNATURE_CHARACTERS = 43  # 32 bytes in base64url without padding
@@ -74,10 +74,13 @@ def explain_signature(unverified: UnverifiedCode, rows: dict[str, JwtSecret], at
     for secret, mistake in _mistaken_keys(unverified):
         if find_signer(unverified, [secret]):
             return f"Likely cause: the code was signed with the secret {describe_secret(rows[secret.id])} {mistake}."
+    named = rows.get(str(unverified.header.get("kid")))
+    if named is not None and is_destroyed(named):
+        return _explain_destroyed(named)
     return (
         "Likely cause: the code was signed with a secret that this service never had: the secret of another environment, or one that was"
         " cut off when it was copied. Compare its first 4 characters with those of the secrets here."
-    )
+    ) + _mention_destroyed(rows)
 
 
 def _explain_signature_length(segment: str) -> str | None:
@@ -95,6 +98,21 @@ def _explain_signature_length(segment: str) -> str | None:
     if len(segment) > _SIGNATURE_CHARACTERS:
         return "Likely cause: something was added to the end of the code when it was copied. Take it away."
     return None
+
+
+def _explain_destroyed(row: JwtSecret) -> str:
+    ended = row.revoked_at or row.retires_at
+    return (
+        f"The kid names the secret {describe_secret(row)}, which is gone: it ended at {to_the_second(ended) if ended else ''},"
+        f" and its text was destroyed {DESTROYED_AFTER.days} days later. So this service cannot say whether the code was"
+        " signed with it. Give the signing program the current secret."
+    )
+
+
+def _mention_destroyed(rows: dict[str, JwtSecret]) -> str:
+    if not any(map(is_destroyed, rows.values())):
+        return ""
+    return f" Or with one that is gone: texts are destroyed {DESTROYED_AFTER.days} days after their end."
 
 
 def describe_secret(row: JwtSecret) -> str:
@@ -151,9 +169,9 @@ _MISTAKES: tuple[_Mistake, ...] = (
 
 def _mistaken_keys(unverified: UnverifiedCode) -> Iterator[tuple[SigningSecret, str]]:
     for secret in unverified.secrets:
-        for words, mistake in _MISTAKES:
+        for words, mistake in _MISTAKES if secret.key else ():
             try:
-                yield SigningSecret(secret.id, mistake(secret.key), secret.live), words
+                yield SigningSecret(secret.id, mistake(secret.key or b""), secret.live), words
             except (ValueError, binascii.Error):
                 continue  # the mistake is impossible with this secret: its text is not base64, or the key is too short
 

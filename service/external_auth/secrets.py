@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from secrets import token_urlsafe
 
+from tortoise.expressions import Q
+
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import now
@@ -27,7 +29,10 @@ HINT_CHARACTERS = 4
 DEFAULT_GRACE_PERIOD = 86_400  # seconds
 MAX_GRACE_PERIOD = 30 * 86_400  # seconds
 MAX_LIVE_SECRETS = 5
+MAX_LISTED = 100
+DESTROYED_AFTER = timedelta(days=30)
 
+_DESTROYED = ""  # in place of the encrypted text
 _CHANGED = Statement("UPDATE external_auth SET version = version + 1 WHERE id = 1")
 _USED = Statement(
     "UPDATE jwt_secrets SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)"
@@ -41,6 +46,10 @@ class JwtSecretStatus(StrEnum):
     RETIRING = "RETIRING"
     RETIRED = "RETIRED"
     REVOKED = "REVOKED"
+
+
+LIVE = (JwtSecretStatus.CURRENT, JwtSecretStatus.RETIRING)
+"""The states in which a secret verifies codes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +69,21 @@ def status_of(secret: JwtSecret, at: datetime) -> JwtSecretStatus:
     return JwtSecretStatus.RETIRING if at < secret.retires_at else JwtSecretStatus.RETIRED
 
 
+def is_destroyed(secret: JwtSecret) -> bool:
+    """Return whether the text of the secret was destroyed. The row stays, so that its ID can still be explained."""
+    return secret.encrypted_secret == _DESTROYED
+
+
 async def list_secrets() -> list[JwtSecret]:
     """Return every secret, including retired and revoked ones, newest first."""
     return await JwtSecret.all().order_by("-created_at", "-id")
+
+
+async def list_newest_secrets() -> list[JwtSecret]:
+    """Return the secrets that verify codes, and the newest of all, newest first. For people: the list is bounded."""
+    moment = now()
+    rows = await list_secrets()
+    return [row for number, row in enumerate(rows) if number < MAX_LISTED or status_of(row, moment) in LIVE]
 
 
 async def enable(cipher: Cipher, by: Actor) -> NewSecret | None:
@@ -184,11 +205,26 @@ async def renew_secret_encryption(cipher: Cipher) -> None:
 
     Raises if one cannot be read.
     """
-    for row in await JwtSecret.all():
+    for row in await JwtSecret.exclude(encrypted_secret=_DESTROYED):
         renewed = cipher.renewed(row.encrypted_secret)
         if renewed is not None:
             async with transaction():
                 await JwtSecret.filter(id=row.id).update(encrypted_secret=renewed)
+
+
+async def destroy_ended_secrets() -> int:
+    """Destroy the text of secrets that were revoked or have retired 30 days ago, and return how many there were.
+
+    Until then the inspection tells an integrator which old secret a program still signs with. After that, a copy of the
+    database and its encryption key reveals as few texts as possible.
+    """
+    before = now() - DESTROYED_AFTER
+    ended = JwtSecret.filter(Q(revoked_at__lt=before) | Q(retires_at__lt=before)).exclude(encrypted_secret=_DESTROYED)
+    if not await ended.exists():
+        return 0
+    async with transaction():
+        await mark_changed()  # every process forgets the texts at its next exchange
+        return await ended.update(encrypted_secret=_DESTROYED)
 
 
 async def _current() -> JwtSecret | None:

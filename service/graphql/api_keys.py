@@ -8,6 +8,7 @@ import strawberry
 from service.api_keys import keys, models
 from service.graphql.context import Info
 from service.graphql.enums import ApiKeyScope
+from service.graphql.server.node_count import ListLength
 
 
 @strawberry.type(description="An API key, by which a program administers. Its token cannot be read again.")
@@ -49,7 +50,11 @@ class NewApiKey:
 @strawberry.type
 class ApiKeyQueries:
     @strawberry.field(
-        description="All API keys, newest first, revoked and expired keys included. For admins and API keys."
+        description=(
+            "The usable API keys, and the newest 100 of all, revoked and expired ones included, newest first. The list "
+            "counts as 100 nodes. For admins and API keys."
+        ),
+        metadata=ListLength(keys.MAX_LISTED).metadata,
     )
     async def api_keys(self, info: Info) -> list[ApiKey] | None:
         info.context.caller.require_reader()
@@ -61,7 +66,7 @@ class ApiKeyMutations:
     @strawberry.mutation(
         description=(
             "Creates an API key. For an admin in person. Errors: FORBIDDEN for API keys, BAD_USER_INPUT for a "
-            "name or an expiry that is not valid."
+            "name or an expiry that is not valid, CONFLICT if there are 100 usable keys already."
         )
     )
     async def create_api_key(

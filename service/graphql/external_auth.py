@@ -12,6 +12,7 @@ from service.external_auth.models import ExternalAuth
 from service.external_auth.models import JwtSecret as JwtSecretRow
 from service.graphql.context import Info
 from service.graphql.enums import EmailLinking, JwtSecretStatus
+from service.graphql.server.node_count import ListLength
 
 _SECRET_ID = Annotated[strawberry.ID, strawberry.argument(description="The ID of a signing secret.")]
 
@@ -96,9 +97,15 @@ class JwtAuth:
     enabled: bool = strawberry.field(description="Whether JWT sign-in is enabled.")
     policy: JwtPolicy = strawberry.field(description="The policy for codes.")
 
-    @strawberry.field(description="All secrets, newest first, retired and revoked secrets included.")
+    @strawberry.field(
+        description=(
+            "The secrets that verify codes, and the newest 100 of all, retired and revoked ones included, newest first. "
+            "The list counts as 100 nodes."
+        ),
+        metadata=ListLength(secrets.MAX_LISTED).metadata,
+    )
     async def secrets(self) -> list[JwtSecret]:
-        return [JwtSecret.of(row) for row in await secrets.list_secrets()]
+        return [JwtSecret.of(row) for row in await secrets.list_newest_secrets()]
 
     @classmethod
     async def read(cls) -> "JwtAuth":

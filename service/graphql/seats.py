@@ -9,6 +9,7 @@ from service.accounts import seats
 from service.errors import BadUserInput
 from service.graphql.context import Info
 from service.graphql.enums import UserOrigin
+from service.graphql.server.node_count import ListLength
 
 
 @strawberry.type(description="The seats that users of one origin take.")
@@ -37,7 +38,12 @@ class SeatUsage:
     def by_origin(self) -> list[OriginSeats]:
         return [OriginSeats(origin=origin, used=self.count.active(origin)) for origin in UserOrigin]
 
-    @strawberry.field(description="One sample for each day, oldest first, today last. Errors: BAD_USER_INPUT.")
+    @strawberry.field(
+        description=(
+            "One sample for each day, oldest first, today last. Two samples count as one node. Errors: BAD_USER_INPUT."
+        ),
+        metadata=ListLength(seats.MAX_HISTORY_DAYS, argument="days", entries_per_node=2).metadata,
+    )
     async def history(
         self, days: Annotated[int, strawberry.argument(description="The number of days: 1 to 3,660. Default 30.")] = 30
     ) -> list[SeatSample]:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from service.accounts.lookup import user_from_row
 from service.accounts.models import User, UserRole
 from service.clock import now
-from service.database import Row, Statement, as_time, fetch, fetch_one, purge_expired, write
+from service.database import SAFETY_MARGIN, Row, Statement, as_time, fetch, fetch_one, purge_expired, write
 from service.ids import new_id
 from service.sessions.models import SignInMethod, TokenTransport
 from service.settings import DEFAULT_SESSIONS_PER_USER
@@ -246,5 +246,5 @@ async def end_sessions_of_method(method: SignInMethod, epoch: int) -> None:
 
 
 async def purge_expired_sessions(batch: int) -> int:
-    """Delete at most `batch` expired sessions, and return how many were deleted."""
-    return await purge_expired("sessions", "id", "expires_at", batch)
+    """Delete at most `batch` sessions that expired a day ago, and return how many were deleted."""
+    return await purge_expired("sessions", "id", "expires_at", batch, kept_for=SAFETY_MARGIN)

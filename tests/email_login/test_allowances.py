@@ -1,6 +1,7 @@
 """The limits of requested email codes: exact, counted in the database, and without locking another user out."""
 
 import asyncio
+import hashlib
 from collections import Counter
 from datetime import timedelta
 
@@ -59,7 +60,7 @@ async def test_last_request_says_from_when_there_is_another(instance: Instance) 
 async def test_many_at_once_are_counted_exactly(instance: Instance) -> None:
     async def attempt() -> str:
         try:
-            await take_allowance("ada@example.com", ADDRESS)
+            await take_allowance("ada@example.com", ADDRESS, instance.cipher)
         except SignInRefused as refused:
             return refused.code
         return "taken"
@@ -87,7 +88,7 @@ async def test_mailbox_gets_no_more_than_so_many_from_everywhere(instance: Insta
 
 async def test_network_cannot_send_mail_to_every_address(instance: Instance) -> None:
     for n in range(FROM_NETWORK):
-        await take_allowance(f"a{n}@example.com", ADDRESS)
+        await take_allowance(f"a{n}@example.com", ADDRESS, instance.cipher)
     assert (await refusal_to_ask(instance)).code is TOO_MANY
     await ask(instance, client=ELSEWHERE)
 
@@ -147,3 +148,24 @@ async def test_counts_are_purged_when_their_hour_is_over(instance: Instance) -> 
     await ask(instance)
     assert [await purge_allowances(2) for _ in range(2)] == [2, 1]
     assert await count("email_code_allowances") == 3
+
+
+async def test_no_list_of_addresses_tells_who_asked(instance: Instance) -> None:
+    """The counts are keyed hashes: a copy of the database without the encryption key answers no guess."""
+    await ask(instance)
+    stored = {row["id"] for row in await rows("email_code_allowances")}
+    guesses = [
+        text
+        for network in (ADDRESS, "")
+        for text in (
+            f"address from network\nada@example.com\n{network}",
+            "address\nada@example.com",
+            f"network\n{ADDRESS}",
+        )
+    ]
+    assert len(stored) == 3
+    assert not stored & {
+        hashlib.sha256(f"{before}{text}".encode()).hexdigest()
+        for text in guesses
+        for before in ("", "email code allowance\n")
+    }

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from service.encryption import open_cipher
 from service.external_auth import secrets
 from service.instance import Instance, open_instance
 from service.rate_limit import FailedSignIns
@@ -117,7 +118,7 @@ async def test_off_means_no_limit(settings: Settings, environ: dict[str, str]) -
 
 async def test_default_is_sixty_a_minute(settings: Settings, environ: dict[str, str]) -> None:
     del environ["DOORCODE_FAILED_SIGN_INS"]
-    limiter = FailedSignIns(load_settings(environ))
+    limiter = FailedSignIns(load_settings(environ), open_cipher(settings).keyed_hash)
     answers = [await limiter.count("198.51.100.1") for _ in range(61)]
     assert answers[:60] == [None] * 60
     assert answers[60]

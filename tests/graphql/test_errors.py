@@ -1,8 +1,11 @@
 """What an error says of a request's own mistake: which one it is, without the value, which may be a code in the wrong place."""
 
 import pytest
+from graphql import build_schema, get_named_type, is_leaf_type, is_non_null_type
 
+from service.graphql.schema import schema
 from tests.clients import Api
+from tests.graphql.callers import admin_token
 
 CODE = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyIjp7ImlkIjoiY3JtIn19.c2lnbmF0dXJl"
 EXCHANGE = "mutation($code:String!){exchangeExternalAuthCode(externalAuthCode:$code){__typename}}"
@@ -58,3 +61,48 @@ async def test_long_value_is_left_out_as_well(api: Api) -> None:
             payload = await api.payload(document, variables)
             assert value[:20] not in str(payload)
             assert len(payload["errors"][0]["message"]) < 200
+
+
+def _non_null_arguments() -> list[tuple[str, str, str, str]]:
+    """Of each root field: the kind of its operation, its name, one of its non-null arguments, and its selection."""
+    sdl = build_schema(schema.as_str())
+    return [
+        (kind, name, argument_name, "" if is_leaf_type(get_named_type(field.type)) else "{__typename}")
+        for kind, root in (("query", sdl.query_type), ("mutation", sdl.mutation_type))
+        if root
+        for name, field in root.fields.items()
+        for argument_name, argument in field.args.items()
+        if is_non_null_type(argument.type)
+    ]
+
+
+@pytest.mark.parametrize(("kind", "name", "argument", "selection"), _non_null_arguments())
+async def test_null_is_called_null(api: Api, kind: str, name: str, argument: str, selection: str) -> None:
+    """It is Python that calls it None."""
+    payload = await api.payload(f"{kind}{{{name}({argument}:null){selection}}}")
+    said = [error["message"] for error in payload["errors"]]
+    assert any(message.endswith("not to be null.") for message in said), said
+    assert "None" not in str(said)
+
+
+@pytest.mark.parametrize(
+    ("document", "variables", "message"),
+    [
+        (
+            "query($order:UserOrder){users(orderBy:$order){totalCount}}",
+            {"order": None},
+            "Argument 'orderBy' has invalid value: Expected variable '$order' provided to non-null type 'UserOrder!' not to be null.",
+        ),
+        (
+            EXCHANGE,
+            {"code": None},
+            "Variable '$code' has invalid value: Expected value of non-null type 'String!' not to be null.",
+        ),
+    ],
+)
+async def test_variable_that_is_null_is_called_null(
+    api: Api, document: str, variables: dict[str, object], message: str
+) -> None:
+    token = await admin_token()
+    payload = await api.payload(document, variables, token=token)
+    assert payload["errors"][0]["message"] == message

@@ -22,8 +22,10 @@ MAX_MESSAGE = 500
 RETRY_AFTER = 5  # seconds; a database that restarts is back soon
 UNAVAILABLE_MESSAGE = "The service is not available right now. Wait a few seconds, then try again."
 INTERNAL_MESSAGE = "Something went wrong on our side. If it happens again, tell your administrator the reference."
-# The wording of graphql-core. The text before the value stays; the value is removed, because it may be a code.
-_QUOTED_VALUES = (
+# The wording of graphql-core. The text before the value stays; the value is removed, because it may be a code. GraphQL's
+# null is called None, as in Python.
+_REPLACED_TEXTS = (
+    (re.compile(r" not to be None\."), " not to be null."),
     (re.compile(r"( cannot represent [\w -]*value): .*?(?=\. Did you mean |$)", re.DOTALL), r"\1"),
     (re.compile(r", found: .*", re.DOTALL), "."),
     (re.compile(r"\? Found: .*", re.DOTALL), "?"),
@@ -142,7 +144,7 @@ def _public_message(error: GraphQLError) -> str:
     if "'Maybe[" in error.message:
         return _LEFT_OUT_NOT_NULL
     message = error.message[:MAX_MESSAGE]  # cut first, because a long value could make the search slow
-    for quoted, instead in _QUOTED_VALUES:
+    for quoted, instead in _REPLACED_TEXTS:
         message = quoted.sub(instead, message)
     return message
 

@@ -4,11 +4,12 @@
 sizes can be variables, so the formula is made once for each document and computed for each request. The part of a
 fragment is computed once, however often it is spread.
 
-The lists of the introspection count too, at their average length in this schema: they refer to one another, and a
+A list without pages counts too where its field says how long it may be: `strawberry.field(metadata=ListLength(…).metadata)`.
+The lists of the introspection count, at their average length in this schema: they refer to one another, and a
 document of 1 KiB could otherwise ask for 5 MB and two seconds of computing, without signing in.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from graphql import (
@@ -36,8 +37,24 @@ from graphql import (
 from service.graphql.server.limits import fragments_of
 from service.paging import DEFAULT_PAGE
 
+_LIST_LENGTH = "list_length"
 _LARGEST_SIZE = 1_000_000
 """Larger than any limit, and small enough that no product of sizes overflows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListLength:
+    """How long a list without pages may be: at most `most`, or as the number in `argument` asks."""
+
+    most: int
+    argument: str | None = None
+    entries_per_node: int = 1
+    """How many entries cost as much as one node. Over 1 for entries that are cheap to read."""
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        """What `strawberry.field` takes, so that the count finds this length."""
+        return {_LIST_LENGTH: self}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +63,13 @@ class PageSize:
 
     asked: tuple[int | str, ...]
     otherwise: float
+    entries_per_node: int = 1
 
     def of(self, variables: Mapping[str, object]) -> float:
         """Return the number of nodes. A variable that is not a number is ignored: its coercion refuses the request."""
         values = [variables.get(value) if isinstance(value, str) else value for value in self.asked]
         sizes = [min(max(value, 0), _LARGEST_SIZE) for value in values if isinstance(value, int | float)]
-        return max(sizes, default=self.otherwise)
+        return max(sizes, default=self.otherwise) / self.entries_per_node
 
 
 @dataclass(eq=False, slots=True)
@@ -162,8 +180,20 @@ class _Reading:
             length = self._introspection.get(node.name.value)
             return None if length is None else PageSize(asked=(), otherwise=length)
         if get_named_type(definition.type).name.endswith("Connection"):
-            return PageSize(asked=tuple(_sizes_asked(node)), otherwise=_default_size(definition))
-        return None
+            return PageSize(
+                asked=tuple(_sizes_asked(node, {"first", "last"})),
+                otherwise=_default_size(definition, "first", DEFAULT_PAGE),
+            )
+        listed = length_of_list(definition)
+        if listed is None:
+            return None
+        if listed.argument is None:
+            return PageSize(asked=(), otherwise=listed.most, entries_per_node=listed.entries_per_node)
+        return PageSize(
+            asked=tuple(_sizes_asked(node, {listed.argument})),
+            otherwise=_default_size(definition, listed.argument, listed.most),
+            entries_per_node=listed.entries_per_node,
+        )
 
     def _fragment(self, name: str) -> SelectedPages:
         if name not in self._known:
@@ -173,9 +203,16 @@ class _Reading:
         return self._known[name]
 
 
-def _sizes_asked(node: FieldNode) -> Iterator[int | str]:
+def length_of_list(definition: GraphQLField) -> ListLength | None:
+    """Return what the field says of the length of its list. None if it says nothing."""
+    field_of_strawberry = definition.extensions.get("strawberry-definition")
+    length = getattr(field_of_strawberry, "metadata", {}).get(_LIST_LENGTH)
+    return length if isinstance(length, ListLength) else None
+
+
+def _sizes_asked(node: FieldNode, names: Collection[str]) -> Iterator[int | str]:
     for argument in node.arguments or ():
-        if argument.name.value in {"first", "last"}:
+        if argument.name.value in names:
             if isinstance(argument.value, IntValueNode):
                 yield int(argument.value.value)
             elif isinstance(argument.value, VariableNode):
@@ -188,9 +225,9 @@ def _defaults(operation: OperationDefinitionNode) -> Iterator[tuple[str, object]
             yield variable.variable.name.value, int(variable.default_value.value)
 
 
-def _default_size(definition: GraphQLField) -> int:
-    first = definition.args.get("first")
-    return first.default_value if first and isinstance(first.default_value, int) else DEFAULT_PAGE
+def _default_size(definition: GraphQLField, name: str, otherwise: int) -> int:
+    argument = definition.args.get(name)
+    return argument.default_value if argument and isinstance(argument.default_value, int) else otherwise
 
 
 def _lengths_of_introspection_lists(schema: GraphQLSchema) -> dict[str, float]:
