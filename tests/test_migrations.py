@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from tortoise.connection import get_connection
+from tortoise.context import TortoiseContext
 from tortoise.exceptions import IntegrityError
+from tortoise.migrations.api import migrate as run_migrations
 
 from service.database import Statement, fetch, is_migrated, migrate, open_database, write
-from service.database.connection import ALIAS
+from service.database.connection import ALIAS, configuration
 from service.instance import open_instance
 from service.settings import SettingsError, load_settings
 from tests.actions import TABLES, rows
@@ -32,13 +34,13 @@ UNIQUE = {
     "sessions": {("id",), ("token_hash",)},
     "signing_keys": {("kid",), ("state",)},
     "used_codes": {("id",)},
-    "users": {("serial",), ("id",), ("external_id",), ("email",)},
+    "users": {("serial",), ("id",), ("external_id",), ("verified_email",)},
 }
 INDEXED = {
     "audit_events": {("created_at", "id"), ("user_id", "created_at"), ("action", "created_at")},
     "sessions": {("user_serial", "id"), ("expires_at",)},
     "used_codes": {("expires_at",)},
-    "users": {("created_at", "id"), ("last_seen_at", "id")},
+    "users": {("created_at", "id"), ("last_seen_at", "id"), ("email", "id")},
 }
 
 
@@ -113,8 +115,39 @@ async def test_text_is_ordered_by_its_bytes_everywhere(database_url: str, tmp_pa
                 ),
                 user_id,
             )
-        found = [row["id"] for row in await fetch(Statement("SELECT id FROM users ORDER BY id"))]
-        assert found == ["A", "B", "_", "a", "b", "z", "\u00e9"]
+        await write(Statement("UPDATE users SET email = id, external_id = id"))
+        for column in ("id", "external_id", "email"):
+            found = [row["id"] for row in await fetch(Statement(f"SELECT id FROM users ORDER BY {column}"))]
+            assert found == ["A", "B", "_", "a", "b", "z", "\u00e9"], column
+
+
+async def test_addresses_of_users_before_the_upgrade_are_verified(empty_database_url: str, tmp_path: Path) -> None:
+    settings = settings_for(empty_database_url, tmp_path)
+    settings.data_dir.mkdir(exist_ok=True)
+    engine = "tortoise.backends.sqlite" if settings.uses_sqlite else "service.database.postgres"
+    overrides = {"foreign_keys": "OFF"} if settings.uses_sqlite else {}
+    before = configuration(settings, engine=engine, **overrides)
+    async with TortoiseContext():
+        await run_migrations(config=before, target="doorcode.0007_key_scope_users", direction="forward")
+    insert = (
+        "INSERT INTO users (id, email, metadata, origin, role, status, session_epoch, search_text, created_at)"
+        " VALUES ('%s', %s, '{}', 'EMAIL', 'MEMBER', 'ACTIVE', 0, '', '2030-01-01 00:00:00+00:00')"
+    )
+    async with open_database(settings):
+        for user_id, email in (("a", "'ada@example.com'"), ("b", "NULL"), ("c", "NULL"), ("d", "'eve@example.com'")):
+            await write(Statement(insert % (user_id, email)))
+        await write(Statement("DELETE FROM users WHERE id = 'd'"))
+        serials = [row["serial"] for row in await rows("users")]
+    await migrate(settings)
+    async with open_database(settings):
+        found = {row["id"]: (row["email"], row["verified_email"]) for row in await rows("users")}
+        assert found == {"a": ("ada@example.com",) * 2, "b": (None, None), "c": (None, None)}
+        with pytest.raises(IntegrityError):
+            await write(Statement("UPDATE users SET verified_email = 'ada@example.com' WHERE id = 'b'"))
+        await write(Statement("UPDATE users SET email = 'ada@example.com' WHERE id = 'b'"))
+        await write(Statement(insert % ("e", "NULL")))
+        assert (await rows("users", "WHERE id = 'e'"))[0]["serial"] > max(serials) + 1, "a serial is never used twice"
+        assert (await rows("external_auth"))[0]["trust_emails"]
 
 
 async def test_tables_are_those_that_the_tests_look_at(database_url: str, tmp_path: Path) -> None:

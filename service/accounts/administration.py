@@ -37,7 +37,14 @@ async def add_invited_user(email: str, role: UserRole, by: Actor) -> User:
     await lock_seats()
     if await find_by_email(email):
         raise Conflict("A user with this email exists already.")
-    user = User(id=new_id(SERVICE_ID_PREFIX), email=email, origin=UserOrigin.INVITATION, role=role, created_at=now())
+    user = User(
+        id=new_id(SERVICE_ID_PREFIX),
+        email=email,
+        verified_email=email,
+        origin=UserOrigin.INVITATION,
+        role=role,
+        created_at=now(),
+    )
     await add_user(user, Action.USER_INVITED, by)
     return user
 
@@ -50,6 +57,8 @@ async def update_user(
     external_id: str | Unchanged | None = UNCHANGED,
 ) -> User:
     """Set or clear the email and the external ID. Another email ends the sessions of the user.
+
+    The email that is set is verified. Setting the email that the user has claimed verifies it.
 
     Raises `Conflict` if another user has it, `BadUserInput`, `NotFound`, `Forbidden` for an admin.
     """
@@ -65,6 +74,9 @@ async def update_user(
             await _set_email(user, email)
             user.session_epoch += 1
             changed.append("email")
+        elif isinstance(email, str) and not user.email_verified:
+            await _set_email(user, email)
+            changed.append("emailVerified")
         if not isinstance(external_id, Unchanged) and external_id != user.external_id:
             await _set_external_id(user, external_id)
             changed.append("externalId")
@@ -77,14 +89,14 @@ async def update_user(
 async def set_role(user_id: str, role: UserRole, by: Actor) -> User:
     """Make an admin or a member, and end the sessions of the user.
 
-    Raises `Conflict` for the last active admin and for an admin without an email, `NotFound`.
+    Raises `Conflict` for the last active admin and for an admin without a verified email, `NotFound`.
     """
     async with transaction():
         await lock_seats()
         user = await lock_to_change(user_id, by)
         if user.role is not role:
-            if role is UserRole.ADMIN and user.email is None:
-                raise Conflict("An admin needs an email to sign in. Give this user one first.")
+            if role is UserRole.ADMIN and not user.email_verified:
+                raise Conflict("An admin needs a verified email to sign in. Set the email of this user first.")
             await keep_an_admin(user)
             await change_role(user, role, by)
     return user
@@ -148,14 +160,14 @@ async def _set_email(user: User, email: str | None) -> None:
         raise Conflict("An admin needs an email to sign in. Make this user a member first.")
     if email is not None and await find_by_email(email):
         raise Conflict("Another user has this email.")
-    user.set_identifiers(email=email, external_id=user.external_id)
+    user.set_identifiers(email=email, email_verified=email is not None, external_id=user.external_id)
 
 
 async def _set_external_id(user: User, external_id: str | None) -> None:
     holder = await find_by_id_claim(external_id) if external_id is not None else None
     if holder is not None and holder.serial != user.serial:
         raise Conflict("Another user has this ID.")
-    user.set_identifiers(email=user.email, external_id=external_id)
+    user.set_identifiers(email=user.email, email_verified=user.email_verified, external_id=external_id)
 
 
 async def set_status(user: User, status: UserStatus) -> None:
@@ -177,7 +189,7 @@ async def keep_an_admin(user: User) -> None:
     """Raise `Conflict` if this user is the last active admin who can sign in by email."""
     if user.role is not UserRole.ADMIN or user.status is not UserStatus.ACTIVE:
         return
-    admins = User.filter(role=UserRole.ADMIN, status=UserStatus.ACTIVE, email__isnull=False)
+    admins = User.filter(role=UserRole.ADMIN, status=UserStatus.ACTIVE, verified_email__isnull=False)
     if not await admins.exclude(serial=user.serial).exists():
         raise Conflict("This is the last active admin. Make another user an admin first.")
 

@@ -17,7 +17,9 @@ async def has_admin() -> bool:
 
 
 async def make_admin(email: str, by: Actor) -> User:
-    """Make the user with this email an active admin, or create one. Call it in a transaction.
+    """Make the user with this verified email an active admin, or create one. Call it in a transaction.
+
+    A user who only claims the address is not found: no code gives its user the role of the address's owner.
 
     A new or reactivated admin takes a seat like any user. Raises `SeatLimitReached` or `BadUserInput`.
     """

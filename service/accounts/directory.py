@@ -34,7 +34,7 @@ _ORDERS = {
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """Which users to list. A field that is None does not filter."""
+    """Which users to list. A field that is None does not filter. `email` finds verified and claimed addresses."""
 
     origin: UserOrigin | None = None
     status: UserStatus | None = None

@@ -86,8 +86,8 @@ def find_signing_bug(user_id: str) -> str | None:
 
 
 def has_invisible_characters(text: str) -> bool:
-    """Whether the text holds a default-ignorable character, such as a zero-width space or a byte order mark."""
-    return _DEFAULT_IGNORABLE.search(text) is not None
+    """Whether the text holds a character that no font shows, such as a zero-width space or an empty Braille cell."""
+    return _DEFAULT_IGNORABLE.search(text) is not None or _BRAILLE_BLANK in text
 
 
 def _find_invisible(user_id: str) -> str | None:

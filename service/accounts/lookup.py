@@ -1,4 +1,4 @@
-"""Finds one user by ID, external ID or email.
+"""Finds one user by ID, external ID or verified email.
 
 SQL by hand: every request (finding a user), and atomic (locking a user).
 """
@@ -13,7 +13,8 @@ _BY_ID_CLAIM = Statement(
     "SELECT * FROM users WHERE serial = COALESCE("
     "(SELECT serial FROM users WHERE external_id = $1), (SELECT serial FROM users WHERE id = $1))"
 )
-_BY_EMAIL = Statement("SELECT * FROM users WHERE email = $1")
+# Never by `email`: an address that is only claimed finds no user (contract §1).
+_BY_EMAIL = Statement("SELECT * FROM users WHERE verified_email = $1")
 _BY_ID = Statement("SELECT * FROM users WHERE id = $1")
 _BY_ID_LOCKED = Statement("SELECT * FROM users WHERE id = $1 FOR UPDATE")
 
@@ -29,7 +30,7 @@ async def find_by_id_claim(user_id: str) -> User | None:
 
 
 async def find_by_email(email: str) -> User | None:
-    """Return the user with this normalised email, or None."""
+    """Return the user whose verified email this is, in normal form, or None. A claimed email finds no user."""
     return _user_or_none(await fetch_one(_BY_EMAIL, email))
 
 
@@ -69,6 +70,7 @@ def user_from_row(row: Row) -> User:
         id=row["id"],
         external_id=row["external_id"],
         email=row["email"],
+        verified_email=row["verified_email"],
         metadata=row["metadata"],
         origin=_ORIGINS[row["origin"]],
         role=_ROLES[row["role"]],

@@ -8,7 +8,7 @@ from tortoise.models import Model
 from service.accounts.identifiers import with_unicode_domain
 from service.accounts.metadata import EMPTY
 
-IDENTIFIER_COLUMNS = ("email", "external_id", "search_text")
+IDENTIFIER_COLUMNS = ("email", "verified_email", "external_id", "search_text")
 
 
 class UserOrigin(StrEnum):
@@ -41,7 +41,8 @@ class User(Model):
     )
     id = fields.CharField(max_length=255, unique=True)
     external_id = fields.CharField(max_length=255, unique=True, null=True)
-    email = fields.CharField(
+    email = fields.CharField(max_length=320, null=True)  # verified or only claimed; what is shown
+    verified_email = fields.CharField(
         max_length=320, unique=True, null=True, description="normalised, so that two users never share one"
     )
     metadata = fields.TextField(default=EMPTY, description="JSON text: jsonb would refuse a NUL, which JSON allows")
@@ -60,9 +61,15 @@ class User(Model):
     created_at = fields.DatetimeField()
     last_seen_at = fields.DatetimeField(null=True, description="to the hour")
 
-    def set_identifiers(self, *, email: str | None, external_id: str | None) -> None:
-        """Set both, and the search text that is made of them and the ID. The caller saves `IDENTIFIER_COLUMNS`."""
+    @property
+    def email_verified(self) -> bool:
+        """Whether the email is verified, not only claimed by a code (contract §1). False if there is no email."""
+        return self.verified_email is not None
+
+    def set_identifiers(self, *, email: str | None, email_verified: bool, external_id: str | None) -> None:
+        """Set them, and the search text that is made of them and the ID. The caller saves `IDENTIFIER_COLUMNS`."""
         self.email, self.external_id = email, external_id
+        self.verified_email = email if email_verified else None
         # Case is folded here, because SQLite's own folding knows ASCII only.
         identifiers = (self.id, external_id, email, email and with_unicode_domain(email))
         lines = [identifier.casefold() for identifier in dict.fromkeys(identifiers) if identifier]
@@ -70,7 +77,7 @@ class User(Model):
 
     class Meta:
         table = "users"
-        indexes = (("created_at", "id"), ("last_seen_at", "id"))
+        indexes = (("created_at", "id"), ("last_seen_at", "id"), ("email", "id"))
 
 
 # Only describes the table for migrations: its rows are read and written by SQL.

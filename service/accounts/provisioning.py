@@ -6,6 +6,7 @@ SQL by hand: atomic. `last_seen_at` never goes back.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import assert_never
 
 from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made
@@ -22,17 +23,31 @@ from service.errors import SeatLimitReached, SignInRefused
 from service.refusal_texts import SignInErrorCode
 
 
+class EmailKept(StrEnum):
+    """Why the email of a code does not change the stored one. The values are the reasons in the audit log."""
+
+    TAKEN = "email taken"
+    MALFORMED = "email malformed"
+    UNVERIFIED = "email not verified"
+
+
+@dataclass(frozen=True, slots=True)
+class NewEmail:
+    """The email that a code gives its user: another one, or the one that the user has, now verified."""
+
+    address: str
+    verified: bool
+
+
 @dataclass(frozen=True, slots=True)
 class SignIn:
     """Sign in a known user, and update the profile from the code."""
 
     user: User
-    new_email: str | None = None
+    new_email: NewEmail | None = None
     new_metadata: str | None = None
-    email_taken: bool = False
-    """The code's email belongs to another user: the stored email stays, and the audit log records it."""
-    email_malformed: bool = False
-    """The code's email is not well-formed: the stored email stays, and the audit log records it."""
+    email_kept: EmailKept | None = None
+    """Why the stored email stays although the code has another one. The audit log records it."""
     profile_protected: bool = False
     """The code would change an admin's profile: the profile stays, and the audit log records it."""
 
@@ -44,7 +59,7 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Sign in the existing user with this email, and set the external ID to the code's ID."""
+    """Sign in the existing user with this verified email, and set the external ID to the code's ID."""
 
     user: User
     claim: UserClaim
@@ -86,16 +101,36 @@ async def decide_for(user: User, claim: UserClaim) -> SignIn | Refuse:
     """Decide for a known user: whether the user may sign in, and what the code changes."""
     if refused := refuse_deactivated(user):
         return refused
-    new_email = claim.email if claim.email and claim.email != user.email else None
-    malformed = claim.email_problem is not None
+    email = _compare_email(user, claim)
     new_metadata = None
     if claim.metadata is not None and not is_same_metadata(user.metadata, claim.metadata):
         new_metadata = dump_metadata(claim.metadata)
     if user.role is UserRole.ADMIN:
-        return SignIn(user, profile_protected=bool(new_email or new_metadata), email_malformed=malformed)
-    if new_email and await find_by_email(new_email):
-        return SignIn(user, new_metadata=new_metadata, email_taken=True)
-    return SignIn(user, new_email=new_email, new_metadata=new_metadata, email_malformed=malformed)
+        kept = email if isinstance(email, EmailKept) else None
+        return SignIn(user, email_kept=kept, profile_protected=bool(new_metadata) or isinstance(email, NewEmail))
+    if isinstance(email, NewEmail) and email.verified and await find_by_email(email.address):
+        email = EmailKept.TAKEN
+    if isinstance(email, EmailKept):
+        return SignIn(user, new_metadata=new_metadata, email_kept=email)
+    return SignIn(user, new_email=email, new_metadata=new_metadata)
+
+
+def _compare_email(user: User, claim: UserClaim) -> NewEmail | EmailKept | None:
+    """Say what the code's email is to a known user, without reading who else has it. None if nothing is to change.
+
+    A claimed email never replaces a verified one, and never makes it a claimed one (contract §1). An exchange with the
+    stored email is not an attempt to do so unless the code itself denies the email: with the policy `trust_emails` off
+    every code of a user with a verified email would be one.
+    """
+    if claim.email_problem is not None:
+        return EmailKept.MALFORMED
+    if claim.email is None:
+        return None
+    if claim.email_verified:
+        return NewEmail(claim.email, verified=True) if claim.email != user.verified_email else None
+    if user.email_verified:
+        return EmailKept.UNVERIFIED if claim.email_denied or claim.email != user.email else None
+    return NewEmail(claim.email, verified=False) if claim.email != user.email else None
 
 
 async def provision(subject: Subject, *, link_by_email: bool, by: Actor) -> tuple[User, bool]:
@@ -153,7 +188,7 @@ async def _decide_for_new(claim: UserClaim, link_by_email: bool) -> Link | Creat
         )
     if claim.email_problem is not None:
         return Refuse(SignInErrorCode.INVALID_CLAIMS, claim.email_problem)
-    holder = await find_by_email(claim.email) if claim.email else None
+    holder = await find_by_email(claim.email) if claim.email and claim.email_verified else None
     if holder is None:
         return Create(claim)
     if not link_by_email or holder.role is UserRole.ADMIN or holder.external_id is not None:
@@ -162,42 +197,28 @@ async def _decide_for_new(claim: UserClaim, link_by_email: bool) -> Link | Creat
 
 
 async def _update_profile(plan: SignIn, by: Actor) -> None:
-    user = plan.user
-    changed = {"email": plan.new_email, "metadata": plan.new_metadata}
-    if plan.new_email or plan.new_metadata:
-        user.set_identifiers(email=plan.new_email or user.email, external_id=user.external_id)
-        user.metadata = plan.new_metadata or user.metadata
-        user.email_epoch += bool(plan.new_email)  # a session opened by the previous email does not prove the new one
-        await user.save(update_fields=("metadata", "email_epoch", *IDENTIFIER_COLUMNS))
-    if plan.new_email:
-        await record(
-            Action.USER_UPDATED,
-            by,
-            user_id=user.id,
-            detail={"changed": [name for name, value in changed.items() if value]},
-        )
+    user, new = plan.user, plan.new_email
+    if not plan.changes_user:
+        return
+    changed = ["metadata"] if plan.new_metadata else []
+    if new:
+        changed.insert(0, "emailVerified" if new.address == user.email else "email")
+        user.email_epoch += (
+            new.address != user.email
+        )  # a session opened by the previous email does not prove the new one
+        user.set_identifiers(email=new.address, email_verified=new.verified, external_id=user.external_id)
+    user.metadata = plan.new_metadata or user.metadata
+    await user.save(update_fields=("metadata", "email_epoch", *IDENTIFIER_COLUMNS))
+    if new:
+        await record(Action.USER_UPDATED, by, user_id=user.id, detail={"changed": changed})
 
 
 async def record_ignored_profile(plan: SignIn, by: Actor) -> None:
     """Record in the audit log what the code could not change: one event an hour, inside or outside a transaction."""
-    user = plan.user
-    if plan.email_taken:
+    user, kept = plan.user, plan.email_kept
+    if kept:
         await record_hourly(
-            Action.USER_EMAIL_KEPT,
-            by,
-            person=user.id,
-            reason="email taken",
-            user_id=user.id,
-            detail={"reason": "email taken"},
-        )
-    if plan.email_malformed:
-        await record_hourly(
-            Action.USER_EMAIL_KEPT,
-            by,
-            person=user.id,
-            reason="email malformed",
-            user_id=user.id,
-            detail={"reason": "email malformed"},
+            Action.USER_EMAIL_KEPT, by, person=user.id, reason=kept, user_id=user.id, detail={"reason": kept}
         )
     if plan.profile_protected:
         await record_hourly(
@@ -207,7 +228,7 @@ async def record_ignored_profile(plan: SignIn, by: Actor) -> None:
 
 async def _link(plan: Link, by: Actor) -> None:
     user, claim = plan.user, plan.claim
-    user.set_identifiers(email=user.email, external_id=claim.id)
+    user.set_identifiers(email=user.email, email_verified=user.email_verified, external_id=claim.id)
     if claim.metadata is not None:
         user.metadata = dump_metadata(claim.metadata)
     await user.save(update_fields=("metadata", *IDENTIFIER_COLUMNS))
@@ -220,6 +241,7 @@ async def _create(claim: UserClaim, by: Actor) -> User:
         id=claim.id,
         external_id=claim.id,
         email=claim.email,
+        verified_email=claim.email if claim.email_verified else None,
         metadata=dump_metadata(claim.metadata or {}),
         origin=UserOrigin.EXTERNAL_JWT,
         created_at=moment,
@@ -243,7 +265,7 @@ async def add_user(user: User, action: Action, by: Actor) -> None:
     The caller holds the seat lock, and has looked for the user's identifiers under it.
     """
     await take_seat(user.origin)
-    user.set_identifiers(email=user.email, external_id=user.external_id)
+    user.set_identifiers(email=user.email, email_verified=user.email_verified, external_id=user.external_id)
     await user.save(force_create=True)
     await record(action, by, user_id=user.id, detail={"origin": user.origin})
 

@@ -13,6 +13,10 @@ class UserClaim:
     email: str | None
     metadata: JsonObject | None
     """None if the object has no members except id and email."""
+    email_verified: bool = True
+    """Whether the code counts as verifying the email. If not, the email is only claimed."""
+    email_denied: bool = False
+    """Whether the code itself says that the email is not verified, not only the policy."""
     email_problem: str | None = None
     """Why the email of the code is invalid. Such a code cannot create a user; for a known user its email is ignored."""
 

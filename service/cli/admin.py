@@ -8,7 +8,7 @@ from rich.table import Table
 from service.accounts.admins import list_admins, remove_admin
 from service.audit.log import COMMAND_LINE
 from service.cli.groups import command_group
-from service.cli.running import print_result, run, stderr
+from service.cli.running import print_result, program, run, stderr
 from service.cli.tables import format_time, print_table
 from service.email_login.invitations import AdminInvitation, invite_admin
 from service.email_login.links import INVITATION_LIFETIME
@@ -30,6 +30,12 @@ def invite(email: Annotated[str, typer.Argument(metavar="EMAIL", help="The admin
     invitation = run(invite_on)
     hours = int(INVITATION_LIFETIME.total_seconds() // 3600)
     stderr.print(f"{invitation.user.email} is an admin. This link signs in once, within {hours} hours:")
+    if invitation.user.external_id is not None:
+        stderr.print(
+            f"Note: this is the existing user {invitation.user.id} with the external ID {invitation.user.external_id}."
+            " Codes for this ID sign in as this user too, without admin rights. If you did not expect that, take the"
+            f" admin role back: {program()} admin remove {invitation.user.email}",
+        )
     print_result(invitation.url)
 
 

@@ -13,6 +13,7 @@ from service.clock import now
 from service.external_auth import secrets
 from service.external_auth.configuration import policy_of
 from service.external_auth.models import ExternalAuth
+from service.external_auth.policy import Policy
 from service.instance import Instance
 
 app = command_group("JWT sign-in: enable, disable, rotate and revoke secrets.")
@@ -76,7 +77,7 @@ async def _show_status(_: Instance) -> None:
     policy = policy_of(auth)
     print_result(
         "Policy: "
-        + ", ".join(f"{name.replace('_', ' ')} {_as_text(getattr(policy, name))}" for name in policy.__slots__)
+        + ", ".join(f"{name.replace('_', ' ')} {_as_text(getattr(policy, name))}" for name in Policy.model_fields)
     )
     table = Table("id", "begins", "status", "created", "retires", "revoked", "last used")
     moment = now()

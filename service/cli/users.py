@@ -85,7 +85,7 @@ async def _show(wanted: UserFilter, first: int) -> None:
         table.add_row(
             user.id,
             user.external_id or "",
-            user.email or "",
+            _email_of(user),
             user.origin,
             user.role,
             user.status,
@@ -94,3 +94,9 @@ async def _show(wanted: UserFilter, first: int) -> None:
         )
     print_table(table)
     stderr.print(f"{len(page.rows)} of {await count_users(wanted, listing)} users.")
+
+
+def _email_of(user: User) -> str:
+    if user.email is None:
+        return ""
+    return user.email if user.email_verified else f"{user.email} (not verified)"

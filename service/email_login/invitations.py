@@ -44,14 +44,16 @@ async def invite(email: str, role: UserRole, by: Actor, dependencies: EmailLogin
 async def invite_again(user_id: str, by: Actor, dependencies: EmailLoginDependencies) -> User:
     """Mail a new link to a user who has not signed in yet. The previous link is void.
 
-    Raises `NotFound`; `Conflict` for a user who has no email, is deactivated or has signed in, and for a member while
+    Raises `NotFound`; `Conflict` for a user who has no verified email, is deactivated or has signed in, and for a member while
     email login is off; `Forbidden` for an admin's invitation, if the actor may not change admins.
     """
     configuration = await read_configuration()
     async with transaction():
         user = await lock_to_change(user_id, by)
-        if user.email is None or user.last_seen_at is not None or user.status is UserStatus.DEACTIVATED:
-            raise Conflict("Only an active user who has an email and has not signed in yet can be invited again.")
+        if not user.email_verified or user.last_seen_at is not None or user.status is UserStatus.DEACTIVATED:
+            raise Conflict(
+                "Only an active user who has a verified email and has not signed in yet can be invited again."
+            )
         if not configuration.enabled and user.role is not UserRole.ADMIN:
             raise Conflict("Email login is off, so the link would be refused. Switch email login on first.")
         await _send_invitation(user, dependencies)

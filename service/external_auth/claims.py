@@ -22,6 +22,9 @@ MAX_JTI_CHARACTERS: Final = 255
 MAX_EXPIRY_AHEAD: Final = 100 * 365.25 * 86_400  # seconds: 100 years (contract §1)
 MILLISECONDS_FROM: Final = 1e11  # as seconds this is the year 5138, as milliseconds 1973: a signer means milliseconds
 MICROSECONDS_FROM: Final = 1e14  # as milliseconds this is the year 5138, as microseconds 1973
+_MEMBERS_WITH_MEANING: Final = frozenset({"id", "email", "email_verified"})  # of `user`; all others are metadata
+# What identity providers send as `email_verified` beside true and false (contract §1).
+_BOOLEANS: Final[dict[str | int, bool]] = {"true": True, "1": True, 1: True, "false": False, "0": False, 0: False}
 _LONG: Final = 10**9  # seconds; a longer span is written as "more than"
 
 
@@ -33,13 +36,13 @@ class Times(NamedTuple):
     iat: float | None
 
 
-def read_subject(payload: JsonObject) -> Subject:
+def read_subject(payload: JsonObject, policy: Policy) -> Subject:
     """Return the subject that the code signs in. Raises `SignInRefused` if no subject can be read.
 
     `user` takes precedence over `id`, and `id` over `email`. Claims of lower precedence are ignored, even invalid ones.
     """
     if (user := payload.get("user")) is not None:
-        return _read_user(user)
+        return _read_user(user, policy)
     if (user_id := payload.get("id")) is not None:
         return IdClaim(_read_id("id", user_id))
     if (email := _given_email(payload)) is not None:
@@ -47,16 +50,19 @@ def read_subject(payload: JsonObject) -> Subject:
     raise _invalid("the code names no user: one of user, id and email is required")
 
 
-def _read_user(user: JsonValue) -> UserClaim:
+def _read_user(user: JsonValue, policy: Policy) -> UserClaim:
     if not isinstance(user, dict):
         raise _invalid(f"user is {name_type(user)}, and must be an object")
     if (user_id := user.get("id")) is None:
         raise _invalid("user.id is missing")
     email, email_problem = _read_users_email(user)
-    metadata = {name: value for name, value in user.items() if name not in ("id", "email")}
+    email_verified = _read_email_verified(user)
+    metadata = {name: value for name, value in user.items() if name not in _MEMBERS_WITH_MEANING}
     return UserClaim(
         id=_read_id("user.id", user_id),
         email=email,
+        email_verified=policy.trust_emails if email_verified is None else email_verified,
+        email_denied=email_verified is False,
         email_problem=email_problem,
         metadata=_checked_metadata(metadata) if metadata else None,
     )
@@ -84,6 +90,16 @@ def _read_users_email(user: JsonObject) -> tuple[str | None, str | None]:
         return normalise_email(email), None
     except ValueError as problem:
         return None, f"user.email {problem}"
+
+
+def _read_email_verified(user: JsonObject) -> bool | None:
+    """Whether the code says that the email is verified. None if it does not say. Raises `SignInRefused`."""
+    value = user.get("email_verified")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (str, int)) and value in _BOOLEANS:
+        return _BOOLEANS[value]
+    raise _invalid('user.email_verified must be true, false, "true", "false", 1, 0, "1", "0" or null')
 
 
 def _read_email(name: str, value: JsonValue) -> str:

@@ -190,7 +190,7 @@ def _check_times(unverified: UnverifiedCode) -> None:
 
 
 def _check_claims(unverified: UnverifiedCode) -> None:
-    unverified.subject = read_subject(unverified.payload)
+    unverified.subject = read_subject(unverified.payload, unverified.policy)
 
 
 def _check_policy(unverified: UnverifiedCode) -> None:

@@ -128,7 +128,7 @@ async def _sign_in(verified: _VerifiedExchange) -> SignInResult:
 async def _decide(verified: _VerifiedExchange) -> Decision:
     """Decide what the code means now; a request that has a session of the same user saves reading the user again.
 
-    The session proves the same user only by external ID or email. Any other ID is looked up, because it may be the
+    The session proves the same user only by external ID or verified email. Any other ID is looked up, because it may be the
     external ID of another user.
     """
     user = verified.attempt.session.user if verified.attempt.session else None
@@ -138,7 +138,7 @@ async def _decide(verified: _VerifiedExchange) -> Decision:
             return await decide_for(user, subject)
         case IdClaim(id=user_id) if user is not None and user_id == user.external_id:
             return SignIn(user)
-        case EmailClaim(email=email) if user is not None and email == user.email:
+        case EmailClaim(email=email) if user is not None and email == user.verified_email:
             return SignIn(user)
         case _:
             return await decide(subject, link_by_email=verified.link_by_email)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from service.accounts.models import User
-from service.accounts.provisioning import Create, Decision, Link, Refuse, SignIn, decide, refusal
+from service.accounts.provisioning import Create, Decision, EmailKept, Link, Refuse, SignIn, decide, refusal
 from service.accounts.seats import count_seats
 from service.accounts.subjects import EmailClaim, IdClaim, UserClaim
 from service.clock import now, to_the_second
@@ -29,6 +29,11 @@ from service.external_auth.secrets import list_secrets, status_of
 from service.refusal_texts import SignInErrorCode
 from service.text import JsonObject
 
+_WHY_EMAIL_IS_KEPT = {
+    EmailKept.TAKEN: "Another user has the email in the code",
+    EmailKept.MALFORMED: "The email in the code is not well-formed",
+    EmailKept.UNVERIFIED: "The email in the code is only claimed, and the user has a verified one",
+}
 _NOT_REACHED = "Not checked, because an earlier check failed."
 
 
@@ -176,12 +181,20 @@ def _relative(seconds: float) -> str:
 
 def _describe_subject(unverified: UnverifiedCode) -> str:
     match unverified.subject:
-        case UserClaim(id=user_id, email=email, metadata=metadata):
-            return f"user with the ID {user_id!r}, email {email or 'none'}, {_named_metadata(metadata)}."
+        case UserClaim(id=user_id, metadata=metadata) as claim:
+            return f"user with the ID {user_id!r}, email {_named_email(claim)}, {_named_metadata(metadata)}."
         case IdClaim(id=user_id):
             return f"id {user_id!r}: an existing user by user ID."
         case EmailClaim(email=email):
             return f"email {email!r}: an existing user by email."
+
+
+def _named_email(claim: UserClaim) -> str:
+    return f"{claim.email} ({_state(verified=claim.email_verified)})" if claim.email else "none"
+
+
+def _state(*, verified: bool) -> str:
+    return "verified" if verified else "claimed"
 
 
 def _named_metadata(metadata: JsonObject | None) -> str:
@@ -238,19 +251,17 @@ def _describe_conflict(decision: Refuse) -> str | None:
 def _describe_decision(decision: Decision) -> str:
     match decision:
         case Create(claim=claim):
-            return f"Unknown: creates the user {claim.id!r}."
+            email = f", whose email is {_state(verified=claim.email_verified)}" if claim.email else ""
+            return f"Unknown: creates the user {claim.id!r}{email}."
         case Link(user=user):
             return f"Unknown ID, known email: signs in the user {user.id!r} and sets its external ID."
-        case SignIn(user=user, email_taken=True):
-            return f"Known: the user {user.id!r}. Another user has the email in the code, so the email does not change."
-        case SignIn(user=user, email_malformed=True):
-            return (
-                f"Known: the user {user.id!r}. The email in the code is not well-formed, so the email does not change."
-            )
+        case SignIn(user=user, email_kept=EmailKept() as kept):
+            return f"Known: the user {user.id!r}. {_WHY_EMAIL_IS_KEPT[kept]}, so the email does not change."
         case SignIn(user=user, profile_protected=True):
             return f"Known: the user {user.id!r}, an admin. A code does not change an admin's email or metadata."
-        case SignIn(user=user, changes_user=True):
-            return f"Known: the user {user.id!r}. The code updates the user's profile."
+        case SignIn(user=user, changes_user=True, new_email=new):
+            email = f" Its email is then {_state(verified=new.verified)}." if new else ""
+            return f"Known: the user {user.id!r}. The code updates the user's profile.{email}"
         case SignIn(user=user):
             return f"Known: the user {user.id!r}."
         case Refuse():

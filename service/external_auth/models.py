@@ -21,6 +21,7 @@ class ExternalAuth(Model):
     issuer = fields.CharField(max_length=255, null=True)
     audience = fields.CharField(max_length=255, null=True)
     email_linking = fields.CharEnumField(EmailLinking, max_length=16, default=EmailLinking.REFUSE)
+    trust_emails = fields.BooleanField(default=True, db_default=True)
 
     class Meta:
         table = "external_auth"

@@ -65,3 +65,5 @@ class Policy(BaseModel):
     audience: _Name | None = Field(None, description=_A_NAME)
     """If set, `aud` must equal or contain it (RFC 7519 §4.1.3)."""
     email_linking: EmailLinking = EmailLinking.REFUSE
+    trust_emails: bool = True
+    """Whether the email of a code that does not say `email_verified` counts as verified."""

@@ -38,7 +38,8 @@ class UserFilter:
     email: str | None = strawberry.field(
         default=None,
         description=(
-            "The user with exactly this address, in any spelling of it. BAD_USER_INPUT if it is not an address."
+            "Users with exactly this address, in any spelling of it, verified or claimed. At most one of them has it "
+            "verified. BAD_USER_INPUT if it is not an address."
         ),
     )
     external_id: str | None = strawberry.field(default=None, description="The user with exactly this external ID.")
@@ -123,7 +124,7 @@ class AccountMutations:
 
     @strawberry.mutation(
         description=(
-            "Sends a new invitation to a user who was invited and has not signed in yet. The previous link "
+            "Sends a new invitation to a user who has a verified email and has not signed in yet. The previous link "
             "becomes invalid. Errors: CONFLICT for any other user, and for a member while email login is "
             "disabled; FORBIDDEN if an API key invites an admin; NOT_FOUND."
         )
@@ -135,8 +136,8 @@ class AccountMutations:
 
     @strawberry.mutation(
         description=(
-            "Sets the email or the external ID. Null clears a value; an argument that is left out changes "
-            "nothing. Another email ends the sessions of the user. Errors: CONFLICT if another user has the value, or "
+            "Sets the email, which is then verified, or the external ID. Null clears a value; an argument that is left "
+            "out changes nothing. Another email ends the sessions of the user. Errors: CONFLICT if another user has the value, or "
             "if the email of an admin would be cleared; FORBIDDEN if the user is an admin and the caller is an API "
             "key; NOT_FOUND; BAD_USER_INPUT."
         )
@@ -206,7 +207,7 @@ class AccountMutations:
     @strawberry.mutation(
         description=(
             "Makes a user an admin or a member, which ends the sessions of the user. For an admin in person. Errors: "
-            "FORBIDDEN for API keys; CONFLICT for the last active admin, and for a user without an email, because "
+            "FORBIDDEN for API keys; CONFLICT for the last active admin, and for a user without a verified email, because "
             "admins sign in by email; NOT_FOUND."
         )
     )

@@ -77,6 +77,13 @@ class JwtPolicy:
         description="What happens if a code has a new `user.id` and the email of an existing user."
     )
 
+    trust_emails: bool = strawberry.field(
+        description=(
+            "Whether the email of a code counts as verified if the code does not say so in `user.email_verified`. If "
+            "false, such an email is only claimed."
+        )
+    )
+
     @classmethod
     def of(cls, value: policy.Policy) -> "JwtPolicy":
         """Return the GraphQL type of a policy."""
@@ -89,6 +96,7 @@ class JwtPolicy:
             issuer=value.issuer,
             audience=value.audience,
             email_linking=value.email_linking,
+            trust_emails=value.trust_emails,
         )
 
 
@@ -166,6 +174,10 @@ class JwtPolicyInput:
     )
     email_linking: strawberry.Maybe[EmailLinking] = strawberry.field(
         default=None, description="What happens if a code has a new `user.id` and the email of an existing user."
+    )
+    trust_emails: strawberry.Maybe[bool] = strawberry.field(
+        default=None,
+        description="Whether the email of a code counts as verified if the code has no `user.email_verified`.",
     )
 
     def given(self) -> dict[str, object]:

@@ -35,7 +35,14 @@ class User:
     )
     email: str | None = strawberry.field(
         description=(
-            "The email address in normal form: lower case, domain in IDNA A-form. Unique. Null if there is none."
+            "The email address in normal form: lower case, domain in IDNA A-form. A verified address is unique; one "
+            "that a code only claimed may be that of other users too. Null if there is none."
+        )
+    )
+    email_verified: bool = strawberry.field(
+        description=(
+            "Whether the email is verified: an email sign-in, an invitation or an admin gave it, or a code that counts "
+            "as verified. An address that is only claimed is shown and signs in no user. False if there is no email."
         )
     )
     origin: UserOrigin = strawberry.field(description="How the user came to be.")
@@ -90,6 +97,7 @@ class User:
             id=strawberry.ID(row.id),
             external_id=row.external_id,
             email=row.email,
+            email_verified=row.email_verified,
             origin=row.origin,
             role=row.role,
             status=row.status,

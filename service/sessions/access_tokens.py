@@ -66,6 +66,7 @@ async def issue_access_token(session: LiveSession, settings: Settings, cipher: C
         "exp": expires_at,
         "jti": new_id(),
         "email": user.email,
+        "email_verified": user.email_verified,
         "origin": user.origin,
         "role": UserRole.ADMIN if session.has_admin_rights else UserRole.MEMBER,
     }

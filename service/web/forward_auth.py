@@ -58,11 +58,14 @@ async def _session_of(request: Request) -> LiveSession | None:
 
 
 def _identity(session: LiveSession) -> dict[str, str]:
-    """Return every identity header. One without a value is empty, so that it replaces a header that a client forged."""
+    """Return every identity header. One without a value is empty, so that it replaces a header that a client forged.
+
+    An email that is only claimed is left out: an application that finds its account by email would hand over that account.
+    """
     user = session.user
     values = {
         "X-Auth-User-Id": user.id,
-        "X-Auth-Email": user.email or "",
+        "X-Auth-Email": user.verified_email or "",
         "X-Auth-Origin": user.origin.value,
         "X-Auth-Session-Id": session.id,
     }

@@ -230,7 +230,7 @@ async def test_deactivated_admin_can_be_deleted_and_made_a_member(instance: Inst
 async def test_admin_has_an_email_to_sign_in_by(instance: Instance) -> None:
     boss, secret = await admin(), await enable(instance)
     nobodys = (await sign_in(instance, code_of(secret, {"user": {"id": "crm-1"}}))).session.user
-    with pytest.raises(Conflict, match="needs an email"):
+    with pytest.raises(Conflict, match="needs a verified email"):
         await administration.set_role(nobodys.id, UserRole.ADMIN, TESTER)
     await administration.update_user(nobodys.id, TESTER, email="ada@example.com")
     await administration.set_role(nobodys.id, UserRole.ADMIN, TESTER)

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.accounts.identifiers import is_service_made, normalise_email, parse_user_id
+from service.accounts.implausible_ids import has_invisible_characters
 from service.text import find_unsafe_characters, name_type
 
 ANY_TEXT = st.text(st.characters())  # lone surrogates and NUL too
@@ -227,3 +228,22 @@ def test_every_json_type_has_a_name() -> None:
     values: list[object] = [None, True, 1, 1.5, "", [], {}]
     names = ["null", "a boolean", "an integer", "a float", "a string", "an array", "an object"]
     assert [name_type(value) for value in values] == names
+
+
+INVISIBLE = [chr(code) for code in range(0x80, 0x110000) if has_invisible_characters(chr(code))]
+NAMED = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180e\u200b\u200d\u200e\u202e\u2060\u2800\u3164\ufe0f\ufeff\uffa0\U000e0041"
+
+
+def test_characters_that_no_font_shows_are_refused_in_a_local_part() -> None:
+    assert set(NAMED) <= set(INVISIBLE)
+    for character in INVISIBLE:
+        for text in (f"a{character}b@example.com", f"{character}ab@example.com", f"ab{character}@example.com"):
+            with pytest.raises(ValueError, match=r"is not a well-formed|has invisible|has control"):
+                normalise_email(text)
+
+
+def test_no_space_and_no_unassigned_character_is_accepted_in_a_local_part() -> None:
+    for code in range(0x80, 0x20000):
+        if unicodedata.category(chr(code))[0] in "ZC" and not 0xD800 <= code <= 0xDFFF:
+            with pytest.raises(ValueError, match=r"^is |^has "):
+                normalise_email(f"a{chr(code)}b@example.com")

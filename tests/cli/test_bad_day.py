@@ -14,7 +14,7 @@ from service.sessions.access_tokens import issue_access_token, published_keys
 from service.sessions.lifecycle import find_session
 from service.sessions.models import SignInMethod
 from service.settings import load_settings
-from tests.actions import admin, member, open_for, user
+from tests.actions import admin, code_of, enable, member, open_for, sign_in, user
 from tests.cli.conftest import Command
 
 Run = Callable[[Callable[[Instance], Awaitable[Any]]], Any]
@@ -185,3 +185,23 @@ def test_group_without_a_command_prints_its_help_to_stderr(doorcode: Command, gr
     ran = doorcode(*group.split())
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert f"Usage: {' '.join(['doorcode', *group.split()])} [OPTIONS] COMMAND" in ran.stderr
+
+
+def test_admin_invite_says_so_if_codes_sign_in_as_the_new_admin(doorcode: Command, on_instance: Run) -> None:
+    async def sign_up(instance: Instance) -> None:
+        secret = await enable(instance)
+        for user_id, email, verified in (("crm-1", "ada@example.com", True), ("crm-2", "eve@example.com", False)):
+            await sign_in(
+                instance, code_of(secret, {"user": {"id": user_id, "email": email, "email_verified": verified}})
+            )
+
+    on_instance(sign_up)
+    assert "eve@example.com (not verified)" in doorcode("users", "list").stdout
+    told = doorcode("admin", "invite", "ada@example.com")
+    assert "existing user crm-1 with the external ID crm-1" in told.stderr
+    assert " admin remove ada@example.com" in told.stderr
+    told = doorcode("admin", "invite", "eve@example.com")
+    assert (told.exit_code, "external ID" in told.stderr) == (0, False)
+    assert "crm-2" not in doorcode("admin", "list").stdout
+    assert "external ID" not in doorcode("admin", "invite", "new@example.com").stderr
+    assert "trust emails yes" in doorcode("jwt", "status").stdout

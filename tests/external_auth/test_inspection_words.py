@@ -44,7 +44,7 @@ async def test_user(instance: Instance) -> None:
     await enable(instance)
     with_metadata = {"user": {"id": "ada", "email": "ada@example.com", "plan": "gold", "a b": 1}}
     assert (await details(instance, with_metadata))["claims"] == (
-        "user with the ID 'ada', email ada@example.com, metadata: plan, 'a b'."
+        "user with the ID 'ada', email ada@example.com (verified), metadata: plan, 'a b'."
     )
     assert (await details(instance, {"user": {"id": "ada"}}))["claims"] == (
         "user with the ID 'ada', email none, no metadata."

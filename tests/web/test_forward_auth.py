@@ -49,6 +49,14 @@ async def test_session_by_cookie_is_told_of(api: Api, instance: Instance) -> Non
     )
 
 
+async def test_address_that_is_only_claimed_is_not_told(api: Api, instance: Instance) -> None:
+    """An application that finds its account by email would hand the account to a stranger."""
+    claims = {"user": {"id": "crm-42", "email": "ana@example.com", "email_verified": False}}
+    result = await sign_in(instance, code_of(await enable(instance), claims), token_transport=TokenTransport.COOKIE)
+    _, told = await ask(api, **cookie(instance, result.token))
+    assert (told["x-auth-user-id"], told["x-auth-email"]) == ("crm-42", "")
+
+
 async def test_session_by_bearer_is_told_of(api: Api) -> None:
     person = await member("ana@example.com")
     opened = await open_for(person)

@@ -55,6 +55,12 @@ async def _update(admin_page: AdminPage, user_id: str, form: FormData) -> Respon
     return admin_page.go(USER, id=user_id, done="updated")
 
 
+async def _verify_email(admin_page: AdminPage, user_id: str, form: FormData) -> Response:
+    """Set the email that the page showed, so that another one that a code has claimed meanwhile is not verified."""
+    await admin_page.run("update_user", id=user_id, email=text_of(form, "email"))
+    return admin_page.go(USER, id=user_id, done="updated")
+
+
 async def _invite_again(admin_page: AdminPage, user_id: str, _form: FormData) -> Response:
     await admin_page.run("send_invitation", id=user_id)
     return admin_page.go(USER, id=user_id, done="invited-again")
@@ -96,6 +102,7 @@ async def _set_role(admin_page: AdminPage, user_id: str, form: FormData) -> Resp
 
 _ACTIONS: dict[str, Callable[[AdminPage, str, FormData], Awaitable[Response]]] = {
     "update": _update,
+    "verify-email": _verify_email,
     "deactivate": _deactivate,
     "reactivate": _reactivate,
     "delete": _delete,

@@ -18,7 +18,18 @@ from service.web.admin.page import AdminPage, text_of
 USERS = "/admin/users"
 _PAGE = 50
 _FILTERS = {"origin": UserOrigin, "status": UserStatus, "role": UserRole}
-_COLUMNS = ("id", "externalId", "email", "origin", "role", "status", "createdAt", "lastSeenAt", "metadata")
+_COLUMNS = (
+    "id",
+    "externalId",
+    "email",
+    "emailVerified",
+    "origin",
+    "role",
+    "status",
+    "createdAt",
+    "lastSeenAt",
+    "metadata",
+)
 # What a spreadsheet runs: a cell that begins with one of these, in full width too. Where the list separator is `;` or a
 # tab, a part of a cell becomes a cell of its own.
 _FORMULA = re.compile("(^|[;\t\r\n])(\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20])")

@@ -38,7 +38,7 @@ FORMS = ["/admin/users", "/admin/users/user", "/admin/authentication", "/admin/a
 FORMS += ["/admin/api-keys"]
 AUTHENTICATION, DEBUGGER = "/admin/authentication", "/admin/authentication/debugger"
 USERS, USER = "/admin/users", "/admin/users/user"
-POLICY = {"action": "policy", "clockSkewSeconds": "60"}
+POLICY = {"action": "policy", "clockSkewSeconds": "60", "trustEmails": "1"}
 
 
 @dataclass(frozen=True)

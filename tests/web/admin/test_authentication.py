@@ -1,5 +1,6 @@
 """The panel's pages about codes: secrets, the policy, email sign-in, the debugger and the snippets."""
 
+import re
 from collections.abc import Callable
 from urllib.parse import urlencode
 
@@ -108,6 +109,7 @@ def test_policy_makes_the_round_trip(panel: Panel) -> None:
         "singleUse": "1",
         "sessionEndsWithCode": "1",
         "emailLinking": "1",
+        "trustEmails": "1",
         "maxLifetimeSeconds": "600",
         "clockSkewSeconds": "5",
         "issuer": 'https://"crm".example.com/<b>',
@@ -126,7 +128,7 @@ def test_policy_makes_the_round_trip(panel: Panel) -> None:
     page = panel.page(AUTHENTICATION)
     assert "Codes without <code>exp</code> are accepted." in page
     policy = page.split('id="policy"', 1)[1]
-    assert "checked" not in policy
+    assert re.findall(r'name="(\w+)"[^>]* checked', policy) == ["trustEmails"]
     assert "600" not in policy
 
 

@@ -268,6 +268,23 @@ def test_email_and_external_id_are_changed_and_cleared(panel: Panel) -> None:
     assert (found.email, found.external_id) == (None, None)
 
 
+def test_address_that_is_only_claimed_is_marked_until_it_is_verified(panel: Panel) -> None:
+    user_id = new_user_id()
+    sign_in_by_code(panel.site, user_id, email=f"{user_id}@example.com", email_verified=False)
+    page = panel.page(USER, id=user_id)
+    assert "Not verified" in page
+    assert "Send the invitation again" not in page
+    assert "Not verified" in panel.page(USERS, search=user_id)
+    [row] = rows_of(panel.get(f"{USERS}.csv", search=user_id).content)
+    assert (row["email"], row["emailVerified"]) == (f"{user_id}@example.com", "false")
+    refused = panel.post(USER, action="set-role", id=user_id, role="ADMIN")
+    assert refused.status_code == 409
+    panel.done(USER, action="verify-email", id=user_id, email=f"{user_id}@example.com")
+    assert "Not verified" not in panel.page(USER, id=user_id) + panel.page(USERS, search=user_id)
+    [row] = rows_of(panel.get(f"{USERS}.csv", search=user_id).content)
+    assert row["emailVerified"] == "true"
+
+
 def test_last_admin_stays_one(panel: Panel) -> None:
     boss = panel.site.call(lambda _: User.get(email="boss@example.com"))
     others = [user for user in panel.site.call(lambda _: User.filter(role="ADMIN").all()) if user.id != boss.id]
