@@ -28,6 +28,7 @@ from service.web.forward_auth import ForwardAuth
 from service.web.graphql_fast_path import GraphQLFastPath
 from service.web.guide.routes import guide_routes
 from service.web.hosts import KnownHosts, PlainClientAddress
+from service.web.paths import TolerantPaths
 from service.web.prefetch import RejectSpeculativePosts
 from service.web.requests import instance_of
 from service.web.sign_in.routes import sign_in_routes
@@ -48,6 +49,7 @@ def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
             Middleware(PlainClientAddress),
             Middleware(KnownHosts, settings=settings),
             *_proxy_headers(settings),
+            Middleware(TolerantPaths),
             Middleware(RejectSpeculativePosts),
             Middleware(GraphQLFastPath, route=graphql),
         ],

@@ -12,6 +12,7 @@ from service.email_login.codes import purge_codes
 from service.email_login.links import purge_links
 from service.email_login.mail_queue import purge_mail_queue
 from service.external_auth.exchange import purge_used_codes
+from service.external_auth.held_codes import purge_held_codes
 from service.external_auth.secrets import destroy_ended_secrets
 from service.sessions.access_tokens import purge_signing_keys
 from service.sessions.lifecycle import purge_expired_sessions
@@ -41,6 +42,7 @@ async def _purge_regularly(settings: Settings) -> None:
     purges = (
         partial(purge_expired_sessions, PURGE_BATCH),
         partial(purge_used_codes, PURGE_BATCH),
+        partial(purge_held_codes, PURGE_BATCH),
         partial(purge_shown_secrets, PURGE_BATCH),
         partial(purge_codes, PURGE_BATCH),
         partial(purge_allowances, PURGE_BATCH),

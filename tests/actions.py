@@ -33,6 +33,7 @@ TABLES = [
     "email_codes",
     "email_login",
     "external_auth",
+    "held_codes",
     "jwt_secrets",
     "outgoing_mails",
     "seat_samples",

@@ -14,7 +14,10 @@ from functools import partial
 from service.accounts.lookup import find_by_email, find_by_id_claim
 from service.accounts.models import User
 from service.accounts.provisioning import (
+    Create,
     Decision,
+    Link,
+    Refuse,
     SignIn,
     decide,
     decide_for,
@@ -34,7 +37,7 @@ from service.rate_limit import FailedSignIns
 from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Opening, can_continue, open_session
 from service.sessions.models import SignInMethod
-from service.sign_in.attempt import SignInAttempt, SignInResult
+from service.sign_in.attempt import Confirmation, ConfirmationNeeded, Person, SignInAttempt, SignInResult
 from service.sign_in.outcome import ProvenPerson, count_guess, record_refusal, record_success
 
 _USE_UP = Statement("INSERT INTO used_codes (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
@@ -77,16 +80,13 @@ async def exchange(
 
     Raises `SignInRefused`, or `BadUserInput` for a lifetime under 1. For a known user whom the code does not change it
     costs two reads and one write. A refused code changes nothing, except that the audit log counts refusals of codes
-    whose signature is right.
+    whose signature is right. Raises `ConfirmationNeeded` where the attempt says that the person is asked first.
     """
     if lifetime is not None and lifetime < 1:
         raise BadUserInput("`lifetimeSeconds` must be 1 or more.")
-    configuration = await dependencies.configuration_cache.current()
-    unverified = UnverifiedCode(code, configuration.secrets, configuration.policy, now().timestamp())
+    configuration, unverified = await _read(code, dependencies)
     async with record_refusal(SignInMethod.EXTERNAL_JWT, attempt.client, partial(_find_person, unverified, attempt)):
-        if not configuration.enabled:
-            raise SignInRefused(SignInErrorCode.EXTERNAL_AUTH_DISABLED)
-        claims = await _check(unverified, attempt, dependencies.failed_sign_ins)
+        claims = await _check(unverified, configuration, attempt, dependencies.failed_sign_ins)
         seconds = min(lifetime or dependencies.session_lifetime, dependencies.session_lifetime)
         session_end = _session_end(claims, configuration, seconds)
         result = await _sign_in(
@@ -95,7 +95,26 @@ async def exchange(
     return record_success(SignInMethod.EXTERNAL_JWT, result)
 
 
-async def _check(unverified: UnverifiedCode, attempt: SignInAttempt, failed_sign_ins: FailedSignIns) -> VerifiedClaims:
+async def verify_only(code: str, attempt: SignInAttempt, dependencies: ExchangeDependencies) -> None:
+    """Run the checks of a code without signing in. Raises `SignInRefused`, which is recorded as for an exchange."""
+    configuration, unverified = await _read(code, dependencies)
+    async with record_refusal(SignInMethod.EXTERNAL_JWT, attempt.client, partial(_find_person, unverified, attempt)):
+        await _check(unverified, configuration, attempt, dependencies.failed_sign_ins)
+
+
+async def _read(code: str, dependencies: ExchangeDependencies) -> tuple[JwtConfiguration, UnverifiedCode]:
+    configuration = await dependencies.configuration_cache.current()
+    return configuration, UnverifiedCode(code, configuration.secrets, configuration.policy, now().timestamp())
+
+
+async def _check(
+    unverified: UnverifiedCode,
+    configuration: JwtConfiguration,
+    attempt: SignInAttempt,
+    failed_sign_ins: FailedSignIns,
+) -> VerifiedClaims:
+    if not configuration.enabled:
+        raise SignInRefused(SignInErrorCode.EXTERNAL_AUTH_DISABLED)
     try:
         return run_checks(unverified)
     except SignInRefused as refusal:
@@ -112,6 +131,7 @@ async def _sign_in(verified: _VerifiedExchange) -> SignInResult:
     accepts a session only while its epochs are the current ones (see `end_sessions_of_user`).
     """
     decision = await _decide(verified)
+    _ask_first(decision, verified.attempt)
     known = decision if isinstance(decision, SignIn) and not decision.changes_user else None
     if known and not verified.configuration.policy.single_use:
         result = await _open_or_continue(verified, known.user)
@@ -142,6 +162,22 @@ async def _decide(verified: _VerifiedExchange) -> Decision:
             return SignIn(user)
         case _:
             return await decide(subject, link_by_email=verified.link_by_email)
+
+
+def _ask_first(decision: Decision, attempt: SignInAttempt) -> None:
+    """Raise `ConfirmationNeeded` before anything changes, if the attempt says so and the code would sign in a user."""
+    if attempt.confirmation is Confirmation.NONE or isinstance(decision, Refuse):
+        return
+    person = _person_of(decision)
+    before = attempt.session.user if attempt.session else None
+    replaced = None if before is None or before.id == person.id else Person(before.id, before.email)
+    if replaced is not None or attempt.confirmation is Confirmation.ALWAYS:
+        raise ConfirmationNeeded(person, replaced)
+
+
+def _person_of(decision: SignIn | Link | Create) -> Person:
+    user = decision.claim if isinstance(decision, Create) else decision.user
+    return Person(user.id, user.email)
 
 
 async def _change_and_open(verified: _VerifiedExchange, known: SignIn | None) -> SignInResult:

@@ -51,3 +51,14 @@ class UsedCode(Model):
 
     class Meta:
         table = "used_codes"
+
+
+class HeldCode(Model):
+    """A code of a link login, until a page of this service finishes it. Encrypted with a key that is not stored."""
+
+    id = fields.CharField(max_length=64, primary_key=True, description="SHA-256 of the one-time ID")
+    encrypted_link = fields.TextField()
+    expires_at = fields.DatetimeField(db_index=True)
+
+    class Meta:
+        table = "held_codes"

@@ -1,9 +1,39 @@
 """A sign-in before and after: where it comes from, and the session that it gives."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from service.sessions.lifecycle import Client, LiveSession
 from service.sessions.models import TokenTransport
+
+
+class Confirmation(Enum):
+    """When a person is asked before the sign-in."""
+
+    NONE = auto()
+    BEFORE_REPLACING = auto()
+    """If the request has the session of another user."""
+    ALWAYS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user, known or new, as a question names them."""
+
+    id: str
+    email: str | None
+
+
+class ConfirmationNeeded(Exception):
+    """The person has to confirm the sign-in first. Nothing has changed, and a single-use code is not used up.
+
+    `replaced`: the other user who is signed in. None if there is none.
+    """
+
+    def __init__(self, person: Person, replaced: Person | None) -> None:
+        super().__init__()
+        self.person = person
+        self.replaced = replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +47,7 @@ class SignInAttempt:
     token_transport: TokenTransport
     session: LiveSession | None = None
     session_token: str | None = None
+    confirmation: Confirmation = Confirmation.NONE
 
 
 @dataclass(frozen=True, slots=True)

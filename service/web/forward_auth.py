@@ -15,8 +15,13 @@ from service.authority import by_session_token
 from service.credentials import bearer_token, client_of
 from service.sessions.lifecycle import LiveSession
 from service.sessions.models import TokenTransport
-from service.web.requests import member_of
+from service.web.destination import safe_path
+from service.web.requests import instance_of, member_of
 
+PATH = "/verify"
+MAX_LOCATION = 3_000  # characters: nginx refuses a response whose headers are longer than 4 KiB (proxy_buffer_size)
+
+_ORIGINAL_URI = ("x-original-uri", "x-forwarded-uri")  # what the guide's nginx sends, what Caddy and Traefik send
 _NO_STORE = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -38,11 +43,35 @@ class ForwardAuth:
 
 
 async def _answer(request: Request) -> Response:
-    """Answer 200 with the headers of the signed-in user, or 401 if no user is signed in. Both without a body."""
+    """Answer 200 with the headers of the signed-in user, or 401 if no user is signed in. Both without a body.
+
+    The `Location` of a 401 is where the proxy may redirect the visitor to. Proxies cannot encode a query themselves.
+    """
     session = await _session_of(request)
     if session is None:
-        return Response(status_code=401, headers={**_NO_STORE, "WWW-Authenticate": "Bearer"})  # RFC 6750 §3
+        headers = {**_NO_STORE, "WWW-Authenticate": "Bearer", "Location": _sign_in_url(request)}  # RFC 6750 §3
+        return Response(status_code=401, headers=headers)
     return Response(headers={**_NO_STORE, **_identity(session)})
+
+
+def _sign_in_url(request: Request) -> str:
+    """Return the URL of the sign-in page, with the path and query that the visitor asked for."""
+    sign_in = f"{instance_of(request).settings.public_url}/login"
+    for asked_for in (_asked_for(request), _asked_for(request).partition("?")[0]):
+        # The headers of a request are bytes that Starlette decodes as Latin-1.
+        url = f"{sign_in}?returnTo={quote(safe_path(asked_for).encode('latin-1', 'replace'), safe='')}"
+        if len(url) <= MAX_LOCATION:
+            return url
+    return sign_in
+
+
+def _asked_for(request: Request) -> str:
+    """Return the path and query of the original request: in a header, or behind `/verify` for Envoy and Istio."""
+    for name in _ORIGINAL_URI:
+        if (value := request.headers.get(name)) is not None:
+            return value
+    path, query = request.scope["raw_path"].decode("latin-1"), request.scope["query_string"].decode("latin-1")
+    return (path.removeprefix(PATH) or "/") + (f"?{query}" if query else "")
 
 
 async def _session_of(request: Request) -> LiveSession | None:

@@ -1,5 +1,6 @@
 """Cookies in Chromium, behind a real nginx that speaks TLS: across subdomains, and on one host with the application."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import pytest
 from anyio.from_thread import BlockingPortal
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect
 
+from service.audit.log import COMMAND_LINE
+from service.email_login.invitations import invite_admin
 from tests.processes import free_port
 from tests.programs import Programs
 from tests.proxies.proxy import Application, Proxy, nginx
@@ -234,7 +237,7 @@ def test_on_a_shared_host_all_but_doorcodes_own_is_the_applications(
     on_one_host: Page, application: Application
 ) -> None:
     application.asked_for.clear()
-    for path in ("/", "/?page=2", "/orders", "/headers?externalAuthCode=x", "/login-help", "/graphql2"):
+    for path in ("/", "/?page=2", "/orders", "/headers?externalAuthCode=x", "/login-help", "/graphql2", "/administer"):
         on_one_host.goto(CHAT + path)
     assert [path for path in application.asked_for if path != "/favicon.ico"] == [
         "/",
@@ -243,7 +246,50 @@ def test_on_a_shared_host_all_but_doorcodes_own_is_the_applications(
         "/headers?externalAuthCode=x",
         "/login-help",
         "/graphql2",
+        "/administer",
     ]
+
+
+def test_on_a_shared_host_the_application_gets_none_of_doorcodes_cookies(
+    on_one_host: Page, one_host: Site, application: Application
+) -> None:
+    context = on_one_host.context
+    others = {"first": "1", "x__Host-doorcode": "2", "last": "3"}
+    secrets = {"__Host-doorcode-admin": "dcs_admins", "__Host-doorcode-state": "hashes"}
+    on_one_host.goto(f"{CHAT}/?externalAuthCode={one_host.code_for(user_id := new_user_id())}&returnTo=/orders")
+    assert session(on_one_host, "/graphql", "same-origin")["user"]["id"] == user_id
+    context.add_cookies(
+        [{"name": name, "value": value, "url": CHAT, "secure": True} for name, value in {**others, **secrets}.items()]
+    )
+    for path in ("/headers", "/", "/?page=2"):
+        application.pages.pop("/", None)
+        on_one_host.goto(CHAT + path)
+        told = json.loads(on_one_host.locator("body").inner_text())["headers"]
+        [cookies_told] = [value for name, value in told if name.lower() == "cookie"]
+        names = {pair.partition("=")[0] for pair in cookies_told.replace(" ", "").split(";") if pair}
+        assert names == {"first", "x__Host-doorcode", "last"}, path
+    application.pages["/"] = PAGE
+
+
+def test_panel_has_a_host_of_its_own_beside_a_shared_host(on_one_host: Page, one_host: Site) -> None:
+    """A script of the application reaches no page of the panel, not even its sign-in page."""
+    on_one_host.goto(f"{CHAT}/orders")
+    read = "path => fetch(path).then(answer => answer.text(), error => error.name)"
+    for path in ("/admin", "/admin/login", "/admin/authentication"):
+        assert on_one_host.evaluate(read, path) == "TypeError", path
+    link = one_host.call(
+        lambda instance: invite_admin("root@example.com", COMMAND_LINE, instance.email_login.page_urls)
+    ).url
+    on_one_host.goto(link)
+    assert on_one_host.url.startswith("https://panel.example.com/admin/invitation?")
+    on_one_host.get_by_role("button", name="Open the panel").click()
+    expect(on_one_host).to_have_url("https://panel.example.com/admin/users")
+    names = {cookie["name"]: cookie["domain"] for cookie in on_one_host.context.cookies()}
+    assert names == {"__Host-doorcode-admin": "panel.example.com"}
+    on_one_host.get_by_role("link", name="User Authentication").first.click()
+    expect(on_one_host.get_by_role("heading", name="User Authentication")).to_be_visible()
+    on_one_host.get_by_role("button", name="Save email login").click()
+    expect(on_one_host).to_have_url("https://panel.example.com/admin/authentication?done=email-login-updated")
 
 
 def test_on_a_shared_host_a_refusal_is_shown_in_full(on_one_host: Page, one_host: Site) -> None:

@@ -36,7 +36,9 @@ def app(site: Site, shop: Frontend, tmp_path_factory: pytest.TempPathFactory) ->
     project.add(SAMPLES / "doorcode.tsx", HERE / "react-app.tsx", types, address=site.server.url)
     options = ["--strict", "--noEmit", "--jsx", "react-jsx", "--module", "esnext", "--moduleResolution", "bundler"]
     project.run("node_modules/typescript/bin/tsc", *options, "--lib", "es2022,dom", "react-app.tsx")
-    (project.path / "index.html").write_text('<div id="root"></div><script type="module" src="/react-app.tsx"></script>')
+    (project.path / "index.html").write_text(
+        '<div id="root"></div><script type="module" src="/react-app.tsx"></script>'
+    )
     project.run("node_modules/vite/bin/vite.js", "build", "--logLevel", "error")
     (script,) = (project.path / "dist" / "assets").glob("*.js")
     inline = script.read_text().replace("</script", "<\\/script")

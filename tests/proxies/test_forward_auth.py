@@ -79,8 +79,37 @@ def test_whoever_is_not_signed_in_is_sent_to_sign_in(proxy: Proxy) -> None:
     with proxy.client("app.example.com") as browser:
         for headers in ({}, {"Cookie": "doorcode=dcs_nobodys"}, {"Authorization": "Bearer dcs_nobodys"}):
             response = browser.get("/orders?page=2", headers=headers)
-            sign_in = "https://auth.example.com/login?returnTo=/orders?page=2"
+            sign_in = "https://auth.example.com/login?returnTo=%2Forders%3Fpage%3D2"
             assert (response.status_code, response.headers["location"]) == (302, sign_in)
+
+
+WITH_QUERIES = [
+    "/orders?page=2&sort=asc&q=a%26b#no",
+    "/a%20b/%C3%AB?x=%20+&y=%",
+    "/a?x=1&externalAuthCode=attackers",
+    "/a?returnTo=/b&x=1;y=2",
+    "/?" + "&".join(f"p{number}=x" for number in range(200)),
+]
+
+
+@pytest.mark.parametrize("address", WITH_QUERIES)
+def test_sign_in_page_is_given_the_whole_path_and_query(proxy: Proxy, address: str) -> None:
+    """What was in the application's address is one parameter of the sign-in page, and no parameter beside it."""
+    asked_for = address.partition("#")[0]
+    with proxy.client("app.example.com") as browser:
+        location = httpx2.URL(browser.get(asked_for).headers["location"])
+    assert dict(location.params) == {"returnTo": asked_for}
+
+
+def test_code_in_an_address_of_the_application_signs_no_one_in(proxy: Proxy, site: Site) -> None:
+    code = site.code_for(user_id := new_user_id())
+    with proxy.client("app.example.com") as browser:
+        there = browser.get(f"/orders?x=1&externalAuthCode={code}").headers["location"]
+    with proxy.client("auth.example.com") as browser:
+        cleaned = browser.get(there.removeprefix("https://auth.example.com"))
+        assert (cleaned.status_code, cleaned.headers["location"]) == (303, "/login?returnTo=%2Forders%3Fx%3D1")
+        assert "doorcode" not in browser.cookies
+    assert site.find(user_id) is None
 
 
 def test_sign_in_is_where_they_are_sent(proxy: Proxy) -> None:

@@ -188,7 +188,7 @@ def test_single_use_link_shows_a_button_first_and_uses_nothing_up(site: Site, cl
         used_before = site.call(lambda _: UsedCode.all().count())
         page = follow(client, code, returnTo="/a?b=1&c=2")
         assert page.status_code == 200
-        assert 'method="post" action="/"' in page.text
+        assert 'method="post" action="/login"' in page.text
         assert f'name="externalAuthCode" value="{code}"' in page.text
         assert 'name="returnTo" value="/a?b=1&amp;c=2"' in page.text
         assert site.find(user_id) is None

@@ -13,6 +13,7 @@ from service.settings import MailDelivery, Settings
 from service.web.admin.page import SIGN_IN
 from service.web.destination import safe_path
 from service.web.forms import form_route
+from service.web.navigation import on_navigation
 from service.web.requests import instance_of
 from service.web.security import see_other
 from service.web.sign_in import email, one_time_links
@@ -61,7 +62,7 @@ def admin_sign_in_routes() -> list[Route]:
         form_route(
             SETUP_PATH,
             show=partial(one_time_links.show_setup, ADMINS),
-            send=partial(one_time_links.set_up, ADMINS),
+            send=on_navigation(partial(one_time_links.set_up, ADMINS)),
         ),
         form_route("/admin/logout", send=_sign_out),
     ]

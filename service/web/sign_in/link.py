@@ -1,86 +1,158 @@
 """Link login: a link or a form with a code signs the user in in this browser (contract §5).
 
-The code does not stay in the address: every answer is a redirect, except the page with the Continue button.
+The code does not stay in the address: every answer is a redirect, or a page whose address has no code. The exception is
+the page for a code that works once, which is worthless after its button was pressed.
 """
 
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import asdict
+from urllib.parse import urlencode
 
-from starlette.datastructures import FormData, QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import SignInRefused
-from service.external_auth.exchange import exchange
+from service.external_auth.exchange import exchange, verify_only
+from service.external_auth.held_codes import HeldLink, hold, take
 from service.instance import Instance
 from service.sessions.lifecycle import LiveSession, end_session
 from service.sessions.models import TokenTransport
-from service.sign_in.attempt import SignInAttempt, SignInResult
+from service.sign_in.attempt import Confirmation, ConfirmationNeeded, Person, SignInAttempt, SignInResult
 from service.web.destination import after_sign_in
 from service.web.forms import given_once, read_form
+from service.web.navigation import (
+    comes_from_elsewhere,
+    is_navigation,
+    lacks_lax_cookies,
+    refuse_other_than_navigation,
+)
 from service.web.pages import page
 from service.web.prefetch import is_speculative, refuse_speculative_request
 from service.web.requests import instance_of, member_of
+from service.web.security import see_other
 from service.web.sign_in.cookie_session import go_on_signed_in
 from service.web.sign_in.front_page import show_front_page
+from service.web.sign_in.link_parameters import Link, corrected_return_to, has_code_elsewhere
 from service.web.sign_in.refused import redirect_to_refusal
 
 PATH = "/"
+CONTINUE_PATH = "/login/continue"
 
-_CODE = "externalAuthCode"
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """What a link or a form asks for. `code` is None if it was not given."""
-
-    code: str | None
-    return_to: str | None
-
-    @classmethod
-    def of(cls, fields: FormData | QueryParams) -> Self:
-        """Read query parameters or form fields, which have the same names."""
-        return cls(given_once(fields, _CODE), given_once(fields, "returnTo"))
-
-
-def has_code(fields: FormData | QueryParams) -> bool:
-    """Return whether a link or form asks for link login, even if with an empty or repeated code."""
-    return _CODE in fields
+# An application may sign its users in through a window that it opened, and wait for that window to come back.
+_KEEPS_OPENER = {"Cross-Origin-Opener-Policy": "unsafe-none"}
 
 
 async def answer_link(request: Request) -> Response:
     """`GET /`, and `GET /login` with a code."""
     link = Link.of(request.query_params)
-    return await (show_front_page(request) if link.code is None else _answer_with(request, link))
+    if link.code is None and not has_code_elsewhere(request.query_params):
+        return_to = corrected_return_to(request.url.query)
+        return await (show_front_page(request) if return_to is None else drop_code(request, return_to))
+    return await _answer(request, link, elsewhere=comes_from_elsewhere(request))
+
+
+async def drop_code(request: Request, return_to: str) -> Response:
+    """Redirect to the same page, without a code that is not of this request."""
+    return see_other(instance_of(request).settings, f"{request.url.path}?{urlencode({'returnTo': return_to})}")
 
 
 async def answer_form(request: Request) -> Response:
     """`POST /`, and `POST /login` with a code. Query parameters are ignored."""
-    return await _answer_with(request, Link.of(await read_form(request)))
+    link = Link.of(await read_form(request))
+    if lacks_lax_cookies(request) and is_navigation(request):
+        return await _hold_form(request, link)
+    return await _answer(request, link, elsewhere=comes_from_elsewhere(request))
 
 
-async def _answer_with(request: Request, link: Link) -> Response:
+async def continue_held(request: Request) -> Response:
+    """`GET` and `POST /login/continue`: finish the link login that waits under a one-time ID."""
+    if request.method == "HEAD" or is_speculative(request) or not is_navigation(request):
+        return await _answer(request, Link(None, None), elsewhere=True)
+    fields = await read_form(request) if request.method == "POST" else request.query_params
+    held = await take(given_once(fields, "id") or "")
+    if held is None:
+        return page(instance_of(request).settings, "sign_in/start_again.html", status=403)
+    return await _answer(request, Link(held.code, held.return_to, held.state), elsewhere=True)
+
+
+async def _answer(request: Request, link: Link, *, elsewhere: bool) -> Response:
+    """Sign in, or say why not. `elsewhere`: a page of another origin caused this, or may have."""
     instance = instance_of(request)
     if is_speculative(request):
         return refuse_speculative_request()
     if request.method == "HEAD":
         return Response(headers={"Cache-Control": "no-store"})
+    if not is_navigation(request):
+        return refuse_other_than_navigation(instance.settings)
+    before = await member_of(request)
+    confirmation = Confirmation.BEFORE_REPLACING if elsewhere else Confirmation.NONE
     if request.method == "GET" and await _codes_work_once(instance):
         # Mail scanners open links, and would use the code up. They do not send forms.
-        return page(instance.settings, "continue.html", action=request.url.path, link=link)
-    return await _sign_in(request, link, instance)
+        if before.session is None or not elsewhere:
+            return _ask(instance, link)
+        confirmation = Confirmation.ALWAYS
+    attempt = SignInAttempt(before.client, TokenTransport.COOKIE, before.session, before.session_token, confirmation)
+    try:
+        return await _sign_in(request, link, attempt)
+    except ConfirmationNeeded as needed:
+        if needed.replaced is not None and request.method == "GET" and request.url.path != CONTINUE_PATH:
+            return await _go_on_without_code(instance, link)
+        return _ask(instance, link, needed)
 
 
-async def _sign_in(request: Request, link: Link, instance: Instance) -> Response:
+async def _sign_in(request: Request, link: Link, attempt: SignInAttempt) -> Response:
     """Continue the cookie's session if possible, or open a new one. A refusal leaves the cookie's session as it is."""
-    before = await member_of(request)
-    attempt = SignInAttempt(before.client, TokenTransport.COOKIE, before.session, before.session_token)
+    instance = instance_of(request)
     try:
         result = await exchange(link.code or "", attempt, instance.external_auth)
     except SignInRefused as refusal:
         return redirect_to_refusal(instance.settings, refusal)
-    await _end_replaced(before.session, result)
+    await _end_replaced(attempt.session, result)
     return go_on_signed_in(request, result, after_sign_in(instance.settings, link.return_to))
+
+
+async def _hold_form(request: Request, link: Link) -> Response:
+    """Answer a form of another site with a page that continues by itself, by a form of this origin.
+
+    Only the second form carries the cookie that says who is signed in.
+    """
+    instance = instance_of(request)
+    attempt = SignInAttempt((await member_of(request)).client, TokenTransport.COOKIE)
+    try:
+        await verify_only(link.code or "", attempt, instance.external_auth)
+    except SignInRefused as refusal:
+        return redirect_to_refusal(instance.settings, refusal)
+    held_id = await hold(_held(link))
+    return page(
+        instance.settings,
+        "sign_in/finish.html",
+        checks_origin=True,
+        scripts=True,
+        headers=_KEEPS_OPENER,
+        held_id=held_id,
+    )
+
+
+async def _go_on_without_code(instance: Instance, link: Link) -> Response:
+    """Redirect to the page with the question, whose address has a one-time ID in place of the code."""
+    return see_other(instance.settings, f"{CONTINUE_PATH}?id={await hold(_held(link))}")
+
+
+def _held(link: Link) -> HeldLink:
+    return HeldLink(link.code or "", link.return_to, link.state)
+
+
+def _ask(instance: Instance, link: Link, needed: ConfirmationNeeded | None = None) -> Response:
+    """Return the page with the button Continue. If it replaces another user, it names both."""
+    names = None
+    if needed is not None and needed.replaced is not None:
+        names = _names(needed.replaced, needed.person)
+    return page(instance.settings, "continue.html", headers=_KEEPS_OPENER, link=asdict(link), names=names)
+
+
+def _names(replaced: Person, person: Person) -> tuple[str, str]:
+    """Return what tells the two apart: the emails, or the IDs where one has no email or both have the same."""
+    names = replaced.email or replaced.id, person.email or person.id
+    return names if names[0] != names[1] else (replaced.id, person.id)
 
 
 async def _codes_work_once(instance: Instance) -> bool:

@@ -13,8 +13,10 @@ from service.sessions.models import TokenTransport
 from service.settings import Settings
 from service.web.destination import after_sign_in
 from service.web.forms import form_route, read_form
+from service.web.navigation import on_navigation
 from service.web.requests import member_of
 from service.web.sign_in import email, front_page, link, one_time_links, refused
+from service.web.sign_in.link_parameters import corrected_return_to, has_code, has_code_elsewhere, without_code
 from service.web.sign_in.place import SignInPlace
 
 MEMBERS = SignInPlace(
@@ -23,7 +25,7 @@ MEMBERS = SignInPlace(
     invitation_path=INVITATION_PATH,
     templates="sign_in",
     refused_origin="sign_in/refused_origin.html",
-    read_return_to=lambda return_to: return_to,
+    read_return_to=lambda return_to: None if return_to is None else without_code(return_to),
     destination=after_sign_in,
 )
 
@@ -34,6 +36,9 @@ def sign_in_routes() -> list[Route]:
         form_route(link.PATH, show=link.answer_link, send=link.answer_form, trusts=_trust_any_origin),
         form_route(
             MEMBERS.path, show=_show_login, send=_send_login, trusts=_trust_codes, refused=MEMBERS.refused_origin
+        ),
+        form_route(
+            link.CONTINUE_PATH, show=link.continue_held, send=link.continue_held, refused=MEMBERS.refused_origin
         ),
         *email_sign_in_routes(MEMBERS),
         Route(refused.PATH, refused.show_refusal),
@@ -49,13 +54,13 @@ def email_sign_in_routes(place: SignInPlace) -> list[Route]:
         form_route(
             place.code_path,
             show=partial(email.show_code_form, place),
-            send=partial(email.sign_in_by_code, place),
+            send=on_navigation(partial(email.sign_in_by_code, place)),
             refused=place.refused_origin,
         ),
         form_route(
             place.invitation_path,
             show=partial(one_time_links.show_invitation, place),
-            send=partial(one_time_links.accept_invitation, place),
+            send=on_navigation(partial(one_time_links.accept_invitation, place)),
             refused=place.refused_origin,
         ),
     ]
@@ -63,7 +68,10 @@ def email_sign_in_routes(place: SignInPlace) -> list[Route]:
 
 async def _show_login(request: Request) -> Response:
     """`GET /login`: link login with a code; else the address form, unless a member is signed in or email login is off."""
-    if link.has_code(request.query_params):
+    query = request.query_params
+    if (return_to := corrected_return_to(request.url.query)) is not None:
+        return await link.drop_code(request, return_to)
+    if has_code(query) or has_code_elsewhere(query):
         return await link.answer_link(request)
     if (await member_of(request)).session or not (await read_configuration()).enabled:
         return await front_page.show_front_page(request)
@@ -72,7 +80,7 @@ async def _show_login(request: Request) -> Response:
 
 async def _send_login(request: Request) -> Response:
     """`POST /login`: link login with a code, else a request for an email code."""
-    if link.has_code(await read_form(request)):
+    if has_code(await read_form(request)):
         return await link.answer_form(request)
     return await email.request_code(MEMBERS, request)
 
@@ -84,7 +92,7 @@ async def _trust_any_origin(request: Request, settings: Settings) -> bool:
 
 async def _trust_codes(request: Request, settings: Settings) -> bool:
     """Link login from any origin; a request for an email code from this origin only."""
-    return is_same_origin(request, settings) or link.has_code(await read_form(request))
+    return is_same_origin(request, settings) or has_code(await read_form(request))
 
 
 async def _trust_application(request: Request, settings: Settings) -> bool:
