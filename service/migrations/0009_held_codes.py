@@ -5,7 +5,7 @@ from tortoise.migrations import operations as ops
 from tortoise import fields
 
 class Migration(migrations.Migration):
-    dependencies = [('doorcode', '0007_key_scope_users')]
+    dependencies = [('doorcode', '0008_verified_emails')]
 
     initial = False
 
