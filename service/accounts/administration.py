@@ -152,7 +152,7 @@ async def delete_user(user_id: str, by: Actor) -> str:
         await record(
             Action.USER_DELETED, by, user_id=user.id, detail={"externalId": user.external_id, "origin": user.origin}
         )
-    return user_id
+    return user.id
 
 
 async def _set_email(user: User, email: str | None) -> None:

@@ -3,10 +3,12 @@
 SQL by hand: every request (finding a user), and atomic (locking a user).
 """
 
+from collections.abc import Sequence
+
 from service.accounts.models import User, UserOrigin, UserRole, UserStatus
 from service.audit.log import Actor
-from service.database import Row, Statement, as_time, fetch_one
-from service.errors import NotFound
+from service.database import Row, Statement, as_time, fetch, fetch_one
+from service.errors import Conflict, NotFound
 
 # One statement for both kinds of ID. A match of `external_id` takes precedence over a match of `id` (contract §1).
 _BY_ID_CLAIM = Statement(
@@ -15,8 +17,10 @@ _BY_ID_CLAIM = Statement(
 )
 # Never by `email`: an address that is only claimed finds no user (contract §1).
 _BY_EMAIL = Statement("SELECT * FROM users WHERE verified_email = $1")
-_BY_ID = Statement("SELECT * FROM users WHERE id = $1")
-_BY_ID_LOCKED = Statement("SELECT * FROM users WHERE id = $1 FOR UPDATE")
+_BY_EITHER_ID = "SELECT * FROM users WHERE id = $1 OR external_id = $1"
+_BY_ID = Statement(_BY_EITHER_ID)
+_BY_ID_LOCKED = Statement(_BY_EITHER_ID + " FOR UPDATE")
+_BY_EXTERNAL_ID = Statement("SELECT * FROM users WHERE external_id = $1")
 
 # Plain dicts: about ten times faster than `UserOrigin(value)` on this hot path.
 _ORIGINS = {member.value: member for member in UserOrigin}
@@ -35,16 +39,27 @@ async def find_by_email(email: str) -> User | None:
 
 
 async def find_by_id(user_id: str) -> User | None:
-    """Return the user with this ID, or None. Does not search external IDs."""
-    return _user_or_none(await fetch_one(_BY_ID, user_id))
+    """Return the user whose ID this is, else the user whose external ID it is, else None.
+
+    Every ID of an argument, a command or a page is read by this rule, here or in `lock_by_id` (contract §3). Raises
+    `Conflict` if it is the ID of one user and the external ID of another.
+    """
+    return _only_user(await fetch(_BY_ID, user_id))
+
+
+async def find_by_external_id(external_id: str) -> User | None:
+    """Return the user with this external ID, or None."""
+    return _user_or_none(await fetch_one(_BY_EXTERNAL_ID, external_id))
 
 
 async def lock_by_id(user_id: str) -> User:
-    """Lock the user until the transaction ends, and return it. Raises `NotFound`.
+    """Lock the user until the transaction ends, and return it. The ID is read as by `find_by_id`.
+
+    Raises `NotFound`, and `Conflict` as `find_by_id` does.
 
     Prevents this race: two admins change one user at the same time, and the second overwrites the change of the first.
     """
-    user = _user_or_none(await fetch_one(_BY_ID_LOCKED, user_id))
+    user = _only_user(await fetch(_BY_ID_LOCKED, user_id))
     if user is None:
         raise NotFound("There is no user with this id.")
     return user
@@ -82,6 +97,13 @@ def user_from_row(row: Row) -> User:
         last_seen_at=None if row["last_seen_at"] is None else as_time(row["last_seen_at"]),
     )
     return user
+
+
+def _only_user(rows: Sequence[Row]) -> User | None:
+    if len(rows) > 1:
+        ids = " and ".join(sorted(repr(row["id"]) for row in rows))
+        raise Conflict(f"This is the id of one user and the external ID of another. Their ids are {ids}.")
+    return user_from_row(rows[0]) if rows else None
 
 
 def _user_or_none(row: Row | None) -> User | None:

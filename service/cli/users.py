@@ -37,8 +37,10 @@ def list_(
     run(show)
 
 
-_Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="IDs of users, from: doorcode users list")]
-_Id = Annotated[str, typer.Argument(metavar="ID", help="The ID of a user, from: doorcode users list")]
+_Ids = Annotated[
+    list[str], typer.Argument(metavar="ID…", help="IDs or external IDs of users, from: doorcode users list")
+]
+_Id = Annotated[str, typer.Argument(metavar="ID", help="The ID or external ID of a user, from: doorcode users list")]
 
 
 @app.command()

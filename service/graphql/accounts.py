@@ -7,9 +7,10 @@ from typing import Annotated
 import strawberry
 
 from service.accounts import administration, directory
-from service.accounts.lookup import find_by_id
+from service.accounts.lookup import find_by_external_id, find_by_id
 from service.accounts.models import User as UserRow
 from service.email_login.invitations import invite, invite_again
+from service.errors import BadUserInput
 from service.graphql.connections import Connection
 from service.graphql.context import Info
 from service.graphql.enums import UserOrder, UserOrigin, UserRole, UserStatus
@@ -17,7 +18,12 @@ from service.graphql.users import User
 from service.paging import Slice
 from service.sessions.administration import end_user_sessions
 
-_ID = Annotated[strawberry.ID, strawberry.argument(description="The `id` of a user, not its external ID.")]
+_ID = Annotated[
+    strawberry.ID,
+    strawberry.argument(
+        description="The `id` of a user, or else its external ID. CONFLICT if these are two different users."
+    ),
+]
 _FIRST = Annotated[
     int | None, strawberry.argument(description="The number of users from the start: 0 to 200. Default 50.")
 ]
@@ -94,10 +100,29 @@ class AccountQueries:
         page = await listing.page(Slice(first, after, last, before))
         return Connection(page=page, node_of=User.of_row, counter=partial(directory.count_users, wanted, listing))
 
-    @strawberry.field(description="The user with this ID. Null if there is none. For admins and API keys.")
-    async def user(self, info: Info, id: _ID) -> User | None:
+    @strawberry.field(
+        description=(
+            "The user with this ID. Null if there is none. Takes exactly one of `id` and `externalId`. For admins and "
+            "API keys. Errors: BAD_USER_INPUT for both or neither; CONFLICT if `id` is the ID of one user and the "
+            "external ID of another."
+        )
+    )
+    async def user(
+        self,
+        info: Info,
+        id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="The `id` of the user, or else its external ID.")
+        ] = None,
+        external_id: Annotated[
+            str | None, strawberry.argument(description="The external ID of the user, and nothing else.")
+        ] = None,
+    ) -> User | None:
         info.context.caller.require_reader()
-        return _shown(await find_by_id(id))
+        if id is not None and external_id is None:
+            return _shown(await find_by_id(id))
+        if external_id is not None and id is None:
+            return _shown(await find_by_external_id(external_id))
+        raise BadUserInput("`user` needs exactly one of `id` and `externalId`.")
 
 
 @strawberry.type

@@ -169,11 +169,11 @@ async def test_nobody_is_not_found(instance: Instance) -> None:
     assert await everything() == before
 
 
-async def test_users_are_named_by_their_id_and_not_by_their_external_id(instance: Instance) -> None:
+async def test_users_are_named_by_their_id_or_their_external_id(instance: Instance) -> None:
     person = await member("grace@example.com")
     await administration.update_user(person.id, TESTER, external_id="crm-7")
-    with pytest.raises(NotFound):
-        await administration.deactivate_user("crm-7", TESTER)
+    assert (await administration.deactivate_user("crm-7", TESTER)).id == person.id
+    assert (await administration.reactivate_user(person.id, TESTER)).id == person.id
 
 
 # ---------------------------------------------------------------- the last admin

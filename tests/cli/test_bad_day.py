@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from service.accounts.administration import update_user
 from service.accounts.models import User, UserRole
 from service.audit.models import AuditEvent
 from service.instance import Instance, open_instance
@@ -14,7 +15,7 @@ from service.sessions.access_tokens import issue_access_token, published_keys
 from service.sessions.lifecycle import find_session
 from service.sessions.models import SignInMethod
 from service.settings import load_settings
-from tests.actions import admin, code_of, enable, member, open_for, sign_in, user
+from tests.actions import TESTER, admin, code_of, enable, member, open_for, sign_in, user
 from tests.cli.conftest import Command
 
 Run = Callable[[Callable[[Instance], Awaitable[Any]]], Any]
@@ -205,3 +206,22 @@ def test_admin_invite_says_so_if_codes_sign_in_as_the_new_admin(doorcode: Comman
     assert "crm-2" not in doorcode("admin", "list").stdout
     assert "external ID" not in doorcode("admin", "invite", "new@example.com").stderr
     assert "trust emails yes" in doorcode("jwt", "status").stdout
+
+
+def test_commands_take_ids_of_either_kind(doorcode: Command, on_instance: Run) -> None:
+    async def link(_: Instance) -> str:
+        ada = await member("ada@example.com")
+        await update_user(ada.id, TESTER, external_id="crm-1")
+        return ada.id
+
+    user_id = on_instance(link)
+    for arguments in (
+        ["users", "deactivate", "crm-1"],
+        ["users", "reactivate", "crm-1", user_id],
+        ["users", "end-sessions", "crm-1"],
+        ["sessions", "end", "--user", "crm-1"],
+        ["users", "delete", "crm-1", "--yes"],
+    ):
+        ran = doorcode(*arguments)
+        assert (ran.exit_code, ran.stdout) == (0, ""), ran.stderr
+    assert user_id not in doorcode("users", "list").stdout

@@ -22,6 +22,8 @@ async def show_user(admin_page: AdminPage, problem: str | None = None, status: i
     data = await admin_page.run("user", id=user_id)
     if data["user"] is None:
         return await show_problem(admin_page, "There is no user with this ID. The user may have been deleted.", 404)
+    if data["user"]["id"] != user_id:  # found by its external ID: the forms and the history of the page need the ID
+        return admin_page.go(USER, id=data["user"]["id"])
     return admin_page.show(
         "user.html",
         status=status,

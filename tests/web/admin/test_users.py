@@ -285,6 +285,18 @@ def test_address_that_is_only_claimed_is_marked_until_it_is_verified(panel: Pane
     assert row["emailVerified"] == "true"
 
 
+def test_page_of_an_external_id_leads_to_the_user(panel: Panel) -> None:
+    user_id = new_user_id()
+    sign_in_by_code(panel.site, user_id)
+    panel.done(
+        USER, action="update", id=user_id, email="", externalId=f"{user_id}-b", emailBefore="", externalIdBefore=user_id
+    )
+    response = panel.get(USER, id=f"{user_id}-b")
+    assert response.status_code == 303
+    assert parameters(response.headers["location"]) == {"id": user_id}
+    assert user_id in panel.page(USER, id=user_id)
+
+
 def test_last_admin_stays_one(panel: Panel) -> None:
     boss = panel.site.call(lambda _: User.get(email="boss@example.com"))
     others = [user for user in panel.site.call(lambda _: User.filter(role="ADMIN").all()) if user.id != boss.id]
