@@ -16,6 +16,7 @@ from service.external_auth.held_codes import purge_held_codes
 from service.external_auth.secrets import destroy_ended_secrets
 from service.sessions.access_tokens import purge_signing_keys
 from service.sessions.lifecycle import purge_expired_sessions
+from service.sessions.sent_forms import purge_sent_forms
 from service.sessions.shown_once import purge_shown_secrets
 from service.settings import Settings
 
@@ -44,6 +45,7 @@ async def _purge_regularly(settings: Settings) -> None:
         partial(purge_used_codes, PURGE_BATCH),
         partial(purge_held_codes, PURGE_BATCH),
         partial(purge_shown_secrets, PURGE_BATCH),
+        partial(purge_sent_forms, PURGE_BATCH),
         partial(purge_codes, PURGE_BATCH),
         partial(purge_allowances, PURGE_BATCH),
         partial(purge_links, PURGE_BATCH),

@@ -40,6 +40,7 @@ TABLES = [
     "seats",
     "session_cutoffs",
     "sessions",
+    "sent_forms",
     "shown_secrets",
     "sign_in_links",
     "signing_keys",

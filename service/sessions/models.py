@@ -86,6 +86,17 @@ class SigningKey(Model):
         table = "signing_keys"
 
 
+class SentForm(Model):
+    """A form of the panel that was sent, so that a second press of its button does nothing."""
+
+    id = fields.CharField(max_length=64, primary_key=True, description="hash of the ID in the form and of the session")
+    location = fields.TextField(null=True, description="the page after the form, null while the form is being handled")
+    expires_at = fields.DatetimeField(db_index=True)
+
+    class Meta:
+        table = "sent_forms"
+
+
 class ShownSecret(Model):
     """A secret that was just made, while the page that shows it this once can still be reloaded."""
 

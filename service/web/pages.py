@@ -1,13 +1,17 @@
 """Renders HTML pages: Jinja2 with autoescape, and the strict headers. Every page works without JavaScript."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.ext import Extension
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from service.ids import new_id
 from service.settings import Settings
 from service.web.assets import asset_url
 from service.web.security import page_headers
@@ -23,7 +27,24 @@ def _as_json(value: object, indent: int | None = None) -> str:
     return json.dumps(value, indent=indent, ensure_ascii=False)
 
 
+class _FormIds(Extension):
+    """Gives every form of the panel an ID of its own, by which `web/admin/page.py` knows a form that is sent twice."""
+
+    _FORM = re.compile(r'<form\b[^>]*\bmethod="post"[^>]*>')
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Insert the ID after the tag of each form in the panel's templates."""
+        if name is None or not name.startswith("admin/"):
+            return source
+        return self._FORM.sub(r"\g<0>{{ form_id() }}", source)
+
+
+def _form_id() -> Markup:
+    return Markup('<input type="hidden" name="formId" value="{}">').format(new_id())
+
+
 _TEMPLATES = Environment(
+    extensions=[_FormIds],
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
     undefined=StrictUndefined,
@@ -32,6 +53,7 @@ _TEMPLATES = Environment(
     auto_reload=False,
 )
 _TEMPLATES.globals["asset"] = asset_url
+_TEMPLATES.globals["form_id"] = _form_id
 _TEMPLATES.filters["date_time"] = _date_time
 _TEMPLATES.filters["as_json"] = _as_json
 

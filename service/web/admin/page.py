@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from service.accounts.models import User
 from service.authority import Caller
@@ -19,6 +19,7 @@ from service.credentials import by_cookie
 from service.errors import ErrorCode, RequestRefused
 from service.instance import Instance
 from service.sessions.models import TokenTransport
+from service.sessions.sent_forms import SentFormId
 from service.settings import MailDelivery, Settings
 from service.web.admin import operations
 from service.web.admin.operations import OperationRefused
@@ -162,11 +163,30 @@ def done_by_admins(handler: FormHandler, *, on_problem: FormPage) -> Callable[[R
         if admin_page is None:
             return _to_sign_in(request)
         try:
-            return await handler(admin_page, form)
+            return await _handle_once(admin_page, form, handler)
         except (OperationRefused, RequestRefused) as refused:
             return await _show_on_its_page(admin_page, refused, on_problem)
 
     return endpoint
+
+
+async def _handle_once(admin_page: AdminPage, form: FormData, handler: FormHandler) -> Response:
+    """Handle a form. If its button is pressed twice, the second press leads to the page of the first."""
+    session, form_id = admin_page.caller.session, text_of(form, "formId")
+    if session is None or not form_id:
+        return await handler(admin_page, form)
+    sent = SentFormId(form_id, session.id)
+    while not await sent.claim():
+        location = await sent.wait_for_result()
+        if location is not None:
+            return RedirectResponse(location, 303)
+    location = None
+    try:
+        response = await handler(admin_page, form)
+        location = response.headers.get("location")
+        return response
+    finally:
+        await sent.finish(location)
 
 
 async def _show_on_its_page(

@@ -6,6 +6,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from service.accounts.models import UserRole
+from service.web.admin.browsers import browser_names
 from service.web.admin.page import AdminPage, exact_text_of, show_problem, text_of
 from service.web.admin.users import USERS
 
@@ -31,6 +32,7 @@ async def show_user(admin_page: AdminPage, problem: str | None = None, status: i
         user=data["user"],
         failed=text_of(form, "action") if form else None,
         typed={name: _typed(form, name, data["user"][name]) for name in ("email", "externalId")},
+        browsers=await browser_names(session["userAgent"] for session in data["user"]["sessions"]["nodes"]),
         events=data["auditLog"],
         seat_usage=data["seatUsage"],
     )

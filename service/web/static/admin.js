@@ -3,12 +3,29 @@
 "use strict";
 
 const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const localDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 for (const time of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(time.dateTime);
   if (Number.isNaN(moment.getTime())) continue;
   time.title = time.textContent; // the time in UTC is shown as a tooltip
-  time.textContent = localTime.format(moment);
+  time.textContent = "hour" in time.dataset ? ago(moment) : localTime.format(moment);
 }
+
+// What is kept to the hour is shown to the hour, and to the day after a day.
+function ago(moment) {
+  const hours = Math.floor((Date.now() - moment) / 3600000);
+  if (hours < 1) return "within the hour";
+  if (hours < 24) return `${hours} ${hours === 1 ? "hour" : "hours"} ago`;
+  return localDay.format(moment);
+}
+
+// A second press of a button sends nothing while the first is under way.
+for (const form of document.querySelectorAll("form[method=post]"))
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+  });
+addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
