@@ -7,16 +7,20 @@ SQL by hand: beyond the ORM. Pages are read by key and put nulls last, which Tor
 """
 
 import base64
+import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from service.database import Row, Statement, as_time, fetch
+import orjson
+
+from service.database import Row, Statement, fetch, fetch_short
 from service.errors import BadUserInput
 
 DEFAULT_PAGE = 50
 MAX_PAGE_SIZE = 200
+_TO_BASE64URL = bytes.maketrans(b"+/", b"-_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +128,9 @@ class Listing:
 
     def cursor(self, row: Row) -> str:
         """Return the opaque cursor of a row."""
-        value = row[self.order.column]
-        if value is not None and self.order.is_time:
-            value = as_time(value).isoformat()
-        parts = json.dumps([self.order.name, value, row[self.order.id_column]], separators=(",", ":"))
-        return base64.urlsafe_b64encode(parts.encode()).rstrip(b"=").decode()
+        # A time is written as the database returns it: SQLite's text and the RFC 3339 of orjson both can be read again.
+        parts = orjson.dumps([self.order.name, row[self.order.column], row[self.order.id_column]])
+        return binascii.b2a_base64(parts, newline=False).translate(_TO_BASE64URL, b"=").decode()
 
     def _position_at(self, cursor: str) -> Position:
         try:
@@ -166,7 +168,7 @@ class Listing:
             f"SELECT * FROM {self.source}{conditions.where}"
             f" ORDER BY {order.column} {direction}{null_order}, {order.id_column} {id_direction} LIMIT {limit}"
         )
-        return list(await fetch(statement, *conditions.values))
+        return list(await fetch_short(statement, *conditions.values))
 
     def _add_bound(self, conditions: Conditions, position: Position, *, behind: bool) -> None:
         """Add the condition for the rows after (or before) a position. Nulls come last in both directions."""

@@ -85,7 +85,7 @@ def test_no_statement_is_built_from_text_of_a_request() -> None:
                 case ast.Call(func=ast.Name(id="Statement"), args=[sql, *_]):
                     put_in = {ast.unparse(part.value) for part in ast.walk(sql) if isinstance(part, ast.FormattedValue)}
                     assert put_in <= PARTS_OF_STATEMENTS.get(name_of(path), set()), f"{name_of(path)}:{call.lineno}"
-                case ast.Call(func=ast.Name(id="fetch" | "fetch_one" | "write"), args=[statement, *_]):
+                case ast.Call(func=ast.Name(id="fetch" | "fetch_one" | "fetch_short" | "write"), args=[statement, *_]):
                     assert isinstance(statement, (ast.Name, ast.Subscript)), f"{name_of(path)}:{call.lineno}"
                 case ast.Call(func=ast.Name(id="purge_expired"), args=[*names, _]):
                     assert all(isinstance(name, ast.Constant) for name in names), f"{name_of(path)}:{call.lineno}"

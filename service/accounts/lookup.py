@@ -3,7 +3,8 @@
 SQL by hand: every request (finding a user), and atomic (locking a user).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 
 from service.accounts.models import User, UserOrigin, UserRole, UserStatus
 from service.audit.log import Actor
@@ -104,6 +105,19 @@ def _only_user(rows: Sequence[Row]) -> User | None:
         ids = " and ".join(sorted(repr(row["id"]) for row in rows))
         raise Conflict(f"This is the id of one user and the external ID of another. Their ids are {ids}.")
     return user_from_row(rows[0]) if rows else None
+
+
+COLUMN_READERS: Mapping[str, Callable[[Row], object]] = {
+    "id": itemgetter("id"),
+    "external_id": itemgetter("external_id"),
+    "email": itemgetter("email"),
+    "origin": lambda row: _ORIGINS[row["origin"]],
+    "role": lambda row: _ROLES[row["role"]],
+    "status": lambda row: _STATUSES[row["status"]],
+    "created_at": lambda row: as_time(row["created_at"]),
+    "last_seen_at": lambda row: None if row["last_seen_at"] is None else as_time(row["last_seen_at"]),
+}
+"""What `user_from_row` makes of one column, without making a user: for pages of users, of which few columns are shown."""
 
 
 def _user_or_none(row: Row | None) -> User | None:

@@ -7,7 +7,7 @@ Tortoise by path.
 from service.database.connection import cause_of_outage, is_unreachable, open_database
 from service.database.migration import check_encoding, is_migrated, migrate, newer_migrations
 from service.database.purging import SAFETY_MARGIN, purge_expired
-from service.database.statements import Row, Statement, as_time, fetch, fetch_one
+from service.database.statements import Row, Statement, as_time, fetch, fetch_one, fetch_short
 from service.database.transactions import check_writable, transaction, write
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "check_writable",
     "fetch",
     "fetch_one",
+    "fetch_short",
     "is_migrated",
     "is_unreachable",
     "migrate",

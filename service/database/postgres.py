@@ -42,6 +42,8 @@ class _RejectsNul(AsyncpgDBClient):
             rows: list[asyncpg.Record] = await connection.fetch(query, *values)
             return rows
 
+    read_short = read_one
+
     @translate_exceptions
     async def write(self, query: str, values: Sequence[object]) -> int:
         """Run a statement and return how many rows it changed: the last word of `UPDATE 1` or `INSERT 0 1`."""

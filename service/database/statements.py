@@ -55,6 +55,16 @@ async def fetch_one(statement: Statement, *values: object) -> Row | None:
     return rows[0] if rows else None
 
 
+async def fetch_short(statement: Statement, *values: object) -> Sequence[Row]:
+    """Return all rows of a statement that usually reads a few hundred rows at most, such as a page of a list.
+
+    On SQLite it begins in the event loop's thread, and starts again in another thread if it takes longer.
+    """
+    connection: Any = get_connection(ALIAS)
+    rows: Sequence[Row] = await connection.read_short(statement.text_for(connection), values)
+    return rows
+
+
 def as_time(value: Any) -> datetime:
     """Return the value of a time column in UTC. PostgreSQL returns a datetime, SQLite a text."""
     return value if isinstance(value, datetime) else datetime.fromisoformat(value).astimezone(UTC)

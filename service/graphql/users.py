@@ -8,7 +8,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from service.accounts import models
-from service.accounts.lookup import user_from_row
+from service.accounts.lookup import COLUMN_READERS, user_from_row
 from service.accounts.metadata import load_metadata
 from service.database import Row
 from service.errors import Forbidden, Unauthenticated
@@ -24,7 +24,7 @@ _SESSIONS_SHOWN = 20
 
 @strawberry.type(description="A user of this service.")
 class User:
-    row: strawberry.Private[models.User]
+    source: strawberry.Private[models.User | Row]
     id: strawberry.ID = strawberry.field(
         description=(
             "The user ID: the `user.id` of the code that created the user, else an ID of this service (`usr_…`)."
@@ -89,11 +89,25 @@ class User:
             counter=partial(context.count_sessions, self.row),
         )
 
+    def __getattr__(self, name: str) -> object:
+        """Return a value of a user that `of_row` made, when it is selected. Raises `AttributeError`."""
+        if read := COLUMN_READERS.get(name):
+            return read(self.source)  # type: ignore[arg-type]  # a user that `of` made has all its values
+        if name not in User.__annotations__ or name == "source":
+            raise AttributeError(name)
+        self.__dict__.update(vars(User.of(self.row)))
+        return self.__dict__[name]
+
+    @property
+    def row(self) -> models.User:
+        """The user, for the rules of other packages."""
+        return self.source if isinstance(self.source, models.User) else user_from_row(self.source)
+
     @classmethod
     def of(cls, row: models.User) -> "User":
         """Return the GraphQL type of a user."""
         return cls(
-            row=row,
+            source=row,
             id=strawberry.ID(row.id),
             external_id=row.external_id,
             email=row.email,
@@ -107,8 +121,13 @@ class User:
 
     @classmethod
     def of_row(cls, row: Row) -> "User":
-        """Return the GraphQL type of a row of the table."""
-        return cls.of(user_from_row(row))
+        """Return the GraphQL type of a row of the table.
+
+        Values are read when they are selected: a page of 200 users usually needs half of them.
+        """
+        user = cls.__new__(cls)
+        user.source = row
+        return user
 
 
 @strawberry.type(description="A session of a user.")

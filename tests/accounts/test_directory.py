@@ -12,7 +12,7 @@ import time_machine
 from service.accounts import administration
 from service.accounts.directory import UserFilter, UserOrder, count_users, list_users
 from service.accounts.models import UserOrigin, UserRole, UserStatus
-from service.database import Statement, write
+from service.database import Statement, as_time, write
 from service.errors import BadUserInput
 from service.external_auth.secrets import current_secret
 from service.instance import Instance
@@ -253,6 +253,22 @@ async def test_cursors_stay_good_while_rows_come_and_go(instance: Instance, orde
     assert ids(rest) == ORDERED[order][4:]
     before = await listing.page(Slice(last=10, before=cursor))
     assert ids(before) == ["zz-new", *ORDERED[order][1:3]]
+
+
+@pytest.mark.parametrize("order", UserOrder)
+async def test_cursors_of_earlier_versions_stay_good(instance: Instance, order: UserOrder) -> None:
+    """They had the time as Python writes it, on SQLite too."""
+    await _varied(instance)
+    listing = list_users(ALL_USERS, order)
+    rows = (await listing.page(Slice())).rows
+    for number, row in enumerate(rows):
+        value: Any = row[listing.order.column]
+        if listing.order.is_time and value is not None:
+            value = as_time(value).isoformat()
+        text = json.dumps([listing.order.name, value, row["id"]], separators=(",", ":"))
+        old = base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+        assert ids(await listing.page(Slice(after=old))) == ORDERED[order][number + 1 :]
+        assert ids(await listing.page(Slice(after=listing.cursor(row)))) == ORDERED[order][number + 1 :]
 
 
 def _ahead_of(order: UserOrder) -> datetime:

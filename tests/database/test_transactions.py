@@ -12,7 +12,7 @@ import pytest
 from tortoise.connection import get_connection
 from tortoise.exceptions import OperationalError
 
-from service.database import Statement, fetch, fetch_one, transaction, write
+from service.database import Statement, fetch, fetch_one, fetch_short, transaction, write
 from service.database.connection import ALIAS, POOL_SIZE
 from service.errors import BadUserInput, Conflict
 from service.instance import Instance, open_instance
@@ -229,6 +229,33 @@ async def test_sqlite_look_up_waits_where_it_cannot_read_at_once(sqlite_url: str
         before = await version()
         await write(BUMP)
         assert await version() == before + 1
+
+
+ONE_TO = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT MAX(i) AS last FROM n"
+
+
+@pytest.mark.parametrize(("last", "in_the_loop"), [(10, True), (300_000, False)])
+async def test_sqlite_read_that_takes_longer_moves_to_a_thread(
+    sqlite_url: str, tmp_path: Any, last: int, in_the_loop: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings({"DOORCODE_DATABASE_URL": sqlite_url, "DOORCODE_DATA_DIR": str(tmp_path / "data")})
+    async with open_instance(settings):
+        connection: Any = get_connection(ALIAS)
+        moved: list[str] = []
+        in_a_thread = connection.execute_query
+
+        async def noting(query: str, values: Any) -> Any:
+            moved.append(query)
+            return await in_a_thread(query, values)
+
+        monkeypatch.setattr(connection, "execute_query", noting)
+        for _ in range(20):  # the steps of earlier reads do not count
+            [row] = await fetch_short(Statement(ONE_TO.format(last)))
+            assert row["last"] == last
+        assert len(moved) == (0 if in_the_loop else 20)
+        before = await version()
+        await write(BUMP)
+        assert await version() == before + 1  # writes are not stopped
 
 
 async def _bump() -> None:

@@ -1,32 +1,20 @@
-"""graphql-core's executor with a fast path for fields that are plain attributes.
+"""graphql-core's executor with fast paths for fields that are plain attributes.
 
 Most fields of an answer are attributes of an object. For each of them graphql-core and Strawberry build a resolve info
-and make a dozen calls, which is most of the cost of an answer. This executor reads and serialises such a field at once.
-Every other field, and every attribute with an unexpected value, takes graphql-core's own path, so answers are the same.
+and make a dozen calls, which is most of the cost of an answer. This executor reads and serialises such a field at once,
+and whole selections of them by the plans of `answer_plans`. Every other field, and every attribute with an unexpected
+value, takes graphql-core's own path, so answers are the same.
 """
 
-from collections.abc import Callable, Mapping
-from operator import attrgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
-from graphql import FieldNode, GraphQLField, GraphQLObjectType, GraphQLSchema, Undefined, is_leaf_type, is_non_null_type
+from graphql import FieldNode, GraphQLObjectType, GraphQLOutputType, GraphQLResolveInfo
 from graphql.execution import Executor
-from graphql.execution.collect_fields import CollectedFields, FieldDetailsList
+from graphql.execution.collect_fields import CollectedFields, FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
-from strawberry.types.field import StrawberryField
 
-
-class AttributeField(NamedTuple):
-    """A field of scalar or enum type whose value is an attribute of the object."""
-
-    read: Callable[[object], object]
-    write: Callable[[object], object]
-    may_be_null: bool
-
-
-AttributeFields: TypeAlias = Mapping[tuple[str, str], AttributeField]
-"""Attribute fields by the names of type and field."""
+from service.graphql.server.answer_plans import DocumentPlans, PlainFields, Plan
 
 
 class CollectedSelections:
@@ -36,6 +24,7 @@ class CollectedSelections:
     """
 
     def __init__(self, tokens: int) -> None:
+        self.plans = DocumentPlans(tokens)
         self._room = tokens
         self._kept: dict[tuple[str, int], CollectedFields] = {}
 
@@ -50,25 +39,6 @@ class CollectedSelections:
             self._kept[type_.name, id(node)] = fields
 
 
-def attribute_fields(schema: GraphQLSchema) -> AttributeFields:
-    """Return all attribute fields of a Strawberry schema."""
-    return {
-        (type_.name, name): attribute
-        for type_ in schema.type_map.values()
-        if isinstance(type_, GraphQLObjectType)
-        for name, field in type_.fields.items()
-        if (attribute := _attribute_field(field))
-    }
-
-
-def _attribute_field(field: GraphQLField) -> AttributeField | None:
-    definition = field.extensions.get("strawberry-definition")
-    type_ = field.type.of_type if is_non_null_type(field.type) else field.type
-    if not isinstance(definition, StrawberryField) or not definition.is_basic_field or not is_leaf_type(type_):
-        return None
-    return AttributeField(attrgetter(definition.python_name), type_.coerce_output_value, type_ is field.type)
-
-
 class AttributeExecutor(Executor[Any]):
     """Executes one operation. It has no incremental delivery, because the schema has no directives for it."""
 
@@ -76,11 +46,11 @@ class AttributeExecutor(Executor[Any]):
     build_resolve_info = StrawberryGraphQLCoreExecutionContext.build_resolve_info
 
     def __init__(
-        self, *args: Any, attribute_fields: AttributeFields, selected: CollectedSelections | None, **options: Any
+        self, *args: Any, plain_fields: PlainFields, selected: CollectedSelections | None, **options: Any
     ) -> None:
         """Take the document's cache `selected`. None if directives make the selection depend on variables."""
         super().__init__(*args, **options)
-        self._attribute_fields = attribute_fields
+        self._plain_fields = plain_fields
         self._selected = selected
         # These helpers refer back to this executor. No resolver here uses them, and without the cycle an operation is
         # freed when it ends instead of when the garbage collector runs.
@@ -108,21 +78,38 @@ class AttributeExecutor(Executor[Any]):
         position_context: Any,
     ) -> AwaitableOrValue[Any]:
         """Return the value of the field for the answer."""
-        attribute = self._attribute_fields.get((parent_type.name, field_details_list[0].node.name.value))
-        if attribute is not None:
-            serialised = _serialised(attribute, source)
-            if serialised is not Undefined:
-                return serialised
+        field = self._plain_fields.get(parent_type, field_details_list[0].node.name.value)
+        if field is not None:
+            plan = field.plan or self._find_plan(field.type, field_details_list)
+            if plan is not None:
+                try:
+                    return plan(field.read(source))
+                except Exception:  # noqa: S110  # graphql-core reports what is wrong
+                    pass
         return super().execute_field(parent_type, source, field_details_list, path, position_context)
 
+    def complete_value(
+        self,
+        return_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: Any,
+        position_context: Any,
+    ) -> AwaitableOrValue[Any]:
+        """Return what a resolver returned, for the answer."""
+        plan = self._find_plan(return_type, field_details_list)
+        if plan is not None:
+            try:
+                return plan(result)
+            except Exception:  # noqa: S110  # graphql-core reports what is wrong
+                pass
+        return super().complete_value(return_type, field_details_list, info, path, result, position_context)
 
-def _serialised(field: AttributeField, source: object) -> object:
-    """Return the serialised value, or Undefined if graphql-core must handle it (an error, or a forbidden null)."""
-    try:
-        value = field.read(source)
-        if value is None:
-            return None if field.may_be_null else Undefined
-        serialised = field.write(value)
-    except Exception:
-        return Undefined
-    return Undefined if serialised is None else serialised
+    def _find_plan(self, type_: GraphQLOutputType, field_details_list: FieldDetailsList) -> Plan | None:
+        if self._selected is None:
+            return None
+        return self._selected.plans.find(type_, field_details_list, self._plain_fields, self._collect)
+
+    def _collect(self, type_: GraphQLObjectType, field_details_list: FieldDetailsList) -> GroupedFieldSet:
+        return self.collect_subfields(type_, field_details_list).grouped_field_set

@@ -10,7 +10,8 @@ import strawberry
 from graphql import ExecutionResult, GraphQLError
 from strawberry.execution import optimized_is_awaitable
 
-from service.graphql.server.attribute_executor import AttributeExecutor, attribute_fields
+from service.graphql.server.answer_plans import PlainFields
+from service.graphql.server.attribute_executor import AttributeExecutor
 from service.graphql.server.documents import Document, DocumentRefused, Documents
 from service.graphql.server.errors import ErrorBoundary, FormattedError, request_error
 from service.graphql.server.limits import check_nodes
@@ -35,7 +36,7 @@ class Operations:
             raise ValueError("the schema has extensions or directives, which are not run here")
         self._documents = documents
         self._boundary = boundary
-        self._attribute_fields = attribute_fields(documents.schema)
+        self._plain_fields = PlainFields(documents.schema)
 
     async def answer(self, request: GraphQLRequest, context: object) -> Payload:
         """Prepare and execute a request, for callers without HTTP."""
@@ -67,7 +68,7 @@ class Operations:
             max_coercion_errors=MAX_COERCION_ERRORS,
             hide_suggestions=not self._documents.introspection,
             is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # bool, not TypeGuard
-            attribute_fields=self._attribute_fields,
+            plain_fields=self._plain_fields,
             selected=document.selected,
         )
         if isinstance(executor, list):
