@@ -28,7 +28,7 @@ _FILES = ("sslcert", "sslcrl", "sslkey", "sslrootcert", "passfile")
 _VALUES = {
     "sslmode": {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"},
     "sslnegotiation": {"postgres", "direct"},
-    "target_session_attrs": {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"},
+    "target_session_attrs": {"any", "read-write", "primary"},  # not a standby: sign-in writes
     "channel_binding": {"disable", "prefer", "require"},
     "gssencmode": {"disable", "prefer"},
     "client_encoding": {"utf8", "utf-8", "unicode", "auto"},
@@ -96,7 +96,7 @@ def parse_postgres_url(url: str) -> PostgresUrl:
     _check_channel_binding(parameters)
     login, _, host_list = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
-    hosts, ports = _hosts(parameters.get("host") or host_list, parameters.get("port", ""))
+    hosts, ports = _hosts(host_list, parameters.get("host", ""), parameters.get("port", ""))
     database = parameters.get("dbname") or parameters.get("database") or unquote(parts.path.lstrip("/"))
     if not database:
         raise ValueError("the name of the database is missing; write postgres://user:pass@host:port/name")
@@ -140,17 +140,23 @@ def _check_channel_binding(parameters: dict[str, str]) -> None:
         raise ValueError("channel_binding=require is not supported; use sslmode=require or stricter, or take it out")
 
 
-def _hosts(host_list: str, port_list: str) -> tuple[list[str], list[int]]:
-    hosts, ports = [], []
-    given_ports = [port for port in port_list.split(",") if port]
-    for number, host_and_port in enumerate(filter(None, host_list.split(","))):
-        host, port = _host_and_port(host_and_port)
-        given = given_ports[min(number, len(given_ports) - 1)] if given_ports else "5432"
-        hosts.append(host)
-        ports.append(_port(port or given))
-    if not hosts and given_ports:
-        ports = [_port(given_ports[0])]
-    return hosts, ports
+def _hosts(host_list: str, host_parameter: str, port_parameter: str) -> tuple[list[str], list[int]]:
+    """Return the hosts and their ports. As in libpq, a parameter replaces that part of the address, and no other part.
+
+    One port is for every host.
+    """
+    in_address = [_host_and_port(text) for text in host_list.split(",")]
+    chosen = [_host_and_port(text) for text in host_parameter.split(",")] if host_parameter else in_address
+    ports = port_parameter.split(",") if port_parameter else [port for _, port in chosen]
+    if not any(ports):
+        ports = [port for _, port in in_address]
+    if len(ports) not in (1, len(chosen)):
+        raise ValueError(f"there are {len(ports)} ports for {len(chosen)} hosts; write one, or one for each host")
+    hosts = [host for host, _ in chosen if host]
+    if hosts and len(hosts) != len(chosen):
+        raise ValueError("a host is missing between two commas")
+    numbers = [_port(port or "5432") for port in (ports if len(ports) > 1 else ports * len(chosen))]
+    return hosts, numbers if hosts or any(ports) else []
 
 
 def _host_and_port(text: str) -> tuple[str, str]:

@@ -107,7 +107,8 @@ _SQLITE_CAUSES = {
     sqlite3.SQLITE_CANTOPEN: "unreachable",
 }
 _CAUSES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
-    (asyncpg.ReadOnlySQLTransactionError, "read-only"),
+    # The second is raised if no host is what `target_session_attrs` asks for, as in the seconds of a failover.
+    ((asyncpg.ReadOnlySQLTransactionError, asyncpg.TargetServerAttributeNotMatched), "read-only"),
     (asyncpg.InsufficientPrivilegeError, "no-permission"),
     (asyncpg.DiskFullError, "disk-full"),
     (asyncpg.PostgresSystemError, "io-error"),

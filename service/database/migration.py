@@ -30,6 +30,8 @@ from service.postgres_url import parse_postgres_url
 from service.settings import Settings, SettingsError
 
 _ADVISORY_LOCK = 0x446F6F72636F6465  # "Doorcode" in ASCII: unlikely to be used by another program
+# What asyncpg raises of a URL that it cannot honour here, such as a missing root certificate or no writable host.
+_CLIENT_ERRORS = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 _APPLIED = Statement("SELECT name FROM tortoise_migrations WHERE app = $1")
 
 
@@ -40,7 +42,7 @@ async def migrate(settings: Settings) -> None:
             await _migrate_sqlite(settings)
         else:
             await _migrate_postgres(settings)
-    except (OSError, asyncpg.PostgresError, OperationalError, sqlite3.Error) as error:
+    except (OSError, asyncpg.PostgresError, *_CLIENT_ERRORS, OperationalError, sqlite3.Error) as error:
         raise refuse_unreachable(settings, error) from error
 
 

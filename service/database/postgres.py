@@ -115,7 +115,8 @@ class Client(_RejectsNul):
             **self._connect,
             min_size=self.pool_minsize,
             max_size=self.pool_maxsize,
-            init=_read_committed_by_default,
+            # Behind a pooler, a default that one client sets reaches the others. There every statement names its level.
+            init=None if self._transaction_pooling else _read_committed_by_default,
             reset=_keep_as_it_is,
         )
 

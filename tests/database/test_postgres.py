@@ -40,6 +40,51 @@ async def test_parameters_of_the_url_are_honoured(empty_postgres_url: str, tmp_p
     assert await open_and_sign_in(f"{empty_postgres_url}?{query}", tmp_path) == "Ωmega"
 
 
+async def test_options_and_schema_reach_every_connection(empty_postgres_url: str, tmp_path: Path) -> None:
+    connection = await asyncpg.connect(empty_postgres_url)
+    await connection.execute('CREATE SCHEMA "my schema"')
+    query = "schema=my%20schema&options=-c%20statement_timeout%3D4321&application_name=mine"
+    assert await open_and_sign_in(f"{empty_postgres_url}?{query}", tmp_path) == "Ωmega"
+    tables = await connection.fetch("SELECT schemaname FROM pg_tables WHERE tablename = 'users'")
+    assert [row["schemaname"] for row in tables] == ["my schema"]
+    await connection.close()
+    url = f"{empty_postgres_url}?{query}"
+    async with open_instance(load_settings({"DOORCODE_DATABASE_URL": url, "DOORCODE_DATA_DIR": str(tmp_path)})):
+        shown = Statement(
+            "SELECT current_setting('statement_timeout') AS timeout, current_setting('application_name') AS name"
+        )
+        assert dict((await fetch(shown))[0]) == {"timeout": "4321ms", "name": "mine"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sslmode=verify-full",
+        "sslmode=require",
+        "ssl_min_protocol_version=TLSv9",
+        "sslnegotiation=direct",
+        "sslcert=/etc/hostname",
+        "options=-c%20nonsense%3D1",
+        "application_name=%00x",
+        "schema=missing",
+        "user=nobody",
+        "dbname=nowhere",
+        "gsslib=x",
+    ],
+)
+async def test_parameter_that_this_server_cannot_honour_is_one_line(
+    empty_postgres_url: str, tmp_path: Path, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = load_settings(
+        {"DOORCODE_DATABASE_URL": f"{empty_postgres_url}?{query}", "DOORCODE_DATA_DIR": str(tmp_path)}
+    )
+    with pytest.raises(SettingsError) as refused:
+        await migrate(settings)
+    assert str(refused.value).startswith("DOORCODE_DATABASE_URL: ")
+    assert "\n" not in str(refused.value)
+
+
 async def test_second_host_is_tried_where_the_first_does_not_answer(empty_postgres_url: str, tmp_path: Path) -> None:
     url = empty_postgres_url.replace("@127.0.0.1:", "@127.0.0.1:1,127.0.0.1:")
     assert await open_and_sign_in(url, tmp_path) == "Ωmega"
