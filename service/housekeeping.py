@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from service.accounts.code_cutoffs import purge_cutoffs
 from service.email_login.allowances import purge_allowances
 from service.email_login.codes import purge_codes
 from service.email_login.links import purge_links
@@ -44,6 +45,7 @@ async def _purge_regularly(settings: Settings) -> None:
         partial(purge_expired_sessions, PURGE_BATCH),
         partial(purge_used_codes, PURGE_BATCH),
         partial(purge_held_codes, PURGE_BATCH),
+        partial(purge_cutoffs, PURGE_BATCH),
         partial(purge_shown_secrets, PURGE_BATCH),
         partial(purge_sent_forms, PURGE_BATCH),
         partial(purge_codes, PURGE_BATCH),

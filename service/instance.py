@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tortoise.exceptions import OperationalError
 
+from service.accounts.code_cutoffs import SubjectHashes, open_subject_hashes
 from service.database import check_encoding, is_migrated, is_unreachable, migrate, newer_migrations, open_database
 from service.database.connection import refuse_unreachable
 from service.email_login.dependencies import EmailLoginDependencies
@@ -27,6 +28,7 @@ class Instance:
 
     settings: Settings
     cipher: Cipher
+    subject_hashes: SubjectHashes
     external_auth: ExchangeDependencies
     email_login: EmailLoginDependencies
 
@@ -47,16 +49,22 @@ async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
             await renew_mail_encryption(cipher)
             await renew_shown_encryption(cipher)
             await ensure_signing_keys(cipher)
-        yield _instance(settings, cipher)
+            subject_hashes = await open_subject_hashes(cipher)
+        yield _instance(settings, cipher, subject_hashes)
 
 
-def _instance(settings: Settings, cipher: Cipher) -> Instance:
+def _instance(settings: Settings, cipher: Cipher, subject_hashes: SubjectHashes) -> Instance:
     failed_sign_ins = FailedSignIns(settings, cipher.keyed_hash)  # exchanges and email codes are counted together
     return Instance(
         settings,
         cipher,
+        subject_hashes,
         ExchangeDependencies(
-            JwtConfigurationCache(cipher), failed_sign_ins, settings.session_lifetime, settings.sessions_per_user
+            JwtConfigurationCache(cipher),
+            subject_hashes,
+            failed_sign_ins,
+            settings.session_lifetime,
+            settings.sessions_per_user,
         ),
         EmailLoginDependencies(
             cipher,

@@ -70,7 +70,7 @@ REFUSAL_TEXTS: Mapping[SignInErrorCode, RefusalText] = {
         401,
         "This sign-in link has expired",
         "Go back to where you found it and open it again. You get a new link there.",
-        "`exp` is in the past. Request a fresh code from your backend.",
+        "`exp` is in the past, or an admin made codes of that time invalid. Request a fresh code from your backend.",
     ),
     SignInErrorCode.CODE_NOT_YET_VALID: RefusalText(
         401,

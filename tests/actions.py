@@ -9,6 +9,7 @@ import jwt
 import pytest
 
 from service.accounts.administration import add_invited_user
+from service.accounts.code_cutoffs import SubjectHashes
 from service.accounts.lookup import find_by_id
 from service.accounts.models import User, UserRole
 from service.audit.log import Actor
@@ -29,6 +30,7 @@ from service.sign_in.attempt import SignInAttempt, SignInResult
 TABLES = [
     "api_keys",
     "audit_events",
+    "code_cutoffs",
     "email_code_allowances",
     "email_codes",
     "email_login",
@@ -44,12 +46,14 @@ TABLES = [
     "shown_secrets",
     "sign_in_links",
     "signing_keys",
+    "subject_keys",
     "used_codes",
     "users",
 ]
 ADDRESS = "192.0.2.1"
 CLIENT = Client(ADDRESS, "tests")
 TESTER = Actor("tester", ADDRESS, may_change_admins=True)
+HASHES = SubjectHashes(b"the key of an instance that no test asks")
 
 
 def code_of(secret: str, claims: Mapping[str, Any], **header: object) -> str:

@@ -5,10 +5,11 @@ Each takes the seat lock first, so that roles, emails, IDs and seats do not chan
 SQL by hand: beyond the ORM. The model of sessions belongs to a layer above, which this module must not import.
 """
 
+from service.accounts.code_cutoffs import SubjectHashes, apply_cutoff, cutoff_from, keep_cutoff
 from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made, parse_email, parse_user_id
 from service.accounts.lookup import find_by_email, find_by_id_claim, lock_to_change
 from service.accounts.models import IDENTIFIER_COLUMNS, User, UserOrigin, UserRole, UserStatus
-from service.accounts.provisioning import add_user
+from service.accounts.new_users import add_user
 from service.accounts.seats import count_user, lock_seats, take_seat
 from service.audit.actions import Action
 from service.audit.log import Actor, record
@@ -55,10 +56,12 @@ async def update_user(
     *,
     email: str | Unchanged | None = UNCHANGED,
     external_id: str | Unchanged | None = UNCHANGED,
+    hashes: SubjectHashes | None = None,
 ) -> User:
     """Set or clear the email and the external ID. Another email ends the sessions of the user.
 
-    The email that is set is verified. Setting the email that the user has claimed verifies it.
+    The email that is set is verified. Setting the email that the user has claimed verifies it. With `hashes`, codes of
+    the new external ID that were revoked when its last user was deleted stay revoked.
 
     Raises `Conflict` if another user has it, `BadUserInput`, `NotFound`, `Forbidden` for an admin.
     """
@@ -79,9 +82,11 @@ async def update_user(
             changed.append("emailVerified")
         if not isinstance(external_id, Unchanged) and external_id != user.external_id:
             await _set_external_id(user, external_id)
+            if hashes is not None:
+                await apply_cutoff(user, hashes)
             changed.append("externalId")
         if changed:
-            await user.save(update_fields=("session_epoch", *IDENTIFIER_COLUMNS))
+            await user.save(update_fields=("session_epoch", "codes_valid_from", *IDENTIFIER_COLUMNS))
             await record(Action.USER_UPDATED, by, user_id=user.id, detail={"changed": changed})
     return user
 
@@ -136,10 +141,11 @@ async def reactivate_user(user_id: str, by: Actor) -> User:
     return user
 
 
-async def delete_user(user_id: str, by: Actor) -> str:
+async def delete_user(user_id: str, by: Actor, hashes: SubjectHashes, *, revoke_codes: bool = False) -> str:
     """Delete the user, and return the ID.
 
-    The seat and the IDs become free: a code that is still valid creates the user again. Raises `NotFound`, or
+    The seat and the IDs become free: a code that is still valid creates the user again. With `revoke_codes`, only a code
+    that is issued from now on does. Codes that were revoked before stay revoked in any case. Raises `NotFound`, or
     `Conflict` for the last active admin.
     """
     async with transaction():
@@ -149,9 +155,11 @@ async def delete_user(user_id: str, by: Actor) -> str:
         await user.delete()
         await write(_DELETE_SESSIONS, user.serial)
         await count_user(user.origin, user.status, -1)
-        await record(
-            Action.USER_DELETED, by, user_id=user.id, detail={"externalId": user.external_id, "origin": user.origin}
-        )
+        cutoff = cutoff_from(user.codes_valid_from) if revoke_codes else user.codes_valid_from
+        if cutoff is not None:
+            await keep_cutoff(user, cutoff, hashes)
+        detail = {"externalId": user.external_id, "origin": user.origin, "revokeCodes": revoke_codes}
+        await record(Action.USER_DELETED, by, user_id=user.id, detail=detail)
     return user.id
 
 

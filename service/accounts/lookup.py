@@ -93,6 +93,8 @@ def user_from_row(row: Row) -> User:
         status=_STATUSES[row["status"]],
         session_epoch=row["session_epoch"],
         email_epoch=row["email_epoch"],
+        code_epoch=row["code_epoch"],
+        codes_valid_from=None if row["codes_valid_from"] is None else as_time(row["codes_valid_from"]),
         search_text=row["search_text"],
         created_at=as_time(row["created_at"]),
         last_seen_at=None if row["last_seen_at"] is None else as_time(row["last_seen_at"]),

@@ -55,6 +55,8 @@ class User(Model):
     email_epoch = fields.IntField(
         default=0, db_default=0
     )  # raised to end the sessions that were opened by email before
+    code_epoch = fields.IntField(default=0, db_default=0)  # raised to end the sessions that codes opened before
+    codes_valid_from = fields.DatetimeField(null=True)  # a code issued before is refused; to the second
     search_text = fields.TextField(
         default="", description="id, external id and email, each on a line of its own, in lower case"
     )
@@ -106,3 +108,24 @@ class SeatSample(Model):
 
     class Meta:
         table = "seat_samples"
+
+
+class CodeCutoff(Model):
+    """Since when codes of an ID are accepted that belongs to no user any more. Kept until no such code can matter."""
+
+    subject_hash = fields.CharField(max_length=64, primary_key=True, description="keyed hash of the external ID")
+    codes_valid_from = fields.DatetimeField()
+    expires_at = fields.DatetimeField(db_index=True)
+
+    class Meta:
+        table = "code_cutoffs"
+
+
+class SubjectKey(Model):
+    """One row: the key of the hashes in code_cutoffs. It never changes, so that the hashes outlive every encryption key."""
+
+    id = fields.IntField(primary_key=True, generated=False)
+    encrypted_key = fields.TextField()
+
+    class Meta:
+        table = "subject_keys"

@@ -6,20 +6,23 @@ SQL by hand: atomic. `last_seen_at` never goes back.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
+from service.accounts.code_cutoffs import SubjectHashes, find_cutoff, find_cutoff_problem, latest
 from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made
 from service.accounts.lookup import find_by_email, find_by_id_claim
 from service.accounts.metadata import dump_metadata, is_same_metadata
 from service.accounts.models import IDENTIFIER_COLUMNS, User, UserOrigin, UserRole, UserStatus
-from service.accounts.seats import lock_seats, take_seat
+from service.accounts.new_users import sign_up
+from service.accounts.seats import lock_seats
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.audit.actions import Action
 from service.audit.log import Actor, record, record_hourly
 from service.clock import HOUR, floor, now
 from service.database import Statement, write
-from service.errors import SeatLimitReached, SignInRefused
+from service.errors import SignInRefused
 from service.refusal_texts import SignInErrorCode
 
 
@@ -63,6 +66,8 @@ class Link:
 
     user: User
     claim: UserClaim
+    codes_valid_from: datetime | None = None
+    """The moment that was kept when a user with the code's ID was deleted. None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ class Create:
     """Create a user, who takes a seat."""
 
     claim: UserClaim
+    codes_valid_from: datetime | None = None
+    """The moment that was kept when a user with the code's ID was deleted. None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +86,47 @@ class Refuse:
     code: SignInErrorCode
     reason: str | None = None
     user: User | None = None
-    """The deactivated user, or the user who has the email. None if no user is concerned."""
+    """The user who may not sign in, or the user who has the email. None if no user is concerned."""
+    cause: str | None = None
+    """The real reason, if the client must not learn it."""
 
 
 Decision = SignIn | Link | Create | Refuse
 
 
-async def decide(subject: Subject, *, link_by_email: bool) -> Decision:
+@dataclass(frozen=True, slots=True)
+class CodeTerms:
+    """What a decision depends on beside the subject of the code."""
+
+    issued_at: float | None
+    """`iat` of the code, in seconds since 1970."""
+    link_by_email: bool
+    hashes: SubjectHashes
+
+
+async def decide(subject: Subject, terms: CodeTerms) -> Decision:
     """Decide how to sign in this subject. Changes no data. One read for a known user whom the code does not change."""
     match subject:
         case IdClaim(id=user_id):
-            return _known(await find_by_id_claim(user_id), "no user has this ID")
+            known, missing = await find_by_id_claim(user_id), "no user has this ID"
         case EmailClaim(email=email):
-            return _known(await find_by_email(email), "no user has this email")
+            known, missing = await find_by_email(email), "no user has this email"
         case UserClaim():
             known = await find_by_id_claim(subject.id)
-            return await (_decide_for_new(subject, link_by_email) if known is None else decide_for(known, subject))
+            return await (_decide_for_new(subject, terms) if known is None else decide_for(known, subject, terms))
+        case _:
+            assert_never(subject)
+    return await decide_for(known, subject, terms) if known else Refuse(SignInErrorCode.UNKNOWN_USER, missing)
 
 
-async def decide_for(user: User, claim: UserClaim) -> SignIn | Refuse:
+async def decide_for(user: User, subject: Subject, terms: CodeTerms) -> SignIn | Refuse:
     """Decide for a known user: whether the user may sign in, and what the code changes."""
-    if refused := refuse_deactivated(user):
+    if refused := _refuse_cut_off(user.codes_valid_from, terms, user) or refuse_deactivated(user):
         return refused
+    return await _compare_profile(user, subject) if isinstance(subject, UserClaim) else SignIn(user)
+
+
+async def _compare_profile(user: User, claim: UserClaim) -> SignIn:
     email = _compare_email(user, claim)
     new_metadata = None
     if claim.metadata is not None and not is_same_metadata(user.metadata, claim.metadata):
@@ -133,14 +159,14 @@ def _compare_email(user: User, claim: UserClaim) -> NewEmail | EmailKept | None:
     return NewEmail(claim.email, verified=False) if claim.email != user.email else None
 
 
-async def provision(subject: Subject, *, link_by_email: bool, by: Actor) -> tuple[User, bool]:
+async def provision(subject: Subject, terms: CodeTerms, by: Actor) -> tuple[User, bool]:
     """Create or update the user, in the caller's transaction. Returns the user, and whether it is new.
 
     Raises `SignInRefused`. Takes the seat lock before it decides, so that no other request takes the seat, the ID or
     the email in between.
     """
     await lock_seats()
-    decision = await decide(subject, link_by_email=link_by_email)
+    decision = await decide(subject, terms)
     match decision:
         case SignIn():
             await _update_profile(decision, by)
@@ -150,7 +176,7 @@ async def provision(subject: Subject, *, link_by_email: bool, by: Actor) -> tupl
             await _link(decision, by)
             return decision.user, False
         case Create():
-            return await _create(decision.claim, by), True
+            return await _create(decision, by), True
         case Refuse():
             raise refusal(decision)
         case _:
@@ -159,8 +185,10 @@ async def provision(subject: Subject, *, link_by_email: bool, by: Actor) -> tupl
 
 def refusal(decision: Refuse) -> SignInRefused:
     """Return the exception for a decision to refuse."""
-    known = decision.user if decision.code is SignInErrorCode.USER_DEACTIVATED else None
-    return SignInRefused(decision.code, reason=decision.reason, user_id=known.id if known else None)
+    known = None if decision.code is SignInErrorCode.EMAIL_TAKEN else decision.user
+    return SignInRefused(
+        decision.code, reason=decision.reason, cause=decision.cause, user_id=known.id if known else None
+    )
 
 
 def refuse_deactivated(user: User) -> Refuse | None:
@@ -174,13 +202,12 @@ def require_active(user: User) -> None:
         raise refusal(refused)
 
 
-def _known(user: User | None, missing: str) -> SignIn | Refuse:
-    if user is None:
-        return Refuse(SignInErrorCode.UNKNOWN_USER, missing)
-    return refuse_deactivated(user) or SignIn(user)
+def _refuse_cut_off(valid_from: datetime | None, terms: CodeTerms, user: User | None = None) -> Refuse | None:
+    cause = find_cutoff_problem(terms.issued_at, valid_from, "this person's codes")
+    return Refuse(SignInErrorCode.CODE_EXPIRED, user=user, cause=cause) if cause else None
 
 
-async def _decide_for_new(claim: UserClaim, link_by_email: bool) -> Link | Create | Refuse:
+async def _decide_for_new(claim: UserClaim, terms: CodeTerms) -> Link | Create | Refuse:
     if is_service_made(claim.id):
         return Refuse(
             SignInErrorCode.INVALID_CLAIMS,
@@ -188,12 +215,16 @@ async def _decide_for_new(claim: UserClaim, link_by_email: bool) -> Link | Creat
         )
     if claim.email_problem is not None:
         return Refuse(SignInErrorCode.INVALID_CLAIMS, claim.email_problem)
+    valid_from = await find_cutoff(claim.id, terms.hashes)
+    if refused := _refuse_cut_off(valid_from, terms):
+        return refused
     holder = await find_by_email(claim.email) if claim.email and claim.email_verified else None
     if holder is None:
-        return Create(claim)
-    if not link_by_email or holder.role is UserRole.ADMIN or holder.external_id is not None:
+        return Create(claim, valid_from)
+    if not terms.link_by_email or holder.role is UserRole.ADMIN or holder.external_id is not None:
         return Refuse(SignInErrorCode.EMAIL_TAKEN, user=holder)
-    return refuse_deactivated(holder) or Link(holder, claim)
+    refused = _refuse_cut_off(holder.codes_valid_from, terms, holder) or refuse_deactivated(holder)
+    return refused or Link(holder, claim, valid_from)
 
 
 async def _update_profile(plan: SignIn, by: Actor) -> None:
@@ -231,12 +262,13 @@ async def _link(plan: Link, by: Actor) -> None:
     user.set_identifiers(email=user.email, email_verified=user.email_verified, external_id=claim.id)
     if claim.metadata is not None:
         user.metadata = dump_metadata(claim.metadata)
-    await user.save(update_fields=("metadata", *IDENTIFIER_COLUMNS))
+    user.codes_valid_from = latest(user.codes_valid_from, plan.codes_valid_from)
+    await user.save(update_fields=("metadata", "codes_valid_from", *IDENTIFIER_COLUMNS))
     await record(Action.USER_LINKED, by, user_id=user.id, detail={"externalId": claim.id})
 
 
-async def _create(claim: UserClaim, by: Actor) -> User:
-    moment = now()
+async def _create(plan: Create, by: Actor) -> User:
+    claim, moment = plan.claim, now()
     user = User(
         id=claim.id,
         external_id=claim.id,
@@ -244,30 +276,12 @@ async def _create(claim: UserClaim, by: Actor) -> User:
         verified_email=claim.email if claim.email_verified else None,
         metadata=dump_metadata(claim.metadata or {}),
         origin=UserOrigin.EXTERNAL_JWT,
+        codes_valid_from=plan.codes_valid_from,
         created_at=moment,
         last_seen_at=floor(moment, HOUR),
     )
     await sign_up(user, by)
     return user
-
-
-async def sign_up(user: User, by: Actor) -> None:
-    """Insert a user who signs in for the first time, as `add_user` does. Raises `SignInRefused` where no seat is free."""
-    try:
-        await add_user(user, Action.USER_CREATED, by)
-    except SeatLimitReached:
-        raise SignInRefused(SignInErrorCode.SEAT_LIMIT_REACHED) from None
-
-
-async def add_user(user: User, action: Action, by: Actor) -> None:
-    """Insert an active user, on a seat, in the caller's transaction. Raises `SeatLimitReached`.
-
-    The caller holds the seat lock, and has looked for the user's identifiers under it.
-    """
-    await take_seat(user.origin)
-    user.set_identifiers(email=user.email, email_verified=user.email_verified, external_id=user.external_id)
-    await user.save(force_create=True)
-    await record(action, by, user_id=user.id, detail={"origin": user.origin})
 
 
 _SEEN = Statement(

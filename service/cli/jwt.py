@@ -71,9 +71,22 @@ def revoke(
     stderr.print(f"Revoked {secret_id}.")
 
 
+@app.command("revoke-codes")
+def revoke_codes(
+    end_sessions: Annotated[
+        bool, typer.Option("--end-sessions", help="Also end all sessions that codes opened.")
+    ] = False,
+) -> None:
+    """Refuse all codes that were issued before now. The secrets stay, and codes issued from now on work."""
+    run(lambda _: secrets.revoke_all_codes(COMMAND_LINE, end_sessions=end_sessions))
+    stderr.print("Codes that were issued before now are refused.")
+
+
 async def _show_status(_: Instance) -> None:
     auth = await ExternalAuth.get(id=1)
     print_result(f"JWT sign-in is {'enabled' if auth.enabled else 'disabled'}.")
+    if auth.codes_valid_from:
+        print_result(f"Codes issued before {format_time(auth.codes_valid_from)} are refused.")
     policy = policy_of(auth)
     print_result(
         "Policy: "

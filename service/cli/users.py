@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from service.accounts.administration import deactivate_user, delete_user, reactivate_user
+from service.accounts.code_cutoffs import revoke_user_codes
 from service.accounts.directory import UserFilter, UserOrder, count_users, list_users
 from service.accounts.lookup import user_from_row
 from service.accounts.models import User, UserOrigin, UserStatus
@@ -56,13 +57,19 @@ def reactivate(user_ids: _Ids) -> None:
 
 
 @app.command()
-def delete(user_id: _Id, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+def delete(
+    user_id: _Id,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    revoke_codes: Annotated[
+        bool, typer.Option("--revoke-codes", help="Codes issued before now cannot create the user again.")
+    ] = False,
+) -> None:
     """Delete a user. A code that is still valid creates the user again: to keep a user out, deactivate it."""
     if not yes:
         if not sys.stdin.isatty():
             raise typer.BadParameter("There is no terminal to ask on. Give --yes.", param_hint="--yes")
         typer.confirm(f"Delete the user {user_id} for good?", abort=True, err=True)
-    run(lambda _: delete_user(user_id, COMMAND_LINE))
+    run(lambda instance: delete_user(user_id, COMMAND_LINE, instance.subject_hashes, revoke_codes=revoke_codes))
     stderr.print(f"Deleted {user_id}.")
 
 
@@ -71,6 +78,18 @@ def end_sessions(user_id: _Id) -> None:
     """End all sessions of a user."""
     live = run(lambda _: end_user_sessions(user_id, COMMAND_LINE))
     stderr.print(f"Ended {live} sessions of {user_id}.")
+
+
+@app.command("revoke-codes")
+def revoke_codes(
+    user_id: _Id,
+    keep_sessions: Annotated[
+        bool, typer.Option("--keep-sessions", help="Do not end the sessions that the user's codes opened.")
+    ] = False,
+) -> None:
+    """Refuse the codes of a user that were issued before now. Codes issued from now on work."""
+    run(lambda _: revoke_user_codes(user_id, COMMAND_LINE, end_sessions=not keep_sessions))
+    stderr.print(f"Codes of {user_id} that were issued before now are refused.")
 
 
 async def _each(user_ids: list[str], change: Callable[[str, Actor], Awaitable[User]], done: str) -> None:

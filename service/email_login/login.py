@@ -13,7 +13,8 @@ from functools import partial
 from service.accounts.identifiers import SERVICE_ID_PREFIX, parse_email
 from service.accounts.lookup import find_by_email
 from service.accounts.models import User, UserOrigin, UserRole, UserStatus
-from service.accounts.provisioning import record_user_seen, require_active, sign_up
+from service.accounts.new_users import sign_up
+from service.accounts.provisioning import record_user_seen, require_active
 from service.accounts.seats import lock_seats
 from service.audit.log import Actor
 from service.clock import now

@@ -10,10 +10,12 @@ inspection runs the same list and continues after a failure, so an exchange and 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, NamedTuple
 
 import jwt
 
+from service.accounts.code_cutoffs import find_cutoff_problem
 from service.accounts.subjects import EmailClaim, IdClaim, Subject
 from service.errors import SignInRefused
 from service.external_auth import jws
@@ -62,6 +64,8 @@ class VerifiedClaims:
     """`exp`, in seconds since 1970. Any finite number, so it may be beyond what a `datetime` can hold."""
     jti: str | None
     """Not None if the policy requires single use."""
+    issued_at: float | None = None
+    """`iat`, in seconds since 1970."""
 
 
 @dataclass(slots=True, eq=False, repr=False)  # a repr would show the code, which no log may hold
@@ -78,6 +82,8 @@ class UnverifiedCode:
     policy: Policy
     now: float
     """Seconds since 1970."""
+    codes_valid_from: datetime | None = None
+    """A code that was issued before is refused."""
 
     segments: list[str] = field(init=False)
     header: JsonObject = field(init=False)
@@ -113,7 +119,13 @@ def run_checks(unverified: UnverifiedCode) -> VerifiedClaims:
     """
     for check in CHECKS:
         check.run(unverified)
-    return VerifiedClaims(unverified.subject, unverified.signer.id, unverified.times.exp, read_jti(unverified.payload))
+    return VerifiedClaims(
+        unverified.subject,
+        unverified.signer.id,
+        unverified.times.exp,
+        read_jti(unverified.payload),
+        unverified.times.iat,
+    )
 
 
 def _check_form(unverified: UnverifiedCode) -> None:
@@ -187,6 +199,8 @@ def _check_payload(unverified: UnverifiedCode) -> None:
 def _check_times(unverified: UnverifiedCode) -> None:
     unverified.times = read_times(unverified.payload)
     check_times(unverified.times, unverified.now, unverified.policy.clock_skew_seconds)
+    if problem := find_cutoff_problem(unverified.times.iat, unverified.codes_valid_from, "all codes"):
+        raise SignInRefused(SignInErrorCode.CODE_EXPIRED, cause=problem)
 
 
 def _check_claims(unverified: UnverifiedCode) -> None:

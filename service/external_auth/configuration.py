@@ -19,7 +19,7 @@ from service.clock import MINUTE, floor, now
 from service.database import Statement, fetch_one, transaction
 from service.encryption import Cipher
 from service.errors import BadUserInput
-from service.external_auth.codes import SigningSecret
+from service.external_auth.codes import SigningSecret, UnverifiedCode
 from service.external_auth.models import ExternalAuth, JwtSecret
 from service.external_auth.policy import Policy
 from service.external_auth.secrets import (
@@ -48,7 +48,13 @@ class JwtConfiguration:
     """Every secret, newest first. Retired and revoked ones too, so that a refusal can say that `kid` names one."""
     holds_until: datetime
     """When the next secret retires."""
+    codes_valid_from: datetime | None = None
+    """A code that was issued before is refused. None: a code may have been issued at any time."""
     _uses_recorded: dict[str, datetime] = field(default_factory=dict)
+
+    def unverified(self, code: str) -> UnverifiedCode:
+        """Return the code, to be checked now under this configuration."""
+        return UnverifiedCode(code, self.secrets, self.policy, now().timestamp(), self.codes_valid_from)
 
     async def record_secret_used(self, secret_id: str) -> None:
         """Record that the secret was used, to the minute, so that a process writes at most once a minute."""
@@ -87,6 +93,7 @@ class JwtConfigurationCache:
             holds_until=min(
                 (s.retires_at for s in secrets if s.retires_at and s.retires_at > moment), default=_END_OF_TIME
             ),
+            codes_valid_from=auth.codes_valid_from,
         )
 
     def _signing_secret(self, secret: JwtSecret, moment: datetime) -> SigningSecret:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from service.accounts.code_cutoffs import SubjectHashes
 from service.accounts.lookup import find_by_email, find_by_id_claim
 from service.accounts.models import User
 from service.accounts.provisioning import (
+    CodeTerms,
     Create,
     Decision,
     Link,
@@ -32,7 +34,7 @@ from service.database import SAFETY_MARGIN, Statement, purge_expired, transactio
 from service.errors import BadUserInput, SignInRefused
 from service.external_auth.codes import UnverifiedCode, VerifiedClaims, claimed_subject_of, run_checks
 from service.external_auth.configuration import JwtConfiguration, JwtConfigurationCache
-from service.external_auth.policy import MAX_CLOCK_SKEW, EmailLinking
+from service.external_auth.policy import MAX_CLOCK_SKEW, EmailLinking, Policy
 from service.rate_limit import FailedSignIns
 from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Opening, can_continue, open_session
@@ -49,6 +51,7 @@ class ExchangeDependencies:
     """What every exchange of this process shares. `session_lifetime` is in seconds."""
 
     configuration_cache: JwtConfigurationCache
+    subject_hashes: SubjectHashes
     failed_sign_ins: FailedSignIns
     session_lifetime: int
     sessions_per_user: int
@@ -62,15 +65,20 @@ class _VerifiedExchange:
     attempt: SignInAttempt
     configuration: JwtConfiguration
     session_end: datetime
-    sessions_per_user: int
+    dependencies: ExchangeDependencies
 
     @property
     def actor(self) -> Actor:
         return Actor.of_code(self.claims.secret_id, self.attempt.client.ip_address)
 
     @property
-    def link_by_email(self) -> bool:
-        return self.configuration.policy.email_linking is EmailLinking.LINK
+    def terms(self) -> CodeTerms:
+        return code_terms(self.claims.issued_at, self.configuration.policy, self.dependencies)
+
+
+def code_terms(issued_at: float | None, policy: Policy, dependencies: ExchangeDependencies) -> CodeTerms:
+    """Return what the decision about a code depends on, for an exchange and for an inspection alike."""
+    return CodeTerms(issued_at, policy.email_linking is EmailLinking.LINK, dependencies.subject_hashes)
 
 
 async def exchange(
@@ -89,9 +97,7 @@ async def exchange(
         claims = await _check(unverified, configuration, attempt, dependencies.failed_sign_ins)
         seconds = min(lifetime or dependencies.session_lifetime, dependencies.session_lifetime)
         session_end = _session_end(claims, configuration, seconds)
-        result = await _sign_in(
-            _VerifiedExchange(claims, attempt, configuration, session_end, dependencies.sessions_per_user)
-        )
+        result = await _sign_in(_VerifiedExchange(claims, attempt, configuration, session_end, dependencies))
     return record_success(SignInMethod.EXTERNAL_JWT, result)
 
 
@@ -104,7 +110,7 @@ async def verify_only(code: str, attempt: SignInAttempt, dependencies: ExchangeD
 
 async def _read(code: str, dependencies: ExchangeDependencies) -> tuple[JwtConfiguration, UnverifiedCode]:
     configuration = await dependencies.configuration_cache.current()
-    return configuration, UnverifiedCode(code, configuration.secrets, configuration.policy, now().timestamp())
+    return configuration, configuration.unverified(code)
 
 
 async def _check(
@@ -154,14 +160,12 @@ async def _decide(verified: _VerifiedExchange) -> Decision:
     user = verified.attempt.session.user if verified.attempt.session else None
     subject: Subject = verified.claims.subject
     match subject:
-        case UserClaim(id=user_id) if user is not None and user_id == user.external_id:
-            return await decide_for(user, subject)
-        case IdClaim(id=user_id) if user is not None and user_id == user.external_id:
-            return SignIn(user)
+        case UserClaim(id=user_id) | IdClaim(id=user_id) if user is not None and user_id == user.external_id:
+            return await decide_for(user, subject, verified.terms)
         case EmailClaim(email=email) if user is not None and email == user.verified_email:
-            return SignIn(user)
+            return await decide_for(user, subject, verified.terms)
         case _:
-            return await decide(subject, link_by_email=verified.link_by_email)
+            return await decide(subject, verified.terms)
 
 
 def _ask_first(decision: Decision, attempt: SignInAttempt) -> None:
@@ -186,7 +190,7 @@ async def _change_and_open(verified: _VerifiedExchange, known: SignIn | None) ->
         await _use_up(verified.claims)
     if known:
         return await _open_or_continue(verified, known.user)
-    user, is_new = await provision(verified.claims.subject, link_by_email=verified.link_by_email, by=verified.actor)
+    user, is_new = await provision(verified.claims.subject, verified.terms, verified.actor)
     return await _open_or_continue(verified, user, is_new=is_new)
 
 
@@ -205,7 +209,7 @@ async def _open_or_continue(verified: _VerifiedExchange, user: User, *, is_new: 
         attempt.client,
         configuration.session_epoch,
         verified.claims.secret_id,
-        verified.sessions_per_user,
+        verified.dependencies.sessions_per_user,
     )
     opened = await open_session(user, opening, verified.session_end)
     return SignInResult(opened.token, opened.session, new_user=is_new)
@@ -267,7 +271,7 @@ async def _find_person(
         Actor.of_code(unverified.signer.id, attempt.client.ip_address),
         person=user_id or email or "",
         user_id=user_id,
-        detail={"reason": refusal.reason} | ({"email": email} if email else {}),
+        detail={"reason": refusal.cause} | ({"email": email} if email else {}),
     )
 
 

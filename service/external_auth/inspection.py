@@ -14,7 +14,7 @@ from service.accounts.subjects import EmailClaim, IdClaim, UserClaim
 from service.clock import now, to_the_second
 from service.errors import SignInRefused
 from service.external_auth.codes import CHECKS, Check, UnverifiedCode, read_jti_of
-from service.external_auth.exchange import ExchangeDependencies, used_code_id
+from service.external_auth.exchange import ExchangeDependencies, code_terms, used_code_id
 from service.external_auth.likely_causes import (
     describe_secret,
     explain_claims,
@@ -24,7 +24,7 @@ from service.external_auth.likely_causes import (
     find_any_signer,
 )
 from service.external_auth.models import JwtSecret, UsedCode
-from service.external_auth.policy import EmailLinking, Policy
+from service.external_auth.policy import Policy
 from service.external_auth.secrets import list_secrets, status_of
 from service.refusal_texts import SignInErrorCode
 from service.text import JsonObject
@@ -76,7 +76,7 @@ class Inspection:
 
         `found` replaces the refusal's text in the detail, for facts that only an inspection may tell.
         """
-        detail = found or _sentence(refused.reason or refused.message)
+        detail = found or _sentence(refused.cause or refused.message)
         self.checks.append(CheckResult(name, False, f"{detail} {hint}" if hint else detail))
         self.refusal = self.refusal or refused
 
@@ -89,7 +89,7 @@ async def inspect(code: str, dependencies: ExchangeDependencies) -> Inspection:
     """Run every check on the code, and continue after a failure as far as the code can be read. Writes nothing."""
     configuration = await dependencies.configuration_cache.current()
     rows = {row.id: row for row in await list_secrets()}
-    unverified = UnverifiedCode(code, configuration.secrets, configuration.policy, now().timestamp())
+    unverified = configuration.unverified(code)
     result = Inspection()
     _check_enabled(result, configuration.enabled)
     for check in CHECKS:
@@ -100,7 +100,7 @@ async def inspect(code: str, dependencies: ExchangeDependencies) -> Inspection:
     result.claims = getattr(unverified, "payload", None)
     if configuration.policy.single_use:
         await _check_unused(unverified, result)
-    await _check_user_and_seat(unverified, result)
+    await _check_user_and_seat(unverified, result, dependencies)
     return result
 
 
@@ -224,12 +224,15 @@ async def _check_unused(unverified: UnverifiedCode, result: Inspection) -> None:
         result.add_pass("single use", "Not used yet.")
 
 
-async def _check_user_and_seat(unverified: UnverifiedCode, result: Inspection) -> None:
-    if not hasattr(unverified, "subject"):
+async def _check_user_and_seat(
+    unverified: UnverifiedCode, result: Inspection, dependencies: ExchangeDependencies
+) -> None:
+    if not hasattr(unverified, "subject") or not hasattr(unverified, "times"):
         result.add_unreached("user")
         result.add_unreached("seat")
         return
-    decision = await decide(unverified.subject, link_by_email=unverified.policy.email_linking is EmailLinking.LINK)
+    terms = code_terms(unverified.times.iat, unverified.policy, dependencies)
+    decision = await decide(unverified.subject, terms)
     if isinstance(decision, Refuse):
         result.add_failure("user", refusal(decision), _describe_conflict(decision))
         result.add_unreached("seat")
@@ -289,5 +292,5 @@ def _name(text: str) -> str:
 
 def _sentence(text: str) -> str:
     """Return a reason as a sentence. A claim's name at its start keeps its spelling."""
-    begun = text[:1].upper() + text[1:] if text.startswith(("the ", "no ")) else text
+    begun = text[:1].upper() + text[1:] if text.startswith(("the ", "no ", "an ")) else text
     return begun + ("" if text.endswith((".", "?", "!")) else ".")

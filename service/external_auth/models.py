@@ -13,6 +13,7 @@ class ExternalAuth(Model):
     version = fields.BigIntField(default=0)
     enabled = fields.BooleanField(default=False)
     session_epoch = fields.IntField(default=0, description="raised to end every session that a code opened")
+    codes_valid_from = fields.DatetimeField(null=True)  # a code issued before is refused; to the second
     require_expiry = fields.BooleanField(default=False)
     max_lifetime_seconds = fields.IntField(null=True)
     single_use = fields.BooleanField(default=False)

@@ -13,6 +13,7 @@ from secrets import token_urlsafe
 
 from tortoise.expressions import Q
 
+from service.accounts.code_cutoffs import cutoff_from
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import now
@@ -135,6 +136,22 @@ async def disable_for_restored_database() -> bool:
     await _end_sessions(auth)
     await auth.save(update_fields=["enabled", "version", "session_epoch"])
     return was_enabled
+
+
+async def revoke_all_codes(by: Actor, *, end_sessions: bool = False) -> ExternalAuth:
+    """Refuse every code that was issued before now. With `end_sessions`, end every session that a code opened.
+
+    The secrets stay, and codes that are issued from now on work. Returns the configuration's row.
+    """
+    async with transaction():
+        await mark_changed()
+        auth = await ExternalAuth.get(id=1)
+        auth.codes_valid_from = cutoff_from(auth.codes_valid_from)
+        if end_sessions:
+            await _end_sessions(auth)
+        await auth.save(update_fields=["codes_valid_from", "session_epoch"])
+        await record(Action.JWT_CODES_REVOKED, by, detail={"endSessions": end_sessions})
+    return auth
 
 
 async def _end_sessions(auth: ExternalAuth) -> None:

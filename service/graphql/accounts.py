@@ -7,6 +7,7 @@ from typing import Annotated
 import strawberry
 
 from service.accounts import administration, directory
+from service.accounts.code_cutoffs import revoke_user_codes
 from service.accounts.lookup import find_by_external_id, find_by_id
 from service.accounts.models import User as UserRow
 from service.email_login.invitations import invite, invite_again
@@ -184,6 +185,7 @@ class AccountMutations:
             caller.require_manager(),
             email=_given(email),
             external_id=_given(external_id),
+            hashes=info.context.instance.subject_hashes,
         )
         return User.of(user)
 
@@ -210,14 +212,46 @@ class AccountMutations:
 
     @strawberry.mutation(
         description=(
-            "Deletes a user and frees its seat and IDs. A code that is still valid creates the user again; to "
-            "keep a user out, deactivate it. Errors: CONFLICT for the last active admin; FORBIDDEN if the user is an "
+            "Deletes a user and frees its seat and IDs. A code that is still valid creates the user again, except one "
+            "that was revoked; to keep a user out, deactivate it. Errors: CONFLICT for the last active admin; FORBIDDEN if the user is an "
             "admin and the caller is an API key; NOT_FOUND."
         )
     )
-    async def delete_user(self, info: Info, id: _ID) -> DeletedUser | None:
+    async def delete_user(
+        self,
+        info: Info,
+        id: _ID,
+        revoke_codes: Annotated[
+            bool,
+            strawberry.argument(
+                description=(
+                    "Whether codes that were issued before now cannot create the user again: they are CODE_EXPIRED. A "
+                    "keyed hash of the external ID is kept for this, for 400 days."
+                )
+            ),
+        ] = False,
+    ) -> DeletedUser | None:
+        by, hashes = info.context.caller.require_manager(), info.context.instance.subject_hashes
+        deleted = await administration.delete_user(id, by, hashes, revoke_codes=revoke_codes)
+        return DeletedUser(id=strawberry.ID(deleted))
+
+    @strawberry.mutation(
+        description=(
+            "Refuses the codes of a user that were issued before now, in every process at once: they are CODE_EXPIRED. "
+            "For a link that leaked. A code that is issued in this second or later works. A code without `iat` is refused "
+            "from now on. Errors: FORBIDDEN if the user is an admin and the caller is an API key; NOT_FOUND."
+        )
+    )
+    async def revoke_user_codes(
+        self,
+        info: Info,
+        id: _ID,
+        end_sessions: Annotated[
+            bool, strawberry.argument(description="Whether the sessions that codes of the user opened end too.")
+        ] = True,
+    ) -> User | None:
         by = info.context.caller.require_manager()
-        return DeletedUser(id=strawberry.ID(await administration.delete_user(id, by)))
+        return User.of(await revoke_user_codes(id, by, end_sessions=end_sessions))
 
     @strawberry.mutation(
         description=(

@@ -104,6 +104,12 @@ class JwtPolicy:
 class JwtAuth:
     enabled: bool = strawberry.field(description="Whether JWT sign-in is enabled.")
     policy: JwtPolicy = strawberry.field(description="The policy for codes.")
+    codes_valid_from: datetime | None = strawberry.field(
+        description=(
+            "Codes that were issued before this time are refused, and codes without `iat`. To the second. Null if codes of "
+            "any time are accepted."
+        )
+    )
 
     @strawberry.field(
         description=(
@@ -123,7 +129,7 @@ class JwtAuth:
     @classmethod
     def of(cls, row: ExternalAuth) -> "JwtAuth":
         """Return the GraphQL type of the configuration's row."""
-        return cls(enabled=row.enabled, policy=JwtPolicy.of(policy_of(row)))
+        return cls(enabled=row.enabled, policy=JwtPolicy.of(policy_of(row)), codes_valid_from=row.codes_valid_from)
 
 
 @strawberry.type(description="A signing secret that was just created.")
@@ -248,6 +254,22 @@ class ExternalAuthMutations:
         by = info.context.caller.require_admin()
         await secrets.revoke(id, by, end_sessions=end_sessions)
         return await JwtAuth.read()
+
+    @strawberry.mutation(
+        description=(
+            "Refuses all codes that were issued before now, in every process at once: they are CODE_EXPIRED. The secrets "
+            "stay, and a code that is issued in this second or later works. A code without `iat` is refused from now on."
+        )
+    )
+    async def revoke_all_codes(
+        self,
+        info: Info,
+        end_sessions: Annotated[
+            bool, strawberry.argument(description="Whether all sessions that codes opened end too.")
+        ] = False,
+    ) -> JwtAuth | None:
+        by = info.context.caller.require_admin()
+        return JwtAuth.of(await secrets.revoke_all_codes(by, end_sessions=end_sessions))
 
     @strawberry.mutation(
         description=(

@@ -48,6 +48,12 @@ class User:
     origin: UserOrigin = strawberry.field(description="How the user came to be.")
     role: UserRole = strawberry.field(description="The role: MEMBER or ADMIN.")
     status: UserStatus = strawberry.field(description="The status: ACTIVE or DEACTIVATED.")
+    codes_valid_from: datetime | None = strawberry.field(
+        description=(
+            "Codes of the user that were issued before this time are refused, and codes without `iat`. To the second. Null "
+            "if codes of any time are accepted."
+        )
+    )
     created_at: datetime = strawberry.field(description="When the user was created.")
     last_seen_at: datetime | None = strawberry.field(
         description="When the user last made a request, rounded down to the hour. Null if the user never did."
@@ -115,6 +121,7 @@ class User:
             origin=row.origin,
             role=row.role,
             status=row.status,
+            codes_valid_from=row.codes_valid_from,
             created_at=row.created_at,
             last_seen_at=row.last_seen_at,
         )

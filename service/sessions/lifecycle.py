@@ -20,10 +20,12 @@ NOTED_EVERY = timedelta(minutes=5)
 
 # A session is live if it has not expired, its user is active, and no end of all sessions of its user, its method or its
 # secret came after its opening.
-# A session that was opened by email also ends when its user gets another email.
+# A session that was opened by email also ends when its user gets another email, one that was opened by a code when the
+# user's codes are revoked.
 LIVE = (
     "s.expires_at > $1 AND u.status = 'ACTIVE' AND u.session_epoch = s.user_epoch"
     " AND (s.method <> 'EMAIL' OR u.email_epoch = s.email_epoch)"
+    " AND (s.method <> 'EXTERNAL_JWT' OR u.code_epoch = s.code_epoch)"
     " AND NOT EXISTS (SELECT 1 FROM session_cutoffs c WHERE (c.scope = s.method AND c.epoch > s.method_epoch) OR c.scope = s.secret_id)"
 )
 # What `LiveSession.has_admin_rights` says, as a condition.
@@ -36,10 +38,10 @@ _FIND = Statement(
     f"SELECT {SESSION_COLUMNS}, u.* FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE s.token_hash = $2 AND {LIVE}"
 )
 _OPEN = Statement(
-    "INSERT INTO sessions (id, user_serial, user_epoch, method, method_epoch, email_epoch, opened_as_admin, carrier, secret_id,"
-    " token_hash, created_at, expires_at, last_seen_at, ip_address, user_agent)"
-    " SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11, $13, $14"
-    " WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE user_serial = $2 ORDER BY id DESC LIMIT 1 OFFSET $15)"
+    "INSERT INTO sessions (id, user_serial, user_epoch, method, method_epoch, email_epoch, code_epoch,"
+    " opened_as_admin, carrier, secret_id, token_hash, created_at, expires_at, last_seen_at, ip_address, user_agent)"
+    " SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12, $14, $15"
+    " WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE user_serial = $2 ORDER BY id DESC LIMIT 1 OFFSET $16)"
 )
 # Ends the oldest live sessions of a user beyond the newest $3, and deletes the rows of those that had ended.
 _MAKE_ROOM = Statement(
@@ -150,6 +152,7 @@ async def open_session(user: User, opening: Opening, expires_at: datetime) -> Op
         session.method,
         opening.method_epoch,
         user.email_epoch,
+        user.code_epoch,
         session.opened_as_admin,
         session.token_transport,
         session.secret_id,

@@ -36,6 +36,7 @@ class Session(Model):
     method_epoch = fields.IntField(default=0, description="the method's epoch when the sign-in was verified")
     # Without descriptions: SQLite cannot add a column that has both a comment and a default.
     email_epoch = fields.IntField(default=0, db_default=0)  # the user's when it opened; it counts for EMAIL alone
+    code_epoch = fields.IntField(default=0, db_default=0)  # the user's when it opened; it counts for EXTERNAL_JWT alone
     opened_as_admin = fields.BooleanField(
         default=False, db_default=False
     )  # whether its user was an ADMIN when it opened

@@ -13,6 +13,7 @@ from service.errors import BadUserInput, Conflict, Forbidden, NotFound
 from service.instance import Instance
 from service.refusal_texts import SignInErrorCode
 from tests.actions import (
+    HASHES,
     TESTER,
     add_invited,
     admin,
@@ -145,7 +146,7 @@ async def test_deleting_frees_id_email_and_external_id_and_a_live_code_makes_the
     secret = await enable(instance)
     first = await sign_in(instance, code_of(secret, ADA))
     await administration.update_user("ada", TESTER, external_id="crm-1")
-    assert await administration.delete_user("ada", TESTER) == "ada"
+    assert await administration.delete_user("ada", TESTER, HASHES) == "ada"
     assert await find_by_id("ada") is None
     for claims in ({"id": "ada"}, {"id": "crm-1"}, {"email": "ada@example.com"}):
         assert await answer_to(instance, code_of(secret, claims)) == SignInErrorCode.UNKNOWN_USER
@@ -160,7 +161,7 @@ async def test_nobody_is_not_found(instance: Instance) -> None:
     for change in (
         administration.deactivate_user("nobody", TESTER),
         administration.reactivate_user("nobody", TESTER),
-        administration.delete_user("nobody", TESTER),
+        administration.delete_user("nobody", TESTER, HASHES),
         administration.set_role("nobody", UserRole.ADMIN, TESTER),
         administration.update_user("nobody", TESTER, email=None),
     ):
@@ -186,7 +187,7 @@ async def test_last_active_admin_cannot_be_deactivated_deleted_or_made_a_member(
     before = await everything()
     for change in (
         administration.deactivate_user(boss.id, TESTER),
-        administration.delete_user(boss.id, TESTER),
+        administration.delete_user(boss.id, TESTER, HASHES),
         administration.set_role(boss.id, UserRole.MEMBER, TESTER),
     ):
         with pytest.raises(Conflict):
@@ -200,9 +201,9 @@ async def test_one_of_two_admins_can_go_and_then_the_other_cannot(instance: Inst
     first, second = await admin("1@example.com"), await admin("2@example.com")
     await administration.set_role(first.id, UserRole.MEMBER, TESTER)
     with pytest.raises(Conflict):
-        await administration.delete_user(second.id, TESTER)
+        await administration.delete_user(second.id, TESTER, HASHES)
     await administration.set_role(first.id, UserRole.ADMIN, TESTER)
-    await administration.delete_user(second.id, TESTER)
+    await administration.delete_user(second.id, TESTER, HASHES)
 
 
 async def test_two_admins_who_remove_each_other_at_once_leave_one(instance: Instance) -> None:
@@ -222,7 +223,7 @@ async def test_deactivated_admin_can_be_deleted_and_made_a_member(instance: Inst
     other = await admin("other@example.com")
     await administration.deactivate_user(other.id, TESTER)
     assert (await administration.set_role(other.id, UserRole.MEMBER, TESTER)).role is UserRole.MEMBER
-    await administration.delete_user(other.id, TESTER)
+    await administration.delete_user(other.id, TESTER, HASHES)
     assert await find_by_id(other.id) is None
     assert (await count_seats()).used == 1
 
@@ -255,7 +256,7 @@ async def test_every_change_is_one_event_with_who_and_whom(instance: Instance) -
         await administration.deactivate_user(person.id, TESTER)
         await administration.reactivate_user(person.id, TESTER)
         await administration.reactivate_user(person.id, TESTER)
-    await administration.delete_user(person.id, TESTER)
+    await administration.delete_user(person.id, TESTER, HASHES)
     events = await AuditEvent.filter(user_id=person.id).order_by("id")
     assert [event.action for event in events] == [
         "user.invited",

@@ -17,7 +17,7 @@ from service.errors import BadUserInput
 from service.external_auth.secrets import current_secret
 from service.instance import Instance
 from service.paging import Listing, Page, Slice
-from tests.actions import TESTER, code_of, enable, member, sign_in
+from tests.actions import HASHES, TESTER, code_of, enable, member, sign_in
 from tests.statements import noted_statements
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -244,8 +244,8 @@ async def test_cursors_stay_good_while_rows_come_and_go(instance: Instance, orde
     first = await listing.page(Slice(first=4))
     cursor = listing.cursor(first.rows[-1])
     gone = ORDERED[order][3]
-    await administration.delete_user(gone, TESTER)
-    await administration.delete_user(ORDERED[order][0], TESTER)
+    await administration.delete_user(gone, TESTER, HASHES)
+    await administration.delete_user(ORDERED[order][0], TESTER, HASHES)
     await make(instance, {"id": "zz-new", "email": "000@example.com"})
     await write(Statement("UPDATE users SET created_at = $1, last_seen_at = $1 WHERE id = 'zz-new'"), _ahead_of(order))
 

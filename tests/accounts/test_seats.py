@@ -12,7 +12,7 @@ from service.audit.models import AuditEvent
 from service.errors import BadUserInput, SeatLimitReached
 from service.instance import Instance
 from service.refusal_texts import SignInErrorCode
-from tests.actions import TESTER, add_invited, answer_to, code_of, count, enable, everything, member, sign_in
+from tests.actions import HASHES, TESTER, add_invited, answer_to, code_of, count, enable, everything, member, sign_in
 from tests.seats import assert_counters_equal_table
 
 NOON = datetime(2030, 1, 10, 12, tzinfo=UTC)
@@ -123,9 +123,9 @@ async def test_deactivating_and_deleting_free_a_seat_once(instance: Instance) ->
         await administration.reactivate_user(first.id, TESTER)
     assert (await count_seats()).used == 2
     await administration.deactivate_user(first.id, TESTER)
-    await administration.delete_user(first.id, TESTER)
+    await administration.delete_user(first.id, TESTER, HASHES)
     assert (await count_seats()).used == 1
-    await administration.delete_user(second.id, TESTER)
+    await administration.delete_user(second.id, TESTER, HASHES)
     assert (await count_seats()).used == 0
     assert await count("users") == 0
     await assert_counters_equal_table()

@@ -10,7 +10,7 @@ from service.audit.models import AuditEvent
 from service.external_auth import secrets
 from service.instance import Instance
 from service.sessions.administration import end_one_session
-from tests.actions import ADDRESS, TESTER, code_of, enable, member, open_for, sign_in
+from tests.actions import ADDRESS, HASHES, TESTER, code_of, enable, member, open_for, sign_in
 
 
 async def details_of(action: str) -> list[Any]:
@@ -33,10 +33,10 @@ async def test_changes_of_secrets(instance: Instance) -> None:
 async def test_changes_of_users(instance: Instance) -> None:
     person = await member("grace@example.com")
     await administration.update_user(person.id, TESTER, email="ada@example.com", external_id="crm-7")
-    await administration.delete_user(person.id, TESTER)
+    await administration.delete_user(person.id, TESTER, HASHES)
 
     assert await details_of("user.updated") == [{"changed": ["email", "externalId"]}]
-    assert await details_of("user.deleted") == [{"externalId": "crm-7", "origin": "INVITATION"}]
+    assert await details_of("user.deleted") == [{"externalId": "crm-7", "origin": "INVITATION", "revokeCodes": False}]
 
 
 async def test_changes_by_a_code(instance: Instance) -> None:

@@ -15,7 +15,7 @@ from service.sessions.access_tokens import issue_access_token, published_keys
 from service.sessions.lifecycle import find_session
 from service.sessions.models import SignInMethod
 from service.settings import load_settings
-from tests.actions import TESTER, admin, code_of, enable, member, open_for, sign_in, user
+from tests.actions import TESTER, admin, code_of, count, enable, member, open_for, sign_in, user
 from tests.cli.conftest import Command
 
 Run = Callable[[Callable[[Instance], Awaitable[Any]]], Any]
@@ -225,3 +225,36 @@ def test_commands_take_ids_of_either_kind(doorcode: Command, on_instance: Run) -
         ran = doorcode(*arguments)
         assert (ran.exit_code, ran.stdout) == (0, ""), ran.stderr
     assert user_id not in doorcode("users", "list").stdout
+
+
+def test_codes_of_a_user_or_all_are_revoked(doorcode: Command, on_instance: Run) -> None:
+    tokens = on_instance(_sessions)
+    _, ada = on_instance(_found)
+    ran = doorcode("users", "revoke-codes", ada.id, "--keep-sessions")
+    assert (ran.exit_code, ran.stdout) == (0, "")
+    assert on_instance(lambda _: user(ada.id)).codes_valid_from
+    assert live(on_instance, tokens) == set(tokens)
+    assert doorcode("users", "revoke-codes", ada.id).exit_code == 0
+    assert live(on_instance, tokens) == set(tokens) - {"ada EXTERNAL_JWT"}
+    assert [actor for actor, _ in audited(on_instance, "user.codes_revoked")] == ["cli", "cli"]
+    assert doorcode("users", "revoke-codes", "nobody").exit_code == 1
+
+    ran = doorcode("jwt", "revoke-codes")
+    assert (ran.exit_code, ran.stdout) == (0, "")
+    assert "are refused" in doorcode("jwt", "status").stdout
+    assert live(on_instance, tokens) == set(tokens) - {"ada EXTERNAL_JWT"}
+    assert doorcode("jwt", "revoke-codes", "--end-sessions").exit_code == 0
+    assert live(on_instance, tokens) == {"boss EMAIL", "ada EMAIL"}
+
+
+def test_deleted_user_s_codes_are_revoked_with_the_user(doorcode: Command, on_instance: Run) -> None:
+    _, ada = people(on_instance)
+    ran = doorcode("users", "delete", ada.id, "--yes", "--revoke-codes")
+    assert (ran.exit_code, ran.stdout) == (0, "")
+    assert on_instance(lambda _: count("code_cutoffs")) == 0, "no code can create a user with an ID of this service"
+    [(_, detail)] = audited(on_instance, "user.deleted")
+    assert '"revokeCodes": true' in detail
+
+
+async def _found(_: Instance) -> list[User]:
+    return list(await User.all().order_by("email"))[::-1]

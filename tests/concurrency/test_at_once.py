@@ -16,7 +16,7 @@ from service.accounts import administration
 from service.accounts.seats import count_seats, set_seat_limit
 from service.external_auth.policy import EmailLinking
 from service.instance import Instance
-from tests.actions import TESTER, answer_to, code_of, count, enable, member, set_policy, user
+from tests.actions import HASHES, TESTER, answer_to, code_of, count, enable, member, set_policy, user
 from tests.concurrency.other_process import OtherProcess
 from tests.processes import Server
 from tests.seats import assert_counters_equal_table
@@ -152,7 +152,7 @@ async def test_administrators_and_newcomers_at_once_leave_the_counters_right(
         for number, person in enumerate(people):
             await administration.deactivate_user(person.id, TESTER)
             if number % 2:
-                await administration.delete_user(person.id, TESTER)
+                await administration.delete_user(person.id, TESTER, HASHES)
             else:
                 await asyncio.gather(administration.reactivate_user(person.id, TESTER), return_exceptions=True)
 

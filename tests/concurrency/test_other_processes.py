@@ -1,5 +1,6 @@
 """A change in one process applies to the next request of every other (contract §2 and §3), on both databases."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,14 @@ import httpx2
 import pytest
 
 from service.accounts import administration
+from service.accounts.code_cutoffs import revoke_user_codes
 from service.accounts.models import UserRole
 from service.accounts.seats import set_seat_limit
 from service.external_auth import secrets
 from service.instance import Instance
 from service.sessions.administration import end_user_sessions
 from service.sessions.lifecycle import end_session
-from tests.actions import TESTER, admin, code_of, enable, member, open_for, set_policy
+from tests.actions import HASHES, TESTER, admin, code_of, enable, member, open_for, set_policy
 from tests.processes import Server, run_command
 
 EXCHANGE = "mutation($code:String!){exchangeExternalAuthCode(externalAuthCode:$code){... on SessionGrant{token}... on SignInError{code}}}"
@@ -117,9 +119,19 @@ async def test_everything_else_that_another_process_changes(everywhere: Everywhe
     assert everywhere.viewer(token) is None
 
     token = everywhere.token_for(ada)
-    await administration.delete_user("ada", TESTER)
+    await administration.delete_user("ada", TESTER, HASHES)
     assert everywhere.viewer(token) is None
 
+    assert everywhere.exchange(ada) == "ok"
+    await revoke_user_codes("ada", TESTER)
+    assert everywhere.exchange(ada) == "CODE_EXPIRED"
+    assert everywhere.exchange(code_of(secret, {"user": {"id": "ada"}, "iat": int(time.time())})) == "ok"
+    await secrets.revoke_all_codes(TESTER)
+    bob = {"user": {"id": "bob"}}
+    assert everywhere.exchange(code_of(secret, bob)) == "CODE_EXPIRED"
+    assert everywhere.exchange(code_of(secret, {**bob, "iat": int(time.time())})) == "ok"
+
+    ada = code_of(secret, {"user": {"id": "ada"}, "iat": int(time.time())})
     token = everywhere.token_for(ada)
     await secrets.disable(TESTER, end_sessions=True)
     assert everywhere.viewer(token) is None

@@ -30,6 +30,7 @@ from service.sessions.models import SignInMethod, TokenTransport
 from service.sign_in.attempt import SignInAttempt, SignInResult
 from tests.actions import (
     CLIENT,
+    HASHES,
     TESTER,
     admin,
     code_of,
@@ -263,7 +264,7 @@ async def test_invitation_is_void_once_the_user_is_deleted(instance: Instance) -
     await admin()
     ada = await member("ada@example.com")
     token = await make_invitation_token(ada)
-    await administration.delete_user(ada.id, TESTER)
+    await administration.delete_user(ada.id, TESTER, HASHES)
     await member("ada@example.com")
     assert await outcome(accept(instance, token)) is LinkNotGood
 

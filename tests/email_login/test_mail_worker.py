@@ -23,7 +23,7 @@ from service.email_login.mail_worker import AT_ONCE, MailWorker, send_mails
 from service.email_login.transports import Undeliverable
 from service.instance import Instance
 from service.settings import Settings
-from tests.actions import TESTER, admin, count, member, rows
+from tests.actions import HASHES, TESTER, admin, count, member, rows
 from tests.email_login.dependencies import ask, forget_allowances, sign_in
 from tests.mail_server import DEADLINE, MailServer, code_in, link_in
 
@@ -223,7 +223,7 @@ async def test_one_mail_that_hangs_holds_up_no_other(instance: Instance) -> None
 async def test_invitation_of_a_user_who_is_gone_is_not_sent(instance: Instance) -> None:
     await admin()
     user = await invite("ada@example.com", UserRole.MEMBER, TESTER, instance.email_login)
-    await administration.delete_user(user.id, TESTER)
+    await administration.delete_user(user.id, TESTER, HASHES)
     await deliver(instance, post := Post())
     assert post.taken == []
     assert await count("outgoing_mails") == 0

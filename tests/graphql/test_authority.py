@@ -19,7 +19,7 @@ from service.graphql.schema import schema
 from service.instance import Instance
 from service.sessions.administration import end_user_sessions
 from service.sessions.models import SignInMethod, TokenTransport
-from tests.actions import TESTER, admin, code_of, enable, everything, member, open_for
+from tests.actions import HASHES, TESTER, admin, code_of, enable, everything, member, open_for
 from tests.clients import Api
 from tests.graphql.callers import ALL_CALLERS, ANONYMOUS, IN_PERSON, WITHOUT_RIGHTS, all_callers, bearer
 
@@ -146,6 +146,7 @@ FIELDS = [
         lambda world: {"id": world.secret_id},
     ),
     _administering("updateJwtPolicy", "mutation { updateJwtPolicy(policy: { issuer: null }) { enabled } }"),
+    _administering("revokeAllCodes", "mutation { revokeAllCodes { enabled codesValidFrom } }"),
     _administering("disableJwtAuth", "mutation { disableJwtAuth(endSessions: false) { enabled } }"),
     _administering("updateEmailLogin", "mutation { updateEmailLogin(enabled: true) { enabled } }"),
     _administering("setSeatLimit", "mutation { setSeatLimit(limit: null) { used } }"),
@@ -156,6 +157,7 @@ FIELDS = [
     _managing("deactivateUser", "mutation ($id: ID!) { deactivateUser(id: $id) { id } }", _person(1)),
     _managing("reactivateUser", "mutation ($id: ID!) { reactivateUser(id: $id) { id } }", _person(1)),
     _managing("endUserSessions", "mutation ($id: ID!) { endUserSessions(id: $id) }", _person(0)),
+    _managing("revokeUserCodes", "mutation ($id: ID!) { revokeUserCodes(id: $id) { id codesValidFrom } }", _person(0)),
     _managing("deleteUser", "mutation ($id: ID!) { deleteUser(id: $id) { id } }", _person(2)),
     _personal("setUserRole", "mutation ($id: ID!) { setUserRole(id: $id, role: MEMBER) { id } }", _person(0)),
     _personal("sendInvitation", "mutation ($id: ID!) { sendInvitation(id: $id) { id } }", _boss),
@@ -164,6 +166,7 @@ FIELDS = [
     _personal("endUserSessions", "mutation ($id: ID!) { endUserSessions(id: $id) }", _boss),
     _personal("deactivateUser", "mutation ($id: ID!) { deactivateUser(id: $id) { id } }", _boss),
     _personal("reactivateUser", "mutation ($id: ID!) { reactivateUser(id: $id) { id } }", _boss),
+    _personal("revokeUserCodes", "mutation ($id: ID!) { revokeUserCodes(id: $id) { id } }", _boss),
     _personal("deleteUser", "mutation ($id: ID!) { deleteUser(id: $id) { id } }", _boss),
     _personal("updateEmailLogin", "mutation { updateEmailLogin(enabled: false) { enabled } }"),
     _personal("createApiKey", 'mutation { createApiKey(name: "x") { token } }'),
@@ -380,7 +383,7 @@ async def test_api_key_changes_no_user_who_becomes_an_admin_meanwhile(instance: 
             administration.update_user(person.id, by, email="evil@example.com"),
             administration.deactivate_user(person.id, by),
             administration.reactivate_user(person.id, by),
-            administration.delete_user(person.id, by),
+            administration.delete_user(person.id, by, HASHES),
             end_user_sessions(person.id, by),
         ):
             before = await everything()

@@ -54,6 +54,7 @@ MUTATIONS = [
     "rotateJwtSecret(gracePeriodSeconds: 60)",
     'revokeJwtSecret(id: "$SECRET")',
     'updateJwtPolicy(policy: {issuer: "crm"})',
+    "revokeAllCodes",
     "disableJwtAuth(endSessions: false)",
     "setSeatLimit(limit: 100)",
     'inviteUser(email: "new-$RUN@example.com")',
@@ -65,6 +66,7 @@ MUTATIONS = [
     'createApiKey(name: "x")',
     'revokeApiKey(id: "$KEY")',
     'endUserSessions(id: "$USER")',
+    'revokeUserCodes(id: "$USER")',
     'deleteUser(id: "$LEAVER")',
     'endSession(id: "$SESSION")',
 ]

@@ -28,6 +28,7 @@ from service.sessions.lifecycle import (
 from service.sessions.models import SignInMethod, TokenTransport
 from tests.actions import (
     CLIENT,
+    HASHES,
     TESTER,
     admin,
     attempt,
@@ -199,7 +200,7 @@ async def test_deactivating_ends_and_reactivating_revives_none(instance: Instanc
 async def test_deleting_ends_and_a_user_made_anew_has_none_of_them(instance: Instance) -> None:
     secret = await enable(instance)
     first = await sign_in(instance, code_of(secret, ADA))
-    await administration.delete_user("ada", TESTER)
+    await administration.delete_user("ada", TESTER, HASHES)
     assert await find_session(first.token) is None
     again = await sign_in(instance, code_of(secret, ADA), session_token=first.token)
     assert again.new_user
@@ -316,5 +317,5 @@ async def test_many_that_open_at_once_at_the_limit_stay_within_it(instance: Inst
 async def test_rows_of_a_deleted_user_go_at_once(instance: Instance) -> None:
     person = await member("grace@example.com")
     await open_for(person)
-    await administration.delete_user(person.id, TESTER)
+    await administration.delete_user(person.id, TESTER, HASHES)
     assert await count("sessions") == 0

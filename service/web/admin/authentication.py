@@ -108,6 +108,11 @@ async def _revoke(admin_page: AdminPage, form: FormData) -> Response:
     return admin_page.go(AUTHENTICATION, done="secret-revoked")
 
 
+async def _revoke_codes(admin_page: AdminPage, form: FormData) -> Response:
+    await admin_page.run("revoke_all_codes", endSessions=bool(text_of(form, "endSessions")))
+    return admin_page.go(AUTHENTICATION, done="codes-revoked")
+
+
 async def _update_policy(admin_page: AdminPage, form: FormData) -> Response:
     """Change the policy. If it is refused, show the form again with the typed values."""
     typed = _typed_policy(form)
@@ -146,6 +151,7 @@ _ACTIONS: dict[str, Callable[[AdminPage, FormData], Awaitable[Response]]] = {
     "disable": _disable,
     "rotate": _rotate,
     "revoke": _revoke,
+    "revoke-codes": _revoke_codes,
     "policy": _update_policy,
     "email-login": _update_email_login,
 }

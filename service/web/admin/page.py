@@ -52,6 +52,7 @@ _DONE = {
     "jwt-enabled": "JWT sign-in is on. Its secrets are the same as before.",
     "jwt-disabled": "JWT sign-in is off.",
     "secret-revoked": "Revoked. Codes of that secret are refused from now on.",
+    "codes-revoked": "Done. Links that were made before now are refused. New ones work.",
     "policy-updated": "Saved. The policy applies from the next code on.",
     "email-login-updated": "Saved.",
     "limit-set": "Saved. The limit applies from now on.",

@@ -84,8 +84,13 @@ async def _delete(admin_page: AdminPage, user_id: str, form: FormData) -> Respon
     # A page shows several spaces as one, so the ID cannot be typed with more.
     if text_of(form, "confirmation").split() != user_id.split():
         return await show_user(admin_page, "Nothing was deleted: the id that you typed is not this user's.", 422)
-    await admin_page.run("delete_user", id=user_id)
+    await admin_page.run("delete_user", id=user_id, revokeCodes=bool(text_of(form, "revokeCodes")))
     return admin_page.go(USERS, done="deleted")
+
+
+async def _revoke_codes(admin_page: AdminPage, user_id: str, form: FormData) -> Response:
+    await admin_page.run("revoke_user_codes", id=user_id, endSessions=bool(text_of(form, "endSessions")))
+    return admin_page.go(USER, id=user_id, done="codes-revoked")
 
 
 async def _end_sessions(admin_page: AdminPage, user_id: str, _form: FormData) -> Response:
@@ -111,6 +116,7 @@ _ACTIONS: dict[str, Callable[[AdminPage, str, FormData], Awaitable[Response]]] =
     "reactivate": _reactivate,
     "delete": _delete,
     "invite-again": _invite_again,
+    "revoke-codes": _revoke_codes,
     "end-sessions": _end_sessions,
     "end-session": _end_session,
     "set-role": _set_role,

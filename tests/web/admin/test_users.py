@@ -334,3 +334,23 @@ def test_invitation_leads_to_the_new_user(panel: Panel) -> None:
     again = panel.post(USERS, email="no address")
     assert again.status_code == 422
     assert 'role="alert"' in again.text
+
+
+def test_links_of_one_user_are_made_invalid(panel: Panel) -> None:
+    user_id = new_user_id()
+    sign_in_by_code(panel.site, user_id)
+    assert "Links are valid if made since" not in panel.page(USER, id=user_id)
+    address = panel.done(USER, action="revoke-codes", id=user_id, endSessions="1")
+    assert parameters(address) == {"id": user_id, "done": "codes-revoked"}
+    page = panel.page(USER, id=user_id)
+    assert "Links are valid if made since" in page
+    assert "This user is not signed in." in page
+    assert "user.codes_revoked" in page
+
+
+def test_deleting_makes_links_invalid_too_if_asked(panel: Panel) -> None:
+    user_id = new_user_id()
+    sign_in_by_code(panel.site, user_id)
+    panel.done(USER, action="delete", id=user_id, confirmation=user_id, revokeCodes="1")
+    with pytest.raises(AssertionError):
+        sign_in_by_code(panel.site, user_id)
