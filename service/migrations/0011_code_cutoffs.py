@@ -5,7 +5,7 @@ from tortoise.migrations import operations as ops
 from tortoise import fields
 
 class Migration(migrations.Migration):
-    dependencies = [('doorcode', '0009_held_codes')]
+    dependencies = [('doorcode', '0010_sent_forms')]
 
     initial = False
 
