@@ -9,6 +9,7 @@ from service.graphql.audit import AuditQueries
 from service.graphql.email_login import EmailLoginMutations, EmailLoginQueries
 from service.graphql.external_auth import ExternalAuthMutations
 from service.graphql.inspection import InspectionQueries
+from service.graphql.nodes import NodeQueries
 from service.graphql.scalars import SCALAR_MAP
 from service.graphql.seats import SeatMutations, SeatQueries
 from service.graphql.sessions import SessionMutations, SessionQueries
@@ -30,6 +31,7 @@ class Query(
     InspectionQueries,
     ApiKeyQueries,
     AuditQueries,
+    NodeQueries,
 ):
     pass
 

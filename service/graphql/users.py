@@ -22,8 +22,13 @@ from service.sessions.listing import list_sessions
 _SESSIONS_SHOWN = 20
 
 
+@strawberry.interface(description="An object that `node` finds by its ID, as Relay needs to fetch it again.")
+class Node:
+    id: strawberry.ID = strawberry.field(description="The ID of the object.")
+
+
 @strawberry.type(description="A user of this service.")
-class User:
+class User(Node):
     source: strawberry.Private[models.User | Row]
     id: strawberry.ID = strawberry.field(
         description=(
@@ -138,7 +143,7 @@ class User:
 
 
 @strawberry.type(description="A session of a user.")
-class Session:
+class Session(Node):
     live: strawberry.Private[LiveSession]
     id: strawberry.ID = strawberry.field(
         description="The ID of the session. It is not the session token, which cannot be read again."

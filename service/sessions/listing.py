@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from service.accounts.models import User
 from service.clock import now
-from service.database import Row, Statement, fetch
+from service.database import Row, Statement, fetch, fetch_one
 from service.paging import Conditions, Listing, Order, Page, Slice
-from service.sessions.lifecycle import ADMIN_RIGHTS, LIVE, SESSION_COLUMNS
+from service.sessions.lifecycle import ADMIN_RIGHTS, LIVE, SESSION_COLUMNS, LiveSession, session_from_row
 
 # IDs are UUIDv7, so the order of IDs is the order of opening.
 _NEWEST_FIRST = Order("opened-", "session_id", descending=True, id_column="session_id", id_descending=True)
@@ -25,6 +25,14 @@ def list_sessions(user: User, *, with_admin_rights: bool) -> Listing:
     conditions = Conditions(values=[now()])  # $1 of `LIVE`
     conditions.add("user_serial = {}", user.serial)
     return Listing(_LIVE[with_admin_rights], _NEWEST_FIRST, conditions)
+
+
+async def find_live(session_id: str, *, with_admin_rights: bool) -> LiveSession | None:
+    """Return the live session with this ID, or None. Sessions with admin rights are found only if asked for."""
+    row = await fetch_one(
+        Statement(f"SELECT * FROM {_LIVE[with_admin_rights]} WHERE session_id = $2"), now(), session_id
+    )
+    return session_from_row(row, await User.get(serial=row["user_serial"])) if row else None
 
 
 async def first_pages(users: Sequence[User], size: int, *, with_admin_rights: bool) -> list[Page]:

@@ -116,6 +116,7 @@ FIELDS = [
     _public("exchangeEmailCode", 'mutation { exchangeEmailCode(requestId: "x", code: "1") { __typename } }'),
     _reading("users", "{ users { nodes { id email metadata } totalCount } }"),
     _reading("user", "query ($id: ID!) { user(id: $id) { id sessions { totalCount nodes { id } } } }", _person(0)),
+    Field("node", "query ($id: ID!) { node(id: $id) { id } }", _person(0), UNAUTHENTICATED, None, None, None, None),
     _reading("seatUsage", "{ seatUsage { used limit byOrigin { used } history(days: 2) { used } } }"),
     _reading(
         "authentication",

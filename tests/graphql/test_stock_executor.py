@@ -4,14 +4,16 @@ So the day an upgrade of graphql-core breaks `AttributeExecutor`, it can be dele
 """
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
 from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
-    GraphQLUnionType,
     get_named_type,
+    is_abstract_type,
+    is_interface_type,
     is_required_argument,
 )
 
@@ -36,6 +38,7 @@ QUERIES = [
     "currentSession",
     f"users{PAGE}",
     'user(id: "$USER")',
+    'node(id: "$USER")',
     "seatUsage",
     "authentication",
     'inspectExternalAuthCode(externalAuthCode: "$CODE")',
@@ -72,17 +75,26 @@ MUTATIONS = [
 ]
 
 
-def everything_of(type_: GraphQLOutputType, above: tuple[str, ...] = ()) -> str:
-    """Return a selection of every field that needs no argument, without coming back to a type that is above."""
+def everything_of(
+    type_: GraphQLOutputType, above: tuple[str, ...] = (), differing: frozenset[str] = frozenset()
+) -> str:
+    """Return a selection of every field that needs no argument, without coming back to a type that is above.
+
+    `differing` fields have aliases: in another type of the same interface, they have another type.
+    """
     named = get_named_type(type_)
-    if isinstance(named, GraphQLUnionType):
-        parts = (f"... on {member.name} {everything_of(member, above)}" for member in named.types)
+    if is_abstract_type(named):
+        members = GRAPHQL.get_possible_types(named)
+        types = {(name, str(field.type)) for member in members for name, field in member.fields.items()}
+        names = Counter(name for name, _ in types) if is_interface_type(named) else Counter[str]()
+        differing = frozenset(name for name, number in names.items() if number > 1)
+        parts = (f"... on {member.name} {everything_of(member, above, differing)}" for member in members)
         return f"{{ __typename {' '.join(parts)} }}"
     if not isinstance(named, GraphQLObjectType):
         return ""
     above = (*above, named.name)
     fields = [
-        f"{name} {everything_of(field.type, above)}"
+        f"{f'of{named.name}: {name}' if name in differing else name} {everything_of(field.type, above)}"
         for name, field in named.fields.items()
         if get_named_type(field.type).name not in above and not any(map(is_required_argument, field.args.values()))
     ]
