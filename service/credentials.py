@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 
 from service.api_keys.keys import find_api_key
 from service.authority import Caller, by_session_token
+from service.email_login.known_clients import is_device_token
 from service.ip_addresses import parse_address
 from service.sessions.lifecycle import Client
 from service.sessions.models import TokenTransport
@@ -63,15 +64,30 @@ def cookie_tokens(request: HTTPConnection, settings: Settings, token_transport: 
     space would take it for the cookie of this service.
     One name occurs several times if an instance on a parent domain or on another port sets its own cookie.
     """
-    wanted = cookie_name(settings, token_transport).encode()
-    tokens: list[str] = []
+    return _cookie_values(request, cookie_name(settings, token_transport))
+
+
+def device_cookie_name(settings: Settings) -> str:
+    """Return the name of the cookie that makes a browser known for email sign-in (contract §3). It has no domain."""
+    return "__Host-doorcode-device" if settings.is_secure else "doorcode-device"
+
+
+def device_token(request: HTTPConnection, settings: Settings) -> str | None:
+    """Return the device token that the browser sends, or None."""
+    values = _cookie_values(request, device_cookie_name(settings))
+    return next((value for value in values if is_device_token(value)), None)
+
+
+def _cookie_values(request: HTTPConnection, name: str) -> list[str]:
+    wanted = name.encode()
+    values: list[str] = []
     for header_name, header in request.scope["headers"]:
         if header_name == b"cookie":
             for pair in header.split(b";"):
-                name, equals, value = pair.partition(b"=")
-                if equals and name.strip(b" \t") == wanted:
-                    tokens.append(value.strip(b" \t").strip(b'"').decode("latin-1"))
-    return list(dict.fromkeys(tokens[:MAX_COOKIES_TRIED]))
+                sent, equals, value = pair.partition(b"=")
+                if equals and sent.strip(b" \t") == wanted:
+                    values.append(value.strip(b" \t").strip(b'"').decode("latin-1"))
+    return list(dict.fromkeys(values[:MAX_COOKIES_TRIED]))
 
 
 async def by_cookie(request: HTTPConnection, settings: Settings, token_transport: TokenTransport) -> Caller:

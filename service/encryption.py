@@ -61,6 +61,10 @@ class Cipher:
         """
         return _hmac(self._hash_keys[0], text)
 
+    def keyed_hashes(self, text: str) -> tuple[str, ...]:
+        """Return the keyed hash of the text with every key, the first key's first: to find what older keys hashed."""
+        return tuple(_hmac(key, text) for key in self._hash_keys)
+
     def fits(self, text: str, keyed_hash: str) -> bool:
         """Return whether the hash was made from this text with any key. Takes the same time for every wrong text."""
         fitting = [hmac.compare_digest(_hmac(key, text), keyed_hash) for key in self._hash_keys]

@@ -42,21 +42,27 @@ class Refusal(Exception):
 
 
 class SignInRefused(Refusal):
-    """The sign-in is refused; `code` says why. `reason` is public: it names the wrong claim without its value."""
+    """The sign-in is refused; `code` says why. `reason` is public: it names the wrong claim without its value.
+
+    `remedy` replaces the usual text of what to do next.
+    """
 
     def __init__(
         self,
         code: SignInErrorCode,
         *,
         reason: str | None = None,
+        remedy: str | None = None,
         cause: str | None = None,
         retry_after: int | None = None,
         user_id: str | None = None,
     ) -> None:
-        message = REFUSAL_TEXTS[code].message
+        text = REFUSAL_TEXTS[code]
+        message = f"{text.what_happened}. {remedy}" if remedy else text.message
         super().__init__(f"{message} ({reason})" if reason else message, cause=cause or reason)
         self.code = code
         self.reason = reason
+        self.remedy = remedy
         self.retry_after = retry_after
         """Seconds to wait, with TOO_MANY_ATTEMPTS."""
         self.user_id = user_id

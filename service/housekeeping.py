@@ -10,8 +10,10 @@ import structlog
 from service.accounts.code_cutoffs import purge_cutoffs
 from service.email_login.allowances import purge_allowances
 from service.email_login.codes import purge_codes
+from service.email_login.known_clients import purge_known_clients
 from service.email_login.links import purge_links
 from service.email_login.mail_queue import purge_mail_queue
+from service.email_login.wrong_codes import purge_wrong_codes
 from service.external_auth.exchange import purge_used_codes
 from service.external_auth.held_codes import purge_held_codes
 from service.external_auth.secrets import destroy_ended_secrets
@@ -50,6 +52,8 @@ async def _purge_regularly(settings: Settings) -> None:
         partial(purge_sent_forms, PURGE_BATCH),
         partial(purge_codes, PURGE_BATCH),
         partial(purge_allowances, PURGE_BATCH),
+        partial(purge_known_clients, PURGE_BATCH),
+        partial(purge_wrong_codes, PURGE_BATCH),
         partial(purge_links, PURGE_BATCH),
         partial(purge_mail_queue, PURGE_BATCH),
         partial(purge_signing_keys, settings),

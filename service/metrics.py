@@ -14,6 +14,11 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 SIGN_INS = Counter("doorcode_sign_ins", "Sign-ins that succeeded", ["method", "result"])
 SIGN_IN_REFUSALS = Counter("doorcode_sign_in_refusals", "Sign-ins that were refused, by SignInErrorCode", ["code"])
+WRONG_EMAIL_CODES = Counter(
+    "doorcode_wrong_email_codes",
+    "Wrong email codes that were compared, by whether they were typed in the panel",
+    ["panel"],
+)
 MAILS = Counter("doorcode_mails", "Mails that were to be sent: sent, retried, dropped, unwanted", ["kind", "result"])
 INTERNAL_ERRORS = Counter("doorcode_internal_errors", "Internal errors: bugs, or a database that cannot be reached")
 REFUSED_ORIGINS = Counter(

@@ -130,7 +130,7 @@ REFUSAL_TEXTS: Mapping[SignInErrorCode, RefusalText] = {
     SignInErrorCode.TOO_MANY_ATTEMPTS: RefusalText(
         429,
         "Too many failed tries",
-        "They came from your network, perhaps from another person. Wait a few minutes, then try again.",
+        "They came from your network or were for your address, perhaps from another person. Wait, then try again.",
         "There were too many failed tries. Retry after `retryAfterSeconds`.",
     ),
 }

@@ -37,6 +37,7 @@ TABLES = [
     "external_auth",
     "held_codes",
     "jwt_secrets",
+    "known_clients",
     "outgoing_mails",
     "seat_samples",
     "seats",
@@ -49,6 +50,7 @@ TABLES = [
     "subject_keys",
     "used_codes",
     "users",
+    "wrong_codes",
 ]
 ADDRESS = "192.0.2.1"
 CLIENT = Client(ADDRESS, "tests")

@@ -2,7 +2,8 @@
 
 Each takes the seat lock first, so that roles, emails, IDs and seats do not change between a check and a write.
 
-SQL by hand: beyond the ORM. The model of sessions belongs to a layer above, which this module must not import.
+SQL by hand: beyond the ORM. The models of sessions and known clients belong to layers above, which this module must
+not import.
 """
 
 from service.accounts.code_cutoffs import SubjectHashes, apply_cutoff, cutoff_from, keep_cutoff
@@ -18,8 +19,9 @@ from service.database import Statement, transaction, write
 from service.errors import BadUserInput, Conflict
 from service.ids import new_id
 
-# A single statement in place of the ORM: there is no model of sessions in this layer, which sessions are built on.
+# Statements in place of the ORM: there are no such models in this layer, which the layers of sessions are built on.
 _DELETE_SESSIONS = Statement("DELETE FROM sessions WHERE user_serial = $1")
+_DELETE_KNOWN_CLIENTS = Statement("DELETE FROM known_clients WHERE user_serial = $1")
 
 
 class Unchanged:
@@ -154,6 +156,7 @@ async def delete_user(user_id: str, by: Actor, hashes: SubjectHashes, *, revoke_
         await keep_an_admin(user)
         await user.delete()
         await write(_DELETE_SESSIONS, user.serial)
+        await write(_DELETE_KNOWN_CLIENTS, user.serial)
         await count_user(user.origin, user.status, -1)
         cutoff = cutoff_from(user.codes_valid_from) if revoke_codes else user.codes_valid_from
         if cutoff is not None:

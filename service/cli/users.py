@@ -16,6 +16,7 @@ from service.audit.log import COMMAND_LINE, Actor
 from service.cli.groups import command_group
 from service.cli.running import run, stderr
 from service.cli.tables import format_time, print_table
+from service.email_login.wrong_codes import unlock_email_sign_in
 from service.instance import Instance
 from service.paging import Slice
 from service.sessions.administration import end_user_sessions
@@ -90,6 +91,13 @@ def revoke_codes(
     """Refuse the codes of a user that were issued before now. Codes issued from now on work."""
     run(lambda _: revoke_user_codes(user_id, COMMAND_LINE, end_sessions=not keep_sessions))
     stderr.print(f"Codes of {user_id} that were issued before now are refused.")
+
+
+@app.command()
+def unlock(user_id: _Id) -> None:
+    """Accept email codes of a user again, after too many wrong ones."""
+    run(lambda instance: unlock_email_sign_in(user_id, COMMAND_LINE, instance.cipher))
+    stderr.print(f"{user_id} can sign in by email again.")
 
 
 async def _each(user_ids: list[str], change: Callable[[str, Actor], Awaitable[User]], done: str) -> None:

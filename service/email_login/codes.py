@@ -68,18 +68,19 @@ async def make_code(email: str, cipher: Cipher) -> NewCode:
     return made
 
 
-async def try_code(request_id: str, typed: str, cipher: Cipher) -> str | None:
-    """Return the address if `typed` is the request's code and the code is still valid. Else None, without a reason.
+async def count_try(request_id: str) -> bool:
+    """Count a try of the code. Returns false if the code has no tries left, was used or has expired.
 
-    Counts the try first, by one conditional update in its own transaction: simultaneous tries cannot exceed
-    `MAX_TRIES`, and a sign-in that is rolled back does not give its try back. Do not call it inside a transaction.
+    One conditional update, so that simultaneous tries cannot exceed `MAX_TRIES`. It is committed before the code is
+    looked at, so that a sign-in that is rolled back does not give its try back.
     """
-    if not _ID.fullmatch(request_id) or not await write(_TRY, request_id, MAX_TRIES, now()):
-        return None
+    return await write(_TRY, request_id, MAX_TRIES, now()) > 0
+
+
+async def is_right(request_id: str, typed: str, cipher: Cipher) -> bool:
+    """Return whether `typed` is the code of the request. Call it after `count_try` has allowed the try."""
     request = await EmailCode.get_or_none(id=request_id)
-    if request is None or not cipher.fits(_hashed(request_id, _read_digits(typed)), request.code_hash):
-        return None
-    return request.email
+    return request is not None and cipher.fits(_hashed(request_id, _read_digits(typed)), request.code_hash)
 
 
 async def use_up(request_id: str) -> bool:

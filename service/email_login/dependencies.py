@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from service.accounts.models import User
 from service.clock import now
 from service.email_login.configuration import read_configuration
+from service.email_login.known_clients import remember_client
 from service.email_login.mail_queue import MailQueue
 from service.encryption import Cipher
 from service.page_urls import PageUrls
@@ -38,6 +39,10 @@ class EmailLoginDependencies:
         )
         opened = await open_session(user, opening, self._session_end())
         return SignInResult(opened.token, opened.session, new_user)
+
+    async def remember_client(self, user: User, attempt: SignInAttempt) -> None:
+        """Make the network and the browser of a sign-in known for the user's address. Call it after the commit."""
+        await remember_client(user, attempt.client, attempt.device, self.cipher)
 
     def _session_end(self) -> datetime:
         return now() + timedelta(seconds=self.session_lifetime)

@@ -13,6 +13,7 @@ from service.database import transaction
 from service.email_login.configuration import read_configuration
 from service.email_login.dependencies import EmailLoginDependencies
 from service.email_login.links import find_invited, is_setup_link, use_up_link
+from service.email_login.wrong_codes import reset_wrong_codes
 from service.errors import Refusal, SignInRefused
 from service.refusal_texts import SignInErrorCode
 from service.sessions.models import SignInMethod, TokenTransport
@@ -43,8 +44,7 @@ async def use_setup_link(
             raise LinkNotGood
         user = await make_admin(email, Actor.of_setup_link(attempt.client.ip_address))
         result = await dependencies.open_session(user, attempt)
-    await record_user_seen(user)
-    return record_success(SignInMethod.EMAIL, result)
+    return await _finish(result, attempt, dependencies)
 
 
 async def use_invitation(token: str, attempt: SignInAttempt, dependencies: EmailLoginDependencies) -> SignInResult:
@@ -60,8 +60,7 @@ async def use_invitation(token: str, attempt: SignInAttempt, dependencies: Email
         if not await use_up_link(token):
             raise LinkNotGood
         result = await dependencies.open_session(user, attempt)
-    await record_user_seen(user)
-    return record_success(SignInMethod.EMAIL, result)
+    return await _finish(result, attempt, dependencies)
 
 
 async def find_invitation(token: str, token_transport: TokenTransport) -> User | None:
@@ -70,6 +69,16 @@ async def find_invitation(token: str, token_transport: TokenTransport) -> User |
     if user is not None and token_transport is TokenTransport.ADMIN_COOKIE and user.role is not UserRole.ADMIN:
         return None
     return user
+
+
+async def _finish(result: SignInResult, attempt: SignInAttempt, dependencies: EmailLoginDependencies) -> SignInResult:
+    """Do what follows the commit. A link lifts the lock of email codes: its holder was invited, or asked the operator."""
+    user = result.session.user
+    await record_user_seen(user)
+    if user.email is not None:
+        await reset_wrong_codes(user.email, dependencies.cipher)
+    await dependencies.remember_client(user, attempt)
+    return record_success(SignInMethod.EMAIL, result)
 
 
 async def _require_open(user: User, token_transport: TokenTransport) -> None:

@@ -19,11 +19,14 @@ from service.accounts.seats import lock_seats
 from service.audit.log import Actor
 from service.clock import now
 from service.database import transaction
+from service.email_login.alerts import report_wrong_code
 from service.email_login.allowances import take_allowance
-from service.email_login.codes import KnownRequest, make_code, try_code, use_up
+from service.email_login.codes import LIFETIME, KnownRequest, find_request, is_right, make_code, use_up
 from service.email_login.configuration import EmailLoginConfiguration, read_configuration
 from service.email_login.dependencies import EmailLoginDependencies
+from service.email_login.known_clients import find_sources
 from service.email_login.mail_queue import MailKind, QueuedMail
+from service.email_login.wrong_codes import require_hope, reset_wrong_codes, take_guess
 from service.errors import Forbidden, SignInRefused
 from service.ids import new_id
 from service.refusal_texts import SignInErrorCode
@@ -44,18 +47,23 @@ class CodeRequest:
     resend_after: datetime
 
 
-async def request_email_code(email: str, client: Client, dependencies: EmailLoginDependencies) -> CodeRequest:
-    """Have a code sent to this address, if it may have one.
+async def request_email_code(
+    email: str, client: Client, dependencies: EmailLoginDependencies, *, device: str | None = None
+) -> CodeRequest:
+    """Have a code sent to this address, if it may have one. `device` is the device token of the browser.
 
     Raises `BadUserInput` if it is not an address, `SignInRefused`.
     """
-    email = parse_email(email)
+    email, cipher = parse_email(email), dependencies.cipher
     async with record_refusal(SignInMethod.EMAIL, client):
         await _require_enabled()
-        again_from = await take_allowance(email, client.ip_address, dependencies.cipher)
+        sources = await find_sources(email, client, device, cipher)
+        await require_hope(email, sources, cipher, LIFETIME)
+        again_from = await take_allowance(email, client.ip_address, sources, cipher)
         async with transaction():
-            code = await make_code(email, dependencies.cipher)
-            await dependencies.mail_queue.put(QueuedMail(MailKind.CODE, email, code.digits), code.expires_at)
+            code = await make_code(email, cipher)
+            queued_mail = QueuedMail(MailKind.CODE, email, code.digits)
+            await dependencies.mail_queue.put(queued_mail, code.expires_at, at_random=True)
         dependencies.mail_queue.wake_up.set()
     return CodeRequest(code.id, code.expires_at, max(again_from, now() + RESEND_AFTER))
 
@@ -78,6 +86,7 @@ async def exchange_email_code(
         email = await _check_code(request_id, code, attempt, dependencies)
     async with record_refusal(SignInMethod.EMAIL, attempt.client, partial(_find_person, email, attempt)):
         result = await _sign_in(request_id, email, configuration, attempt, dependencies)
+    await dependencies.remember_client(result.session.user, attempt)
     return record_success(SignInMethod.EMAIL, result)
 
 
@@ -98,12 +107,31 @@ async def _require_enabled() -> EmailLoginConfiguration:
 
 
 async def _check_code(request_id: str, code: str, attempt: SignInAttempt, dependencies: EmailLoginDependencies) -> str:
-    """Return the address that the code was sent to."""
-    email = await try_code(request_id, code, dependencies.cipher)
-    if email is None:
-        refusal = SignInRefused(SignInErrorCode.INVALID_EMAIL_CODE)
-        raise await count_guess(refusal, attempt.client, dependencies.failed_sign_ins)
-    return email
+    """Return the address that the code was sent to.
+
+    The limits are asked before the code is looked at. Over a limit, a right code is refused too, and can be used later.
+    """
+    async with dependencies.failed_sign_ins.guess(attempt.client.ip_address):
+        try:
+            return await _guess(request_id, code, attempt, dependencies)
+        except SignInRefused as refusal:
+            if refusal.code is not SignInErrorCode.INVALID_EMAIL_CODE:
+                raise
+            raise await count_guess(refusal, attempt.client, dependencies.failed_sign_ins) from None
+
+
+async def _guess(request_id: str, code: str, attempt: SignInAttempt, dependencies: EmailLoginDependencies) -> str:
+    """Return the address of the request if the code is right. Else raise `SignInRefused`, and report a wrong code."""
+    cipher, asked = dependencies.cipher, await find_request(request_id)
+    if asked is None:
+        raise SignInRefused(SignInErrorCode.INVALID_EMAIL_CODE)
+    sources = await find_sources(asked.email, attempt.client, attempt.device, cipher)
+    await take_guess(request_id, asked.email, sources, cipher)
+    if not await is_right(request_id, code, cipher):
+        await report_wrong_code(asked.email, attempt, dependencies.mail_queue)
+        raise SignInRefused(SignInErrorCode.INVALID_EMAIL_CODE)
+    await reset_wrong_codes(asked.email, cipher)
+    return asked.email
 
 
 async def _sign_in(

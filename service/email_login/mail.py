@@ -1,4 +1,4 @@
-"""Composes mails: a text and an HTML part from the templates of their kind, and headers safe from injection."""
+"""Composes mails: a text and, except for alerts, an HTML part from the templates of their kind; headers safe from injection."""
 
 import re
 from email.headerregistry import Address
@@ -8,10 +8,11 @@ from email.utils import localtime, make_msgid
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from service.audit.actions import Action
 from service.email_login import codes, links
 from service.email_login.mail_queue import MailKind, QueuedMail
 from service.settings import Settings
@@ -30,7 +31,9 @@ _HTML = _environment(autoescape=True)
 _SUBJECTS = {
     MailKind.CODE: "Your sign-in code for {host}",
     MailKind.INVITATION: "You are invited to {host}",
+    MailKind.WRONG_CODES_ALERT: "Wrong sign-in codes for your account at {host}",
 }
+_PLAIN_TEXT_ONLY = {MailKind.WRONG_CODES_ALERT}
 
 _ENCODED_WORD = re.compile(r"=\?.*\?.*\?.*\?=")
 
@@ -50,7 +53,8 @@ def compose(queued_mail: QueuedMail, settings: Settings) -> EmailMessage:
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
     values = _values(queued_mail, settings)
     message.set_content(_TEXT.get_template(f"{queued_mail.kind}.txt").render(values))
-    message.add_alternative(_HTML.get_template(f"{queued_mail.kind}.html").render(values), subtype="html")
+    if queued_mail.kind not in _PLAIN_TEXT_ONLY:
+        message.add_alternative(_HTML.get_template(f"{queued_mail.kind}.html").render(values), subtype="html")
     return message
 
 
@@ -86,6 +90,7 @@ def _values(queued_mail: QueuedMail, settings: Settings) -> dict[str, object]:
         "email": queued_mail.email,
         "secret": queued_mail.secret,
         "sign_in_url": f"{settings.public_url}/login",
+        "audit_url": f"{settings.public_url}/admin/audit?{urlencode({'action': Action.EMAIL_CODES_FAILED})}",
         "minutes": int(codes.LIFETIME.total_seconds() // 60),
         "hours": int(links.INVITATION_LIFETIME.total_seconds() // 3600),
     }

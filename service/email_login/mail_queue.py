@@ -1,12 +1,15 @@
 """The queue of mails in the database. A transaction adds a mail, and the mail worker of any process sends it.
 
-The content is encrypted, because it holds a valid code or link. A mail is deleted once it was sent.
+The content is encrypted, because it holds a valid code or link. A mail is deleted once it was sent. What a stranger
+can cause waits for a random time: otherwise the time of the next requests would tell whether a mail is being sent, and so
+whether the address has a user.
 
 SQL by hand: atomic. One conditional update claims a mail for one process.
 """
 
 import asyncio
 import json
+import secrets
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,6 +20,8 @@ from service.email_login.models import OutgoingMail
 from service.encryption import Cipher
 from service.ids import new_id
 
+MIN_DELAY, MAX_DELAY = 0.5, 2.5  # seconds: longer than the requests that a stranger can time at once
+
 _CLAIM = Statement("UPDATE outgoing_mails SET tries = tries + 1, due_at = $1 WHERE id = $2 AND tries = $3")
 
 
@@ -25,6 +30,9 @@ class MailKind(StrEnum):
 
     CODE = "code"
     INVITATION = "invitation"
+    WRONG_CODE = "wrong_code"
+    """Not sent: tells the mail worker of a wrong code. The worker then looks whether the address has a user."""
+    WRONG_CODES_ALERT = "wrong_codes_alert"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,7 @@ class QueuedMail:
     kind: MailKind
     email: str
     secret: str
-    """The email code, or the URL of the invitation."""
+    """The email code, the URL of the invitation, or the IP address that sent a wrong code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +60,24 @@ class MailQueue:
     """Adds and decrypts mails. The event `wake_up` tells this process's worker of a new one."""
 
     def __init__(self, cipher: Cipher) -> None:
-        self._cipher = cipher
+        self.cipher = cipher
         self.wake_up = asyncio.Event()
 
-    async def put(self, queued_mail: QueuedMail, expires_at: datetime) -> None:
-        """Queue a mail in the caller's transaction. The caller sets `wake_up` after the commit."""
+    async def put(self, queued_mail: QueuedMail, expires_at: datetime, *, at_random: bool = False) -> None:
+        """Queue a mail in the caller's transaction. The caller sets `wake_up` after the commit.
+
+        With `at_random` it is due after a random delay, as for everything that a stranger can cause.
+        """
         await OutgoingMail.create(
             id=new_id(),
-            encrypted_letter=self._cipher.encrypt(json.dumps(asdict(queued_mail))),
-            due_at=now(),
+            encrypted_letter=self.cipher.encrypt(json.dumps(asdict(queued_mail))),
+            due_at=now() + (_random_delay() if at_random else timedelta()),
             expires_at=expires_at,
         )
 
     def read(self, mail: ClaimedMail) -> QueuedMail:
         """Return the content of the mail. Raises `SettingsError` if its encryption key was removed."""
-        queued_mail = json.loads(self._cipher.decrypt(mail.encrypted_letter))
+        queued_mail = json.loads(self.cipher.decrypt(mail.encrypted_letter))
         return QueuedMail(MailKind(queued_mail["kind"]), queued_mail["email"], queued_mail["secret"])
 
 
@@ -81,6 +92,17 @@ async def claim(lease: timedelta) -> ClaimedMail | None:
         if await write(_CLAIM, moment + lease, mail.id, mail.tries):
             return ClaimedMail(mail.id, mail.encrypted_letter, mail.tries + 1, mail.expires_at)
     return None
+
+
+def longest_delay() -> float:
+    """Return for how many seconds a new mail may wait before it is due."""
+    return MAX_DELAY
+
+
+async def next_due() -> datetime | None:
+    """Return when the next mail is due that is not due yet. None if there is none."""
+    mail = await OutgoingMail.filter(due_at__gt=now()).order_by("due_at").first()
+    return mail.due_at if mail else None
 
 
 async def postpone(mail: ClaimedMail, until: datetime) -> None:
@@ -103,6 +125,10 @@ async def purge_mail_queue(batch: int) -> int:
 async def delete_all_mails() -> None:
     """Delete every mail that waits, in the caller's transaction."""
     await OutgoingMail.all().delete()
+
+
+def _random_delay() -> timedelta:
+    return timedelta(seconds=MIN_DELAY + secrets.randbelow(1_000) / 1_000 * (MAX_DELAY - MIN_DELAY))
 
 
 async def renew_mail_encryption(cipher: Cipher) -> None:

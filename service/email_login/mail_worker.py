@@ -5,6 +5,7 @@ The log never holds an address, a text or a mail server's answer, because an ans
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -13,9 +14,20 @@ from enum import StrEnum
 import structlog
 
 from service.clock import now
+from service.email_login.alerts import record_wrong_code
 from service.email_login.login import should_send
 from service.email_login.mail import compose
-from service.email_login.mail_queue import ClaimedMail, MailQueue, QueuedMail, claim, postpone, remove
+from service.email_login.mail_queue import (
+    ClaimedMail,
+    MailKind,
+    MailQueue,
+    QueuedMail,
+    claim,
+    longest_delay,
+    next_due,
+    postpone,
+    remove,
+)
 from service.email_login.transports import MAIL_TIMEOUT, Transport, Undeliverable, transport_for
 from service.metrics import MAILS
 from service.settings import Settings, SettingsError
@@ -41,7 +53,7 @@ class _Result(StrEnum):
 
 @asynccontextmanager
 async def send_mails(mail_queue: MailQueue, settings: Settings) -> AsyncIterator[None]:
-    """Run the mail worker inside the context. At exit it sends due mails for up to `DRAIN` seconds.
+    """Run the mail worker inside the context. At exit it sends what is due, or due soon, for up to `DRAIN` seconds.
 
     Mails that are left then stay in the queue until a process starts.
     """
@@ -67,16 +79,16 @@ class MailWorker:
         self._finishing = False
 
     async def work(self) -> None:
-        """Send mails until `finish` is called and every mail that was due then was tried."""
+        """Send mails until `finish` is called and every mail that was due then, or within `longest_delay`, was tried."""
         async with asyncio.TaskGroup() as under_way:
             while True:
                 finishing = self._finishing
                 self._mail_queue.wake_up.clear()
-                await self._send_all_due(under_way)
-                if finishing:
+                pause = await self._send_all_due(under_way)
+                if finishing and pause > longest_delay():
                     break
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_EVERY):
+                    async with asyncio.timeout(min(pause, LOOK_EVERY)):
                         await self._mail_queue.wake_up.wait()
 
     def finish(self) -> None:
@@ -84,16 +96,19 @@ class MailWorker:
         self._finishing = True
         self._mail_queue.wake_up.set()
 
-    async def _send_all_due(self, under_way: asyncio.TaskGroup) -> None:
+    async def _send_all_due(self, under_way: asyncio.TaskGroup) -> float:
+        """Start to send every mail that is due. Return the seconds until the next one is due; infinity without one."""
         try:
             while True:
                 await self._free.acquire()
                 mail = await self._next()
                 if mail is None:
-                    return
+                    due = await next_due()
+                    return math.inf if due is None else max(0.0, (due - now()).total_seconds())
                 under_way.create_task(self._deliver(mail))
         except Exception as error:  # for example an unreachable database: try again in `LOOK_EVERY` seconds
             _log.warning("mail_queue_unreadable", error=type(error).__name__)
+            return math.inf
 
     async def _next(self) -> ClaimedMail | None:
         """Claim the next mail. The caller holds a place of the semaphore; it is released if no mail is due."""
@@ -142,6 +157,9 @@ class MailWorker:
 
         Composes it before asking, so that the time does not reveal which addresses have users.
         """
+        if queued_mail.kind is MailKind.WRONG_CODE:
+            await record_wrong_code(queued_mail, self._mail_queue)
+            return _Result.UNWANTED
         try:
             message = compose(queued_mail, self._settings)
         except ValueError:

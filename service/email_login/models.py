@@ -1,4 +1,4 @@
-"""The tables of email login: its configuration, requested codes and their counts, one-time links and queued mails."""
+"""The tables of email login: its configuration, requested codes and their counts, known clients, one-time links and queued mails."""
 
 from enum import StrEnum
 
@@ -49,6 +49,32 @@ class CodeAllowance(Model):
 
     class Meta:
         table = "email_code_allowances"
+
+
+class KnownClient(Model):
+    """A network or a browser from which a user signed in by email: it has allowances of its own."""
+
+    id = fields.CharField(max_length=64, primary_key=True, description="keyed hash of the address and the client")
+    user_serial = fields.BigIntField()
+    kind = fields.CharField(max_length=16, description="NETWORK or DEVICE")
+    expires_at = fields.DatetimeField(db_index=True, description="400 days after the last sign-in")
+
+    class Meta:
+        table = "known_clients"
+        indexes = (("user_serial", "kind", "expires_at"),)
+
+
+class WrongCodes(Model):
+    """How many wrong codes in a row an address has from one source of guesses, and how long the next guess waits."""
+
+    id = fields.CharField(max_length=64, primary_key=True, description="keyed hash of the address and the source")
+    account = fields.CharField(max_length=64, db_index=True, description="keyed hash of the address")
+    in_a_row = fields.IntField()
+    wait_until = fields.DatetimeField()
+    expires_at = fields.DatetimeField(db_index=True, description="400 days after the last wrong code")
+
+    class Meta:
+        table = "wrong_codes"
 
 
 class SignInLink(Model):

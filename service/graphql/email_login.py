@@ -7,11 +7,13 @@ import strawberry
 
 from service.email_login import configuration
 from service.email_login.login import exchange_email_code, request_email_code
+from service.email_login.wrong_codes import unlock_email_sign_in
 from service.errors import SignInRefused
 from service.graphql.context import Info
 from service.graphql.enums import SignUpMode
 from service.graphql.external_auth import JwtAuth
 from service.graphql.sign_in import SessionGrant, SignInError, SignInResult
+from service.graphql.users import User
 from service.sessions.models import TokenTransport
 from service.sign_in.attempt import SignInAttempt
 
@@ -70,7 +72,8 @@ class EmailLoginMutations:
     @strawberry.mutation(
         description=(
             "Requests a code by email: 6 digits, valid for 10 minutes, 5 tries and one sign-in. The answer is "
-            "TOO_MANY_ATTEMPTS after 5 requests for an address within an hour. Errors: BAD_USER_INPUT if the "
+            "TOO_MANY_ATTEMPTS after 5 requests for an address within an hour, and while wrong codes for the address make a "
+            "new code useless. Errors: BAD_USER_INPUT if the "
             "value is not an address."
         )
     )
@@ -89,7 +92,8 @@ class EmailLoginMutations:
     @strawberry.mutation(
         description=(
             "Signs in by an email code and opens a new session. The answer is INVALID_EMAIL_CODE for every code "
-            "that is not valid. Sets no cookie."
+            "that is not valid, and TOO_MANY_ATTEMPTS after many wrong codes from the network or for the address. Then "
+            "a right code is refused, too, and can be used later. Sets no cookie."
         )
     )
     async def exchange_email_code(
@@ -105,6 +109,20 @@ class EmailLoginMutations:
         except SignInRefused as refusal:
             return SignInError.of(refusal, context)
         return SessionGrant.of(result.session, result.token, context, new_user=result.new_user)
+
+    @strawberry.mutation(
+        description=(
+            "Forgets the wrong email codes for the address of a user, so that codes are accepted again at once. Does nothing"
+            " if there were none. Errors: FORBIDDEN if the user is an admin and the caller is an API key; NOT_FOUND."
+        )
+    )
+    async def unlock_email_sign_in(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The `id` of a user, or else its external ID.")],
+    ) -> User | None:
+        by = info.context.caller.require_manager()
+        return User.of(await unlock_email_sign_in(id, by, info.context.instance.cipher))
 
     @strawberry.mutation(
         description=(

@@ -48,6 +48,8 @@ class SignInAttempt:
     session: LiveSession | None = None
     session_token: str | None = None
     confirmation: Confirmation = Confirmation.NONE
+    device: str | None = None
+    """The device token of the browser, which an email sign-in makes known. None if the client keeps no cookies."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from datetime import datetime
 from starlette.responses import RedirectResponse, Response
 
 from service.clock import now
-from service.credentials import cookie_name
+from service.credentials import cookie_name, device_cookie_name
+from service.email_login.known_clients import LIFETIME as KNOWN_CLIENT_LIFETIME
 from service.sessions.models import TokenTransport
 from service.settings import Settings
 from service.web.destination import origin_of
@@ -53,6 +54,19 @@ def set_session_cookie(
         secure=settings.is_secure,
         httponly=True,
         samesite="strict" if token_transport is TokenTransport.ADMIN_COOKIE else "lax",
+    )
+
+
+def set_device_cookie(response: Response, settings: Settings, token: str) -> None:
+    """Set the cookie that makes this browser known for email sign-in. It gives no rights, and signing out keeps it."""
+    response.set_cookie(
+        device_cookie_name(settings),
+        token,
+        max_age=int(KNOWN_CLIENT_LIFETIME.total_seconds()),
+        path="/",
+        secure=settings.is_secure,
+        httponly=True,
+        samesite="lax",
     )
 
 

@@ -17,6 +17,7 @@ from service.sessions.models import SignInMethod
 from service.settings import load_settings
 from tests.actions import TESTER, admin, code_of, count, enable, member, open_for, sign_in, user
 from tests.cli.conftest import Command
+from tests.email_login.dependencies import guess_wrong
 
 Run = Callable[[Callable[[Instance], Awaitable[Any]]], Any]
 
@@ -85,6 +86,22 @@ def test_all_sessions_are_ended_and_people_can_sign_in_again(doorcode: Command, 
     assert doorcode("sessions", "end", "--all").exit_code == 0
     assert live(on_instance, tokens) == set()
     assert doorcode("sessions", "end", "--all").exit_code == 0
+
+
+def test_users_are_unlocked_admins_too(doorcode: Command, on_instance: Run) -> None:
+    boss, ada = people(on_instance)
+
+    async def guess(instance: Instance) -> None:
+        for person in (boss, ada):
+            await guess_wrong(instance, 1, email=str(person.email))
+
+    on_instance(guess)
+    for person in (boss, ada):
+        ran = doorcode("users", "unlock", person.id)
+        assert (ran.exit_code, ran.stdout) == (0, "")
+        assert "can sign in by email again" in ran.stderr
+    assert [actor for actor, _ in audited(on_instance, "user.email_sign_in_unlocked")] == ["cli", "cli"]
+    assert doorcode("users", "unlock", "unknown").exit_code == 1
 
 
 def test_sessions_of_a_user_are_ended(doorcode: Command, on_instance: Run) -> None:

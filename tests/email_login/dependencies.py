@@ -6,9 +6,10 @@ import pytest
 
 from service.audit.models import AuditEvent
 from service.database import Statement, fetch, write
+from service.email_login.codes import MAX_TRIES
 from service.email_login.configuration import update_configuration
 from service.email_login.login import CodeRequest, exchange_email_code, request_email_code
-from service.email_login.mail_queue import ClaimedMail, QueuedMail
+from service.email_login.mail_queue import ClaimedMail, MailKind, QueuedMail
 from service.email_login.models import SignUpMode
 from service.errors import SignInRefused
 from service.instance import Instance
@@ -28,10 +29,13 @@ async def queued_mails(instance: Instance) -> list[QueuedMail]:
     return [instance.email_login.mail_queue.read(mail) for mail in mails]
 
 
-async def ask(instance: Instance, email: str = "ada@example.com", client: Client = CLIENT) -> tuple[CodeRequest, str]:
+async def ask(
+    instance: Instance, email: str = "ada@example.com", client: Client = CLIENT, device: str | None = None
+) -> tuple[CodeRequest, str]:
     """A request, and the digits that the mail would carry."""
-    request = await request_email_code(email, client, instance.email_login)
-    return request, (await queued_mails(instance))[-1].secret
+    request = await request_email_code(email, client, instance.email_login, device=device)
+    codes = [mail.secret for mail in await queued_mails(instance) if mail.kind is MailKind.CODE]
+    return request, codes[-1]
 
 
 async def sign_in(
@@ -41,9 +45,11 @@ async def sign_in(
     *,
     token_transport: TokenTransport = TokenTransport.BEARER,
     client: Client = CLIENT,
+    device: str | None = None,
 ) -> SignInResult:
     """One exchange."""
-    return await exchange_email_code(request_id, code, SignInAttempt(client, token_transport), instance.email_login)
+    attempt = SignInAttempt(client, token_transport, device=device)
+    return await exchange_email_code(request_id, code, attempt, instance.email_login)
 
 
 async def answer_to(instance: Instance, request_id: str, code: str, **how: Any) -> SignInErrorCode | None:
@@ -53,6 +59,41 @@ async def answer_to(instance: Instance, request_id: str, code: str, **how: Any) 
     except SignInRefused as refused:
         return refused.code
     return None
+
+
+async def sign_in_from(
+    instance: Instance, client: Client = CLIENT, *, email: str = "ada@example.com", device: str | None = None
+) -> SignInResult:
+    """A request and its right code, from one client, which becomes known."""
+    request, code = await ask(instance, email, client, device)
+    return await sign_in(instance, request.id, code, client=client, device=device)
+
+
+async def guess_wrong(
+    instance: Instance,
+    times: int,
+    *,
+    email: str = "ada@example.com",
+    client: Client = CLIENT,
+    device: str | None = None,
+) -> list[SignInErrorCode | None]:
+    """Wrong codes of as many requests as they need, each answered; without the limit on requests."""
+    answers: list[SignInErrorCode | None] = []
+    while len(answers) < times:
+        await forget_allowances()
+        request, code = await ask(instance, email, client, device)
+        answers += [
+            await answer_to(instance, request.id, wrong(code), client=client, device=device)
+            for _ in range(min(MAX_TRIES, times - len(answers)))
+        ]
+    return answers
+
+
+async def refusal_to_sign_in(instance: Instance, request_id: str, code: str, **how: Any) -> SignInRefused:
+    """The refusal of an exchange that has to be refused."""
+    with pytest.raises(SignInRefused) as refused:
+        await sign_in(instance, request_id, code, **how)
+    return refused.value
 
 
 async def refusal_to_ask(instance: Instance, email: str = "ada@example.com", client: Client = CLIENT) -> SignInRefused:

@@ -94,10 +94,17 @@ async def test_mapped_ipv4_address_is_the_ipv4_address(instance: Instance) -> No
     assert await answer_to(instance, BAD, client=Client("::ffff:198.51.100.2")) == BAD_SIGNATURE
 
 
-async def test_whoever_comes_without_an_address_is_not_counted(instance: Instance) -> None:
+async def test_clients_without_an_address_are_counted_together(instance: Instance) -> None:
     await enable(instance)
-    for _ in range(5):
-        assert await answer_to(instance, BAD, client=Client(None)) == BAD_SIGNATURE
+    answers = [await answer_to(instance, BAD, client=Client(None)) for _ in range(4)]
+    assert answers == [BAD_SIGNATURE] * 3 + [TOO_MANY]
+
+
+async def test_networks_of_one_ipv6_site_have_ten_times_as_many_tries(instance: Instance) -> None:
+    await enable(instance)
+    answers = [await answer_to(instance, BAD, client=Client(f"2001:db8:1:{n}::1")) for n in range(31)]
+    assert answers == [BAD_SIGNATURE] * 30 + [TOO_MANY]
+    assert await answer_to(instance, BAD, client=Client("2001:db8:2::1")) == BAD_SIGNATURE
 
 
 async def test_method_that_is_off_counts_nothing(instance: Instance) -> None:

@@ -65,6 +65,7 @@ MUTATIONS = [
     'deactivateUser(id: "$USER")',
     'reactivateUser(id: "$USER")',
     'sendInvitation(id: "$USER")',
+    'unlockEmailSignIn(id: "$USER")',
     'setUserRole(id: "$USER", role: MEMBER)',
     'createApiKey(name: "x")',
     'revokeApiKey(id: "$KEY")',

@@ -322,7 +322,9 @@ def test_too_many_wrong_codes_say_how_long_to_wait(app_site: Site) -> None:
         assert page.status_code == 429
         assert 1 <= int(page.headers["retry-after"]) <= 60
         assert "seconds, then try again." in page.text
-        assert send_code(client, request_id, code).status_code == 303, "the right code is never held up"
+        assert send_code(client, request_id, code).status_code == 429, "a right code waits, too"
+        client.headers["X-Forwarded-For"] = "203.0.113.78"
+        assert send_code(client, request_id, code).status_code == 303, "and was not spent"
 
 
 def test_deactivated_person_is_told_after_the_right_code(sqlite_site: Site) -> None:
@@ -491,3 +493,63 @@ def test_looking_ahead_changes_nothing(sqlite_site: Site, path: str) -> None:
     with sqlite_site.client() as client:
         assert client.head(path).text == ""
         assert client.get(path, headers={"Sec-Purpose": "prefetch"}).status_code in (200, 401)
+
+
+# ---------------------------------------------------------------- wrong codes and known browsers
+
+
+def wrong_codes(site: Site, email: str | None, times: int) -> None:
+    """Wrong codes, sent by clients that keep no cookie."""
+    with site.client() as stranger:
+        for _ in range(times // 5):
+            forget_allowances(site)
+            request_id = ask(stranger, email)
+            code_for(site, email)
+            for _ in range(5):
+                assert send_code(stranger, request_id, "000000").status_code == 401
+
+
+def forget_networks(site: Site) -> None:
+    """All tests come from one network."""
+    site.call(lambda _: write(Statement("DELETE FROM known_clients WHERE kind = 'NETWORK'")))
+
+
+def test_sign_in_makes_the_browser_known_by_a_cookie(site: Site, client: httpx2.Client) -> None:
+    user = new_member(site)
+    request_id = ask(client, user.email)
+    assert "doorcode-device" not in set_cookies(send_code(client, request_id, "000000"))
+    first = set_cookies(sign_in(client, site, user.email))["doorcode-device"]
+    assert (first["samesite"], first["path"], "httponly" in first) == ("lax", "/", True)
+    assert first["max-age"] == str(400 * 24 * 3600)
+    assert "domain" not in first
+    again = set_cookies(sign_in(client, site, new_member(site).email))["doorcode-device"]
+    assert again[""] == first[""], "one cookie for every address that signs in with this browser"
+
+
+def test_cookie_of_the_browser_is_bound_to_the_host_on_https(secure_site: Site) -> None:
+    user = new_member(secure_site)
+    with secure_site.client() as client:
+        cookie = set_cookies(sign_in(client, secure_site, user.email))["__Host-doorcode-device"]
+    assert ("secure" in cookie, "domain" in cookie, cookie["path"]) == (True, False, "/")
+
+
+def test_known_browser_does_not_wait_for_wrong_codes_of_others(site: Site, client: httpx2.Client) -> None:
+    user = new_member(site)
+    sign_in(client, site, user.email)
+    forget_networks(site)
+    wrong_codes(site, user.email, 15)
+    forget_allowances(site)
+    with site.client() as stranger:
+        page = send_code(stranger, ask(stranger, user.email), code_for(site, user.email))
+    assert (page.status_code, page.headers["retry-after"]) == (429, "60")
+    assert "Too many failed tries. Wait 60 seconds, then try again." in page.text
+    forget_allowances(site)
+    assert sign_in(client, site, user.email).status_code == 303
+
+
+def test_planted_cookie_of_another_form_is_ignored_and_replaced(site: Site) -> None:
+    user = new_member(site)
+    with site.client() as browser:
+        browser.cookies.set("doorcode-device", "dcd_short")
+        cookie = set_cookies(sign_in(browser, site, user.email))["doorcode-device"]
+    assert re.fullmatch(r"dcd_[A-Za-z0-9_-]{43}", cookie[""])

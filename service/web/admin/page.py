@@ -42,6 +42,7 @@ _STATUSES = {
 _DONE = {
     "invited": "Invited. The seat is taken.",
     "invited-again": "A new invitation is being sent. The previous link is void.",
+    "unlocked": "Email codes are accepted again for this user.",
     "updated": "Saved.",
     "deactivated": "Deactivated. All sessions are ended, and the seat is free.",
     "reactivated": "Reactivated.",

@@ -70,6 +70,11 @@ async def _invite_again(admin_page: AdminPage, user_id: str, _form: FormData) ->
     return admin_page.go(USER, id=user_id, done="invited-again")
 
 
+async def _unlock(admin_page: AdminPage, user_id: str, _form: FormData) -> Response:
+    await admin_page.run("unlock_email_sign_in", id=user_id)
+    return admin_page.go(USER, id=user_id, done="unlocked")
+
+
 async def _deactivate(admin_page: AdminPage, user_id: str, _form: FormData) -> Response:
     await admin_page.run("deactivate_user", id=user_id)
     return admin_page.go(USER, id=user_id, done="deactivated")
@@ -117,6 +122,7 @@ _ACTIONS: dict[str, Callable[[AdminPage, str, FormData], Awaitable[Response]]] =
     "delete": _delete,
     "invite-again": _invite_again,
     "revoke-codes": _revoke_codes,
+    "unlock": _unlock,
     "end-sessions": _end_sessions,
     "end-session": _end_session,
     "set-role": _set_role,

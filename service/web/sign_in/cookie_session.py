@@ -3,19 +3,28 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.credentials import cookie_tokens
+from service.credentials import client_of, cookie_tokens, device_token
+from service.email_login.known_clients import new_device_token
 from service.sessions.lifecycle import end_session, find_session
 from service.sessions.models import TokenTransport
-from service.sign_in.attempt import SignInResult
+from service.sign_in.attempt import SignInAttempt, SignInResult
 from service.web.requests import instance_of
-from service.web.security import clear_session_cookie, see_other, set_session_cookie
+from service.web.security import clear_session_cookie, see_other, set_device_cookie, set_session_cookie
 
 
-def go_on_signed_in(request: Request, result: SignInResult, location: str) -> Response:
-    """Return a redirect that sets the cookie of the session's token transport."""
+def email_attempt(request: Request, token_transport: TokenTransport) -> SignInAttempt:
+    """Return an attempt to sign in by email or by a one-time link. A browser without a device token gets a new one."""
+    device = device_token(request, instance_of(request).settings) or new_device_token()
+    return SignInAttempt(client_of(request), token_transport, device=device)
+
+
+def go_on_signed_in(request: Request, result: SignInResult, location: str, *, device: str | None = None) -> Response:
+    """Return a redirect that sets the cookie of the session's token transport and, if given, the device cookie."""
     settings = instance_of(request).settings
     response = see_other(settings, location)
     set_session_cookie(response, settings, result.session.token_transport, result.token, result.session.expires_at)
+    if device is not None:
+        set_device_cookie(response, settings, device)
     return response
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.credentials import client_of
+from service.credentials import client_of, device_token
 from service.email_login.codes import find_request
 from service.email_login.login import exchange_email_code, request_email_code, resend_wait
 from service.errors import BadUserInput, Forbidden, SignInRefused
@@ -19,14 +19,14 @@ from service.sign_in.attempt import SignInAttempt, SignInResult
 from service.web.forms import given_once, read_form
 from service.web.requests import instance_of
 from service.web.security import see_other
-from service.web.sign_in.cookie_session import end_sessions_in_cookies, go_on_signed_in
+from service.web.sign_in.cookie_session import email_attempt, end_sessions_in_cookies, go_on_signed_in
 from service.web.sign_in.place import Problem, SignInPlace
 from service.web.sign_in.refused import show_refused_sign_in
 
 NO_ADDRESS = "This is not an email address. Check how it is written."
 _OVER = "That request is over. Ask for another code."
 
-_MINUTE = 60  # seconds
+_MINUTE, _HOUR = 60, 3600  # seconds
 
 
 async def show_address_form(place: SignInPlace, request: Request) -> Response:
@@ -42,7 +42,8 @@ async def request_code(place: SignInPlace, request: Request) -> Response:
     instance, form = instance_of(request), await read_form(request)
     email, return_to = given_once(form, "email") or "", place.read_return_to(given_once(form, "returnTo"))
     try:
-        asked = await request_email_code(email, client_of(request), instance.email_login)
+        device = device_token(request, instance.settings)
+        asked = await request_email_code(email, client_of(request), instance.email_login, device=device)
     except BadUserInput:
         return _address_form(place, request, email, return_to, Problem(NO_ADDRESS, 400))
     except SignInRefused as refusal:
@@ -64,7 +65,7 @@ async def sign_in_by_code(place: SignInPlace, request: Request) -> Response:
     """`POST /login/code`, `POST /admin/login/code`: sign in by the six digits."""
     form = await read_form(request)
     request_id, return_to = given_once(form, "request") or "", place.read_return_to(given_once(form, "returnTo"))
-    attempt = SignInAttempt(client_of(request), place.token_transport)
+    attempt = email_attempt(request, place.token_transport)
     try:
         result = await exchange_email_code(
             request_id, given_once(form, "code") or "", attempt, instance_of(request).email_login
@@ -77,13 +78,16 @@ async def sign_in_by_code(place: SignInPlace, request: Request) -> Response:
         return show_refused_sign_in(request, refusal, place.token_transport)
     except Forbidden as refusal:
         return _address_form(place, request, "", return_to, Problem(refusal.message, 403))
-    return await welcome(place, request, result, return_to)
+    return await welcome(place, request, attempt, result, return_to)
 
 
-async def welcome(place: SignInPlace, request: Request, result: SignInResult, return_to: str | None) -> Response:
+async def welcome(
+    place: SignInPlace, request: Request, attempt: SignInAttempt, result: SignInResult, return_to: str | None
+) -> Response:
     """Go on with the new session. The session that the cookie had before ends: no page could end it any more."""
     await end_sessions_in_cookies(request, place.token_transport)
-    return go_on_signed_in(request, result, place.destination(instance_of(request).settings, return_to))
+    destination = place.destination(instance_of(request).settings, return_to)
+    return go_on_signed_in(request, result, destination, device=attempt.device)
 
 
 def _address_form(
@@ -104,8 +108,14 @@ async def _code_form(
 
 
 def _too_many(refusal: SignInRefused) -> Problem:
-    """Say how long to wait."""
+    """Say how long to wait, or what to do if waiting does not help."""
     seconds = refusal.retry_after or 1
-    wait = f"{seconds} seconds" if seconds < 2 * _MINUTE else f"{math.ceil(seconds / _MINUTE)} minutes"
-    text = f"{REFUSAL_TEXTS[refusal.code].what_happened}. Wait {wait}, then try again."
+    remedy = refusal.remedy or f"Wait {_duration(seconds)}, then try again."
+    text = f"{REFUSAL_TEXTS[refusal.code].what_happened}. {remedy}"
     return Problem(text, 429, {"Retry-After": str(seconds)})
+
+
+def _duration(seconds: int) -> str:
+    if seconds < 2 * _MINUTE:
+        return f"{seconds} seconds"
+    return f"{math.ceil(seconds / _MINUTE)} minutes" if seconds < 2 * _HOUR else f"{math.ceil(seconds / _HOUR)} hours"

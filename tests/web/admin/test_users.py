@@ -9,7 +9,9 @@ import pytest
 
 from service.accounts.lookup import find_by_email
 from service.accounts.models import User, UserRole
+from service.instance import Instance
 from tests.actions import add_invited
+from tests.email_login.dependencies import guess_wrong
 from tests.site import new_user_id, parameters
 from tests.web.admin.panel import (
     AUTHENTICATION,
@@ -320,6 +322,19 @@ def test_role_is_set(panel: Panel) -> None:
     assert "Make a member" in panel.page(USER, id=user.id)
     panel.done(USER, action="set-role", id=user.id, role="MEMBER")
     assert "Make an admin" in panel.page(USER, id=user.id)
+
+
+def test_email_sign_in_is_unlocked(panel: Panel) -> None:
+    email = f"{new_user_id()}@example.com"
+    user = panel.site.call(lambda _: add_invited(email, UserRole.MEMBER))
+
+    async def guess(instance: Instance) -> None:
+        await guess_wrong(instance, 1, email=email)
+
+    panel.site.call(guess)
+    page = panel.http.get(panel.done(USER, action="unlock", id=user.id))
+    assert "Email codes are accepted again for this user." in page.text
+    assert "user.email_sign_in_unlocked" in page.text
 
 
 def test_invitation_leads_to_the_new_user(panel: Panel) -> None:
