@@ -21,7 +21,7 @@ from service.authority import by_session_token
 from service.clock import now
 from service.database import Statement, is_migrated, migrate, newer_migrations, open_database, write
 from service.database.connection import configuration
-from service.email_login.codes import find_request, try_code
+from service.email_login.codes import find_request
 from service.email_login.configuration import read_configuration
 from service.email_login.links import find_invited
 from service.email_login.mail_queue import ClaimedMail, claim
@@ -35,6 +35,7 @@ from service.sessions.lifecycle import find_session
 from service.sessions.models import TokenTransport
 from service.settings import Settings, load_settings
 from tests.actions import CLIENT, answer_to, code_of, rows, sign_in
+from tests.email_login.dependencies import answer_to as answer_to_email_code
 
 OLD = "doorcode.0005_indexes"
 DAY = timedelta(days=1)
@@ -234,7 +235,7 @@ async def test_addresses_are_verified_and_links_and_email_codes_work(filled: Set
         assert invited
         assert invited.id == "usr_3"
         assert await find_request(REQUEST)
-        assert await try_code(REQUEST, "123456", instance.cipher) == "boss@example.com"
+        assert await answer_to_email_code(instance, REQUEST, "123456") is None
         assert (await read_configuration()).is_open
         mail = await claim(timedelta(minutes=1))
         assert isinstance(mail, ClaimedMail)
