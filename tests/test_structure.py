@@ -73,7 +73,13 @@ PARTS_OF_STATEMENTS = {
     },
     "service/sessions/administration.py": {"ADMIN_RIGHTS", "LIVE"},
     "service/sessions/lifecycle.py": {"SESSION_COLUMNS", "LIVE"},
-    "service/sessions/listing.py": {"ranked", "size + 1", "_LIVE[with_admin_rights]", "_placeholders(len(serials))"},
+    "service/sessions/listing.py": {
+        "ranked",
+        "size + 1",
+        "live",
+        "_LIVE[with_admin_rights]",
+        "_placeholders(len(serials))",
+    },
 }
 
 

@@ -12,7 +12,20 @@ from typing import Annotated
 
 import typer
 
-from service.cli import admin, api_keys, codes, jwt, restoring, schema, seats, serving, sessions, signing_keys, users
+from service.cli import (
+    admin,
+    api_keys,
+    codes,
+    jwt,
+    restoring,
+    schema,
+    seats,
+    serving,
+    sessions,
+    settings,
+    signing_keys,
+    users,
+)
 from service.cli.groups import Group
 
 app = typer.Typer(
@@ -44,6 +57,7 @@ app.command("migrate")(serving.migrate)
 app.command("after-restore")(restoring.after_restore)
 app.command("schema")(schema.print_schema)
 app.command("seats")(seats.seats)
+app.command("settings")(settings.settings)
 app.add_typer(admin.app, name="admin")
 app.add_typer(api_keys.app, name="api-key")
 app.add_typer(jwt.app, name="jwt")

@@ -43,18 +43,30 @@ def compose(queued_mail: QueuedMail, settings: Settings) -> EmailMessage:
 
     Raises `ValueError` for an address that no header can hold, such as one with a line end.
     """
-    message = EmailMessage(policy=SMTP)
-    host = host_of(settings)
-    message["From"] = settings.mail_from or Address(username="no-reply", domain=_domain(host))
-    message["To"] = _recipient(queued_mail.email)
-    message["Subject"] = _SUBJECTS[queued_mail.kind].format(host=host)
-    message["Date"] = localtime()
-    message["Message-ID"] = make_msgid(domain=_domain(host))
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
+    message = _addressed(queued_mail.email, _SUBJECTS[queued_mail.kind], settings)
     values = _values(queued_mail, settings)
     message.set_content(_TEXT.get_template(f"{queued_mail.kind}.txt").render(values))
     if queued_mail.kind not in _PLAIN_TEXT_ONLY:
         message.add_alternative(_HTML.get_template(f"{queued_mail.kind}.html").render(values), subtype="html")
+    return message
+
+
+def compose_text(email: str, subject: str, text: str, settings: Settings) -> EmailMessage:
+    """Return a message of plain text. `subject` may name the `{host}`. Raises `ValueError` as `compose` does."""
+    message = _addressed(email, subject, settings)
+    message.set_content(text)
+    return message
+
+
+def _addressed(email: str, subject: str, settings: Settings) -> EmailMessage:
+    message = EmailMessage(policy=SMTP)
+    host = host_of(settings)
+    message["From"] = settings.mail_from or Address(username="no-reply", domain=_domain(host))
+    message["To"] = _recipient(email)
+    message["Subject"] = subject.format(host=host)
+    message["Date"] = localtime()
+    message["Message-ID"] = make_msgid(domain=_domain(host))
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
     return message
 
 

@@ -13,6 +13,7 @@ from service.graphql.nodes import NodeQueries
 from service.graphql.scalars import SCALAR_MAP
 from service.graphql.seats import SeatMutations, SeatQueries
 from service.graphql.sessions import SessionMutations, SessionQueries
+from service.graphql.settings import SettingsMutations, SettingsQueries
 from service.graphql.sign_in import SignInMutations, SignInQueries
 
 
@@ -32,6 +33,7 @@ class Query(
     ApiKeyQueries,
     AuditQueries,
     NodeQueries,
+    SettingsQueries,
 ):
     pass
 
@@ -45,6 +47,7 @@ class Mutation(
     SeatMutations,
     AccountMutations,
     ApiKeyMutations,
+    SettingsMutations,
 ):
     pass
 

@@ -18,6 +18,7 @@ _SESSIONS = (
 )
 _LIVE = {True: f"({_SESSIONS}) live", False: f"({_SESSIONS} AND NOT {ADMIN_RIGHTS}) live"}
 """With sessions that have admin rights, and without them."""
+_BY_ID = {rights: Statement(f"SELECT * FROM {live} WHERE session_id = $2") for rights, live in _LIVE.items()}
 
 
 def list_sessions(user: User, *, with_admin_rights: bool) -> Listing:
@@ -29,9 +30,7 @@ def list_sessions(user: User, *, with_admin_rights: bool) -> Listing:
 
 async def find_live(session_id: str, *, with_admin_rights: bool) -> LiveSession | None:
     """Return the live session with this ID, or None. Sessions with admin rights are found only if asked for."""
-    row = await fetch_one(
-        Statement(f"SELECT * FROM {_LIVE[with_admin_rights]} WHERE session_id = $2"), now(), session_id
-    )
+    row = await fetch_one(_BY_ID[with_admin_rights], now(), session_id)
     return session_from_row(row, await User.get(serial=row["user_serial"])) if row else None
 
 

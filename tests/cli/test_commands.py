@@ -41,6 +41,14 @@ def test_version_is_that_of_the_package(doorcode: Command) -> None:
     assert doorcode("--version").stdout == f"{project['version']}\n"
 
 
+def test_settings_are_shown_without_secrets(doorcode: Command) -> None:
+    shown = doorcode("settings", smtp_url="smtps://user:pass-of-mail@mail.example.com:465")
+
+    assert shown.exit_code == 0
+    assert "smtps://mail.example.com:465" in shown.stdout
+    assert "pass-of-mail" not in shown.stdout + shown.stderr
+
+
 def enabled(doorcode: Command) -> str:
     return doorcode("jwt", "enable").stdout.strip()
 

@@ -116,6 +116,7 @@ FIELDS = [
     _public("exchangeEmailCode", 'mutation { exchangeEmailCode(requestId: "x", code: "1") { __typename } }'),
     _reading("users", "{ users { nodes { id email metadata } totalCount } }"),
     _reading("user", "query ($id: ID!) { user(id: $id) { id sessions { totalCount nodes { id } } } }", _person(0)),
+    _reading("settings", "{ settings { version values { name value isDefault } } }"),
     Field("node", "query ($id: ID!) { node(id: $id) { id } }", _person(0), UNAUTHENTICATED, None, None, None, None),
     _reading("seatUsage", "{ seatUsage { used limit byOrigin { used } history(days: 2) { used } } }"),
     _reading(
@@ -172,6 +173,7 @@ FIELDS = [
     _personal("revokeUserCodes", "mutation ($id: ID!) { revokeUserCodes(id: $id) { id } }", _boss),
     _personal("deleteUser", "mutation ($id: ID!) { deleteUser(id: $id) { id } }", _boss),
     _personal("updateEmailLogin", "mutation { updateEmailLogin(enabled: false) { enabled } }"),
+    _personal("sendTestMail", "mutation { sendTestMail { problem } }"),
     _personal("createApiKey", 'mutation { createApiKey(name: "x") { token } }'),
     _personal(
         "revokeApiKey", "mutation ($id: ID!) { revokeApiKey(id: $id) { id } }", lambda world: {"id": world.key_id}

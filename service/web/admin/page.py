@@ -57,6 +57,7 @@ _DONE = {
     "policy-updated": "Saved. The policy applies from the next code on.",
     "email-login-updated": "Saved.",
     "limit-set": "Saved. The limit applies from now on.",
+    "mail-sent": "The mail server has accepted the test mail. Look into your mailbox.",
     "key-revoked": "Revoked. Requests with the key are refused from now on.",
 }
 

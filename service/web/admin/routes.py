@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from service.web.admin import api_keys, audit, authentication, debugger, seats, snippets, user, users
+from service.web.admin import api_keys, audit, authentication, debugger, seats, settings, snippets, user, users
 from service.web.admin.page import FormHandler, FormPage, done_by_admins, shown_to_admins
 from service.web.admin.sign_in_routes import admin_sign_in_routes
 from service.web.forms import form_route
@@ -31,6 +31,7 @@ def admin_routes() -> list[Route]:
         _page(debugger.DEBUGGER, debugger.show_debugger, debugger.debug_code),
         _page(seats.SEATS, seats.show_seats, seats.set_limit),
         Route(audit.AUDIT, shown_to_admins(audit.show_audit_log)),
+        _page(settings.SETTINGS, settings.show_settings, settings.try_mail),
         _page(api_keys.API_KEYS, api_keys.show_api_keys, api_keys.change_api_keys),
     ]
 

@@ -33,9 +33,10 @@ PAGES = [
     "/admin/seats",
     "/admin/audit",
     "/admin/api-keys",
+    "/admin/settings",
 ]
 FORMS = ["/admin/users", "/admin/users/user", "/admin/authentication", "/admin/authentication/debugger", "/admin/seats"]
-FORMS += ["/admin/api-keys"]
+FORMS += ["/admin/api-keys", "/admin/settings"]
 AUTHENTICATION, DEBUGGER = "/admin/authentication", "/admin/authentication/debugger"
 USERS, USER = "/admin/users", "/admin/users/user"
 POLICY = {"action": "policy", "clockSkewSeconds": "60", "trustEmails": "1"}
