@@ -14,9 +14,9 @@ from service.email_login.known_clients import purge_known_clients
 from service.email_login.links import purge_links
 from service.email_login.mail_queue import purge_mail_queue
 from service.email_login.wrong_codes import purge_wrong_codes
-from service.external_auth.exchange import purge_used_codes
 from service.external_auth.held_codes import purge_held_codes
 from service.external_auth.secrets import destroy_ended_secrets
+from service.external_auth.used_codes import purge_used_codes
 from service.sessions.access_tokens import purge_signing_keys
 from service.sessions.lifecycle import purge_expired_sessions
 from service.sessions.sent_forms import purge_sent_forms

@@ -14,6 +14,7 @@ from service.email_login.mail_queue import MailQueue, renew_mail_encryption
 from service.encryption import Cipher, cipher_that_fits
 from service.external_auth.configuration import JwtConfigurationCache
 from service.external_auth.exchange import ExchangeDependencies
+from service.external_auth.known_users import KnownUsers
 from service.external_auth.secrets import renew_secret_encryption
 from service.page_urls import PageUrls
 from service.rate_limit import FailedSignIns
@@ -62,6 +63,7 @@ def _instance(settings: Settings, cipher: Cipher, subject_hashes: SubjectHashes)
         ExchangeDependencies(
             JwtConfigurationCache(cipher),
             subject_hashes,
+            KnownUsers(batched=not settings.uses_sqlite),
             failed_sign_ins,
             settings.session_lifetime,
             settings.sessions_per_user,

@@ -14,7 +14,7 @@ from service import housekeeping
 from service.app import create_app
 from service.clock import now
 from service.database import Statement, fetch, write
-from service.external_auth.exchange import purge_used_codes
+from service.external_auth.used_codes import purge_used_codes
 from service.instance import Instance
 from service.sessions.lifecycle import find_session, purge_expired_sessions
 from service.settings import Settings

@@ -4,14 +4,16 @@ It may import the settings, the encryption and the other ground modules. It know
 Tortoise by path.
 """
 
+from service.database.batches import Batches
 from service.database.connection import cause_of_outage, is_unreachable, open_database
 from service.database.migration import check_encoding, is_migrated, migrate, newer_migrations
 from service.database.purging import SAFETY_MARGIN, purge_expired
-from service.database.statements import Row, Statement, as_time, fetch, fetch_one, fetch_short
+from service.database.statements import Row, Statement, as_time, fetch, fetch_indexed, fetch_one, fetch_short
 from service.database.transactions import check_writable, transaction, write
 
 __all__ = [
     "SAFETY_MARGIN",
+    "Batches",
     "Row",
     "Statement",
     "as_time",
@@ -19,6 +21,7 @@ __all__ = [
     "check_encoding",
     "check_writable",
     "fetch",
+    "fetch_indexed",
     "fetch_one",
     "fetch_short",
     "is_migrated",

@@ -14,12 +14,13 @@ a fifth of its CPU. Each caller is answered after the `COMMIT`, so an answered w
 """
 
 import asyncio
-import copy
 import sqlite3
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar
 
 from tortoise.backends.sqlite.client import SqliteClient
+
+from service.database.batches import copy_error
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -169,7 +170,7 @@ def _run(connection: sqlite3.Connection, group: Group) -> bool:
 def _fail(group: Group, error: Exception) -> None:
     """Each caller raises an exception of its own, because raising adds to the traceback."""
     for member in group:
-        member.error = copy.copy(error)
+        member.error = copy_error(error)
 
 
 def is_busy(error: BaseException | None) -> bool:

@@ -46,13 +46,19 @@ async def fetch(statement: Statement, *values: object) -> Sequence[Row]:
 
 
 async def fetch_one(statement: Statement, *values: object) -> Row | None:
-    """Return the first row of an indexed look-up, or None.
+    """Return the first row of an indexed look-up, or None. See `fetch_indexed`."""
+    rows = await fetch_indexed(statement, *values)
+    return rows[0] if rows else None
+
+
+async def fetch_indexed(statement: Statement, *values: object) -> Sequence[Row]:
+    """Return all rows of an indexed look-up.
 
     On SQLite it runs in the event loop's thread, so the statement must not scan or count a table.
     """
     connection: Any = get_connection(ALIAS)
-    rows = await connection.read_one(statement.text_for(connection), values)
-    return rows[0] if rows else None
+    rows: Sequence[Row] = await connection.read_one(statement.text_for(connection), values)
+    return rows
 
 
 async def fetch_short(statement: Statement, *values: object) -> Sequence[Row]:

@@ -80,6 +80,10 @@ class JwtConfigurationCache:
             known = self._known = await self._read(moment)
         return known
 
+    def known(self) -> JwtConfiguration | None:
+        """Return the configuration that this process knows, without a read. Its version may be outdated."""
+        return self._known if self._known is not None and now() < self._known.holds_until else None
+
     async def _read(self, moment: datetime) -> JwtConfiguration:
         # The version is read before the secrets, so that a change in between is read at the next request.
         auth = await ExternalAuth.get(id=1)

@@ -2,13 +2,10 @@
 
 In this order: check the code, decide who signs in, then open or continue the session, in a transaction where anything
 else changes with it. A refusal on the way is recorded by `sign_in.outcome`.
-
-SQL by hand: atomic. One insert uses a code up.
 """
 
-import hashlib
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from service.accounts.code_cutoffs import SubjectHashes
@@ -30,20 +27,19 @@ from service.accounts.provisioning import (
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.audit.log import Actor
 from service.clock import now
-from service.database import SAFETY_MARGIN, Statement, purge_expired, transaction, write
+from service.database import transaction
 from service.errors import BadUserInput, SignInRefused
 from service.external_auth.codes import UnverifiedCode, VerifiedClaims, claimed_subject_of, run_checks
 from service.external_auth.configuration import JwtConfiguration, JwtConfigurationCache
-from service.external_auth.policy import MAX_CLOCK_SKEW, EmailLinking, Policy
+from service.external_auth.known_users import Candidate, KnownUsers
+from service.external_auth.policy import EmailLinking, Policy
+from service.external_auth.used_codes import as_date, use_up_code
 from service.rate_limit import FailedSignIns
 from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Opening, can_continue, open_session
 from service.sessions.models import SignInMethod
 from service.sign_in.attempt import Confirmation, ConfirmationNeeded, Person, SignInAttempt, SignInResult
 from service.sign_in.outcome import ProvenPerson, count_guess, record_refusal, record_success
-
-_USE_UP = Statement("INSERT INTO used_codes (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-_END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +48,7 @@ class ExchangeDependencies:
 
     configuration_cache: JwtConfigurationCache
     subject_hashes: SubjectHashes
+    known_users: KnownUsers
     failed_sign_ins: FailedSignIns
     session_lifetime: int
     sessions_per_user: int
@@ -64,8 +61,9 @@ class _VerifiedExchange:
     claims: VerifiedClaims
     attempt: SignInAttempt
     configuration: JwtConfiguration
-    session_end: datetime
     dependencies: ExchangeDependencies
+    lifetime: int | None
+    """The longest lifetime of the session that the client asks for, in seconds."""
 
     @property
     def actor(self) -> Actor:
@@ -74,6 +72,30 @@ class _VerifiedExchange:
     @property
     def terms(self) -> CodeTerms:
         return code_terms(self.claims.issued_at, self.configuration.policy, self.dependencies)
+
+    @property
+    def opening(self) -> Opening:
+        return Opening(
+            SignInMethod.EXTERNAL_JWT,
+            self.attempt.token_transport,
+            self.attempt.client,
+            self.configuration.session_epoch,
+            self.claims.secret_id,
+            self.dependencies.sessions_per_user,
+        )
+
+    def session_end(self) -> datetime:
+        """Return when a session that opens now ends: after the lifetime, or with the code if the policy says so.
+
+        A code that is accepted within the clock skew after its `exp` opens a session until the end of that clock skew.
+        """
+        claims, policy, moment = self.claims, self.configuration.policy, now()
+        maximum = self.dependencies.session_lifetime
+        end = moment + timedelta(seconds=min(self.lifetime or maximum, maximum))
+        if policy.session_ends_with_code and claims.expires_at is not None:
+            past = claims.expires_at <= moment.timestamp()
+            end = min(end, as_date(claims.expires_at + (policy.clock_skew_seconds if past else 0)))
+        return end
 
 
 def code_terms(issued_at: float | None, policy: Policy, dependencies: ExchangeDependencies) -> CodeTerms:
@@ -87,18 +109,51 @@ async def exchange(
     """Sign in the user whom the code names, for at most `lifetime` seconds.
 
     Raises `SignInRefused`, or `BadUserInput` for a lifetime under 1. For a known user whom the code does not change it
-    costs two reads and one write. A refused code changes nothing, except that the audit log counts refusals of codes
+    costs one read and one write. A refused code changes nothing, except that the audit log counts refusals of codes
     whose signature is right. Raises `ConfirmationNeeded` where the attempt says that the person is asked first.
     """
     if lifetime is not None and lifetime < 1:
         raise BadUserInput("`lifetimeSeconds` must be 1 or more.")
+    if (known := await _sign_in_known_user(code, attempt, dependencies, lifetime)) is not None:
+        return record_success(SignInMethod.EXTERNAL_JWT, known)
     configuration, unverified = await _read(code, dependencies)
     async with record_refusal(SignInMethod.EXTERNAL_JWT, attempt.client, partial(_find_person, unverified, attempt)):
         claims = await _check(unverified, configuration, attempt, dependencies.failed_sign_ins)
-        seconds = min(lifetime or dependencies.session_lifetime, dependencies.session_lifetime)
-        session_end = _session_end(claims, configuration, seconds)
-        result = await _sign_in(_VerifiedExchange(claims, attempt, configuration, session_end, dependencies))
+        result = await _sign_in(_VerifiedExchange(claims, attempt, configuration, dependencies, lifetime))
     return record_success(SignInMethod.EXTERNAL_JWT, result)
+
+
+async def _sign_in_known_user(
+    code: str, attempt: SignInAttempt, dependencies: ExchangeDependencies, lifetime: int | None
+) -> SignInResult | None:
+    """Sign in by the fast path (`known_users.py`). None, with nothing written, if the full path must decide."""
+    configuration = dependencies.configuration_cache.known()
+    if not KnownUsers.enabled or configuration is None or not _is_usual(configuration, attempt):
+        return None
+    try:
+        claims = run_checks(configuration.unverified(code))
+    except SignInRefused:
+        return None
+    verified = _VerifiedExchange(claims, attempt, configuration, dependencies, lifetime)
+    candidate = Candidate(
+        claims.subject, verified.terms, configuration.version, verified.opening, verified.session_end()
+    )
+    opened = await dependencies.known_users.open_session(candidate)
+    if opened is None:
+        return None
+    await record_user_seen(opened.session.user)
+    await configuration.record_secret_used(claims.secret_id)
+    return SignInResult(opened.token, opened.session)
+
+
+def _is_usual(configuration: JwtConfiguration, attempt: SignInAttempt) -> bool:
+    """Whether a sign-in may write nothing but a new session."""
+    return (
+        configuration.enabled
+        and not configuration.policy.single_use
+        and attempt.session is None
+        and attempt.confirmation is Confirmation.NONE
+    )
 
 
 async def verify_only(code: str, attempt: SignInAttempt, dependencies: ExchangeDependencies) -> None:
@@ -187,7 +242,7 @@ def _person_of(decision: SignIn | Link | Create) -> Person:
 async def _change_and_open(verified: _VerifiedExchange, known: SignIn | None) -> SignInResult:
     """In the caller's transaction: use up a single-use code, create or update the user, open the session."""
     if verified.configuration.policy.single_use:
-        await _use_up(verified.claims)
+        await use_up_code(verified.claims)
     if known:
         return await _open_or_continue(verified, known.user)
     user, is_new = await provision(verified.claims.subject, verified.terms, verified.actor)
@@ -195,67 +250,16 @@ async def _change_and_open(verified: _VerifiedExchange, known: SignIn | None) ->
 
 
 async def _open_or_continue(verified: _VerifiedExchange, user: User, *, is_new: bool = False) -> SignInResult:
-    attempt, configuration = verified.attempt, verified.configuration
+    attempt, session_end = verified.attempt, verified.session_end()
     if (
         attempt.session
         and attempt.session_token
-        and can_continue(attempt.session, user, attempt.token_transport, verified.session_end)
+        and can_continue(attempt.session, user, attempt.token_transport, session_end)
     ):
         session = replace(attempt.session, user=user)  # the code may have changed the user since the session was read
         return SignInResult(attempt.session_token, session, continued=True)
-    opening = Opening(
-        SignInMethod.EXTERNAL_JWT,
-        attempt.token_transport,
-        attempt.client,
-        configuration.session_epoch,
-        verified.claims.secret_id,
-        verified.dependencies.sessions_per_user,
-    )
-    opened = await open_session(user, opening, verified.session_end)
+    opened = await open_session(user, verified.opening, session_end)
     return SignInResult(opened.token, opened.session, new_user=is_new)
-
-
-def _session_end(claims: VerifiedClaims, configuration: JwtConfiguration, lifetime: int) -> datetime:
-    """Return when a session that opens now ends: after `lifetime` seconds, or with the code if the policy says so.
-
-    A code that is accepted within the clock skew after its `exp` opens a session until the end of that clock skew.
-    """
-    moment = now()
-    end = moment + timedelta(seconds=lifetime)
-    if configuration.policy.session_ends_with_code and claims.expires_at is not None:
-        past = claims.expires_at <= moment.timestamp()
-        end = min(end, _moment(claims.expires_at + (configuration.policy.clock_skew_seconds if past else 0)))
-    return end
-
-
-async def _use_up(claims: VerifiedClaims) -> None:
-    """Store that the code is used, in the caller's transaction: a code that is refused later is not used up.
-
-    Raises `SignInRefused` if it was used before. The row is kept for the longest clock skew that a policy can have,
-    because the clock skew may be raised after this sign-in.
-    """
-    assert claims.jti is not None and claims.expires_at is not None, "the policy check asks for both"
-    forgotten_at = _moment(claims.expires_at + MAX_CLOCK_SKEW)
-    if not await write(_USE_UP, used_code_id(claims.secret_id, claims.jti), forgotten_at):
-        raise SignInRefused(SignInErrorCode.CODE_ALREADY_USED)
-
-
-def used_code_id(secret_id: str, jti: str) -> str:
-    """Return the key of a used code: a `jti` is unique for one secret only."""
-    return hashlib.sha256(f"{secret_id}\n{jti}".encode()).hexdigest()
-
-
-def _moment(seconds: float) -> datetime:
-    """Return the date of any finite number of seconds since 1970, at most 1 January 9999."""
-    return datetime.fromtimestamp(seconds, UTC) if seconds < _END_OF_TIME.timestamp() else _END_OF_TIME
-
-
-async def purge_used_codes(batch: int) -> int:
-    """Delete at most `batch` used codes that expired a day ago, and return how many were deleted.
-
-    A clock that jumps ahead by less, and is set right later, does not make a used code work again.
-    """
-    return await purge_expired("used_codes", "id", "expires_at", batch, kept_for=SAFETY_MARGIN)
 
 
 async def _find_person(

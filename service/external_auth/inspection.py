@@ -14,7 +14,7 @@ from service.accounts.subjects import EmailClaim, IdClaim, UserClaim
 from service.clock import now, to_the_second
 from service.errors import SignInRefused
 from service.external_auth.codes import CHECKS, Check, UnverifiedCode, read_jti_of
-from service.external_auth.exchange import ExchangeDependencies, code_terms, used_code_id
+from service.external_auth.exchange import ExchangeDependencies, code_terms
 from service.external_auth.likely_causes import (
     describe_secret,
     explain_claims,
@@ -26,6 +26,7 @@ from service.external_auth.likely_causes import (
 from service.external_auth.models import JwtSecret, UsedCode
 from service.external_auth.policy import Policy
 from service.external_auth.secrets import list_secrets, status_of
+from service.external_auth.used_codes import used_code_id
 from service.refusal_texts import SignInErrorCode
 from service.text import JsonObject
 

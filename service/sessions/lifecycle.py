@@ -12,6 +12,7 @@ from service.accounts.models import User, UserRole
 from service.clock import now
 from service.database import SAFETY_MARGIN, Row, Statement, as_time, fetch, fetch_one, purge_expired, write
 from service.ids import new_id
+from service.sessions.inserting import insert_session
 from service.sessions.models import SignInMethod, TokenTransport
 from service.settings import DEFAULT_SESSIONS_PER_USER
 from service.tokens import SESSION_PREFIX, hash_token, new_token
@@ -36,12 +37,6 @@ SESSION_COLUMNS = (
 )
 _FIND = Statement(
     f"SELECT {SESSION_COLUMNS}, u.* FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE s.token_hash = $2 AND {LIVE}"
-)
-_OPEN = Statement(
-    "INSERT INTO sessions (id, user_serial, user_epoch, method, method_epoch, email_epoch, code_epoch,"
-    " opened_as_admin, carrier, secret_id, token_hash, created_at, expires_at, last_seen_at, ip_address, user_agent)"
-    " SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12, $14, $15"
-    " WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE user_serial = $2 ORDER BY id DESC LIMIT 1 OFFSET $16)"
 )
 # Ends the oldest live sessions of a user beyond the newest $3, and deletes the rows of those that had ended.
 _MAKE_ROOM = Statement(
@@ -122,6 +117,14 @@ class OpenedSession:
     session: LiveSession
 
 
+@dataclass(frozen=True, slots=True)
+class PreparedSession:
+    """A session that is not stored yet, and the values of its row."""
+
+    opened: OpenedSession
+    values: tuple[object, ...]
+
+
 async def open_session(user: User, opening: Opening, expires_at: datetime) -> OpenedSession:
     """Open a session that ends at `expires_at`, which never changes. One insert, inside or outside a transaction.
 
@@ -130,6 +133,16 @@ async def open_session(user: User, opening: Opening, expires_at: datetime) -> Op
     Needs no lock on the user: the session stores the epoch of `user` as it was read, so that a deactivation or an end
     of all sessions at the same time ends this session too.
     """
+    prepared = prepare_session(user, opening, expires_at)
+    # The insert does nothing where the user has too many rows, because counting them first would be one more read.
+    while not await insert_session(prepared.values, opening.sessions_per_user):
+        moment = prepared.opened.session.created_at
+        await write(_MAKE_ROOM, moment, user.serial, opening.sessions_per_user - 1)
+    return prepared.opened
+
+
+def prepare_session(user: User, opening: Opening, expires_at: datetime) -> PreparedSession:
+    """Return a session with a new token, to be stored by `insert_session` or `insert_sessions`, which name the values."""
     token, moment = new_token(SESSION_PREFIX), now()
     client = opening.client
     session = LiveSession(
@@ -159,14 +172,11 @@ async def open_session(user: User, opening: Opening, expires_at: datetime) -> Op
         hash_token(token),
         moment,
         expires_at,
+        moment,
         session.ip_address,
         session.user_agent,
-        opening.sessions_per_user - 1,
     )
-    # The insert does nothing where the user has too many rows, because counting them first would be one more read.
-    while not await write(_OPEN, *values):
-        await write(_MAKE_ROOM, moment, user.serial, opening.sessions_per_user - 1)
-    return OpenedSession(token, session)
+    return PreparedSession(OpenedSession(token, session), values)
 
 
 async def find_session(token: str) -> LiveSession | None:

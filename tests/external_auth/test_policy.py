@@ -12,9 +12,9 @@ from service.accounts.seats import set_seat_limit
 from service.audit.models import AuditEvent
 from service.errors import BadUserInput
 from service.external_auth import secrets
-from service.external_auth.exchange import purge_used_codes
 from service.external_auth.models import ExternalAuth
 from service.external_auth.policy import EmailLinking
+from service.external_auth.used_codes import purge_used_codes
 from service.instance import Instance
 from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import find_session
