@@ -28,18 +28,20 @@ from service.sessions.inserting import insert_session, insert_sessions
 from service.sessions.lifecycle import OpenedSession, Opening, PreparedSession, prepare_session
 
 # As `find_by_id_claim` and `find_by_email` find the user. The value that a code does not have is null, which equals nothing.
-_SERIAL = (
-    "COALESCE((SELECT serial FROM users WHERE external_id = {user_id}), (SELECT serial FROM users WHERE id = {user_id}),"
-    " (SELECT serial FROM users WHERE verified_email = {email}))"
-)
-_VERSION = "SELECT version FROM external_auth WHERE id = 1"
 _FIND = Statement(
-    f"SELECT ({_VERSION}) AS version, u.* FROM users u WHERE u.serial = {_SERIAL.format(user_id='$1', email='$2')}"
+    "SELECT (SELECT version FROM external_auth WHERE id = 1) AS version, u.* FROM users u WHERE u.serial = COALESCE("
+    "(SELECT serial FROM users WHERE external_id = $1),"
+    " (SELECT serial FROM users WHERE id = $1),"
+    " (SELECT serial FROM users WHERE verified_email = $2))"
 )
 # The same for many codes; `place` counts from 1. PostgreSQL only.
 _FIND_MANY = Statement(
     "SELECT i.place, c.version, u.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS i (user_id, email, place)"
-    f" CROSS JOIN ({_VERSION}) c JOIN users u ON u.serial = {_SERIAL.format(user_id='i.user_id', email='i.email')}"
+    " CROSS JOIN (SELECT version FROM external_auth WHERE id = 1) c"
+    " JOIN users u ON u.serial = COALESCE("
+    "(SELECT serial FROM users WHERE external_id = i.user_id),"
+    " (SELECT serial FROM users WHERE id = i.user_id),"
+    " (SELECT serial FROM users WHERE verified_email = i.email))"
 )
 
 

@@ -7,43 +7,30 @@ from collections.abc import Sequence
 
 from service.database import Statement, fetch_indexed, write
 
-# The columns of a session that opens, in the order of their values, with their types on PostgreSQL.
-_OPENING_COLUMNS = {
-    "id": "text",
-    "user_serial": "bigint",
-    "user_epoch": "int",
-    "method": "text",
-    "method_epoch": "int",
-    "email_epoch": "int",
-    "code_epoch": "int",
-    "opened_as_admin": "boolean",
-    "carrier": "text",
-    "secret_id": "text",
-    "token_hash": "text",
-    "created_at": "timestamptz",
-    "expires_at": "timestamptz",
-    "last_seen_at": "timestamptz",
-    "ip_address": "text",
-    "user_agent": "text",
-}
-_INTO = f"INSERT INTO sessions ({', '.join(_OPENING_COLUMNS)}) "
-_HAS_ROOM = "WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.user_serial = {user} ORDER BY s.id DESC LIMIT 1 OFFSET {before})"
+_COLUMNS = (
+    "id, user_serial, user_epoch, method, method_epoch, email_epoch, code_epoch,"
+    " opened_as_admin, carrier, secret_id, token_hash, created_at, expires_at, last_seen_at, ip_address, user_agent"
+)
 _OPEN = Statement(
-    f"{_INTO} SELECT {', '.join(f'${number}' for number in range(1, len(_OPENING_COLUMNS) + 1))} "
-    + _HAS_ROOM.format(user="$2", before=f"${len(_OPENING_COLUMNS) + 1}")
+    f"INSERT INTO sessions ({_COLUMNS})"
+    " SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16"
+    " WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE user_serial = $2 ORDER BY id DESC LIMIT 1 OFFSET $17)"
 )
 # The same for many sessions, of different users. PostgreSQL only.
 _OPEN_MANY = Statement(
-    f"{_INTO} SELECT {', '.join(f'i.{name}' for name in _OPENING_COLUMNS)} FROM unnest("
-    + ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(_OPENING_COLUMNS.values(), start=1))
-    + f") AS i ({', '.join(_OPENING_COLUMNS)}) "
-    + _HAS_ROOM.format(user="i.user_serial", before=f"${len(_OPENING_COLUMNS) + 1}")
-    + " RETURNING id"
+    f"INSERT INTO sessions ({_COLUMNS})"
+    " SELECT i.* FROM unnest("
+    "$1::text[], $2::bigint[], $3::int[], $4::text[], $5::int[], $6::int[], $7::int[], $8::boolean[], $9::text[], $10::text[],"
+    " $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::text[], $16::text[]"
+    f") AS i ({_COLUMNS})"
+    " WHERE NOT EXISTS"
+    " (SELECT 1 FROM sessions s WHERE s.user_serial = i.user_serial ORDER BY s.id DESC LIMIT 1 OFFSET $17)"
+    " RETURNING id"
 )
 
 
 async def insert_session(values: Sequence[object], sessions_per_user: int) -> bool:
-    """Store the session. Returns false, with nothing stored, if the user has `sessions_per_user` rows already."""
+    """Store the session, whose values are in the order of `_COLUMNS`. Returns false, with nothing stored, if the user has `sessions_per_user` rows already."""
     return bool(await write(_OPEN, *values, sessions_per_user - 1))
 
 
