@@ -59,12 +59,27 @@ def cookie_name(settings: Settings, token_transport: TokenTransport) -> str:
 def cookie_tokens(request: HTTPConnection, settings: Settings, token_transport: TokenTransport) -> list[str]:
     """Return the tokens of the first five different cookies with this transport's name, in the order sent.
 
+    One name occurs several times if an instance on a parent domain or on another port sets its own cookie.
+    """
+    tokens = cookie_values(request, cookie_name(settings, token_transport))
+    return list(dict.fromkeys(tokens[:MAX_COOKIES_TRIED]))
+
+
+def cookie_values(request: HTTPConnection, name: str) -> list[str]:
+    """Return the values of all cookies with this name, in the order sent.
+
     Names are compared byte by byte, and only space and tab are removed around them (RFC 6265, section 4.2.1). Any
     subdomain may set a cookie whose name is byte 0xA0 and then `__Host-doorcode`. A parser that removes other white
     space would take it for the cookie of this service.
-    One name occurs several times if an instance on a parent domain or on another port sets its own cookie.
     """
-    return _cookie_values(request, cookie_name(settings, token_transport))
+    wanted, values = name.encode(), []
+    for header_name, header in request.scope["headers"]:
+        if header_name == b"cookie":
+            for pair in header.split(b";"):
+                found, equals, value = pair.partition(b"=")
+                if equals and found.strip(b" \t") == wanted:
+                    values.append(value.strip(b" \t").strip(b'"').decode("latin-1"))
+    return values
 
 
 def device_cookie_name(settings: Settings) -> str:
@@ -74,20 +89,8 @@ def device_cookie_name(settings: Settings) -> str:
 
 def device_token(request: HTTPConnection, settings: Settings) -> str | None:
     """Return the device token that the browser sends, or None."""
-    values = _cookie_values(request, device_cookie_name(settings))
+    values = cookie_values(request, device_cookie_name(settings))
     return next((value for value in values if is_device_token(value)), None)
-
-
-def _cookie_values(request: HTTPConnection, name: str) -> list[str]:
-    wanted = name.encode()
-    values: list[str] = []
-    for header_name, header in request.scope["headers"]:
-        if header_name == b"cookie":
-            for pair in header.split(b";"):
-                sent, equals, value = pair.partition(b"=")
-                if equals and sent.strip(b" \t") == wanted:
-                    values.append(value.strip(b" \t").strip(b'"').decode("latin-1"))
-    return list(dict.fromkeys(values[:MAX_COOKIES_TRIED]))
 
 
 async def by_cookie(request: HTTPConnection, settings: Settings, token_transport: TokenTransport) -> Caller:

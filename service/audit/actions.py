@@ -30,6 +30,7 @@ class Action(StrEnum):
     JWT_SECRET_REVOKED = "jwt.secret_revoked"
     JWT_CODES_REVOKED = "jwt.codes_revoked"
     JWT_POLICY_UPDATED = "jwt.policy_updated"
+    JWT_SIGN_IN_UPDATED = "jwt.sign_in_updated"
     EMAIL_LOGIN_UPDATED = "email_login.updated"
     SEAT_LIMIT_SET = "seats.limit_set"
     API_KEY_CREATED = "api_key.created"

@@ -11,10 +11,12 @@ from service.cli.running import print_result, program, run, stderr
 from service.cli.tables import format_time, print_table
 from service.clock import now
 from service.external_auth import secrets
-from service.external_auth.configuration import policy_of
+from service.external_auth.configuration import policy_of, sign_in_of, update_sign_in
 from service.external_auth.models import ExternalAuth
 from service.external_auth.policy import Policy
 from service.instance import Instance
+
+_NONE = "none"
 
 app = command_group("JWT sign-in: enable, disable, rotate and revoke secrets.")
 
@@ -82,6 +84,48 @@ def revoke_codes(
     stderr.print("Codes that were issued before now are refused.")
 
 
+@app.command("sign-in-url")
+def sign_in_url(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where a person without a code signs in, or: none")],
+    start_automatically: Annotated[
+        bool | None,
+        typer.Option(
+            "--start-automatically/--no-start-automatically",
+            help="Whether /login goes there at once.",
+            show_default=False,
+        ),
+    ] = None,
+    require_state: Annotated[
+        bool | None,
+        typer.Option(
+            "--require-state/--no-require-state",
+            help="Whether a sign-in link needs a `state` that /login/start gave to this browser.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Let sign-in start at a page of your own system."""
+    switches = {"start_automatically": start_automatically, "require_state": require_state}
+    changes = {"sign_in_url": _url_or_none(url)} | {name: on for name, on in switches.items() if on is not None}
+    run(lambda _: update_sign_in(changes, COMMAND_LINE))
+    stderr.print("Sign-in starts on pages of this service." if url == _NONE else f"Sign-in starts at {url}")
+
+
+@app.command("sign-out-url")
+def sign_out_url(
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="Where signing out leads after a sign-in by a code, or: none")
+    ],
+) -> None:
+    """Let signing out end at a page of your own system, for sessions that a code opened."""
+    run(lambda _: update_sign_in({"sign_out_url": _url_or_none(url)}, COMMAND_LINE))
+    stderr.print("Signing out leads to the application." if url == _NONE else f"Signing out leads to {url}")
+
+
+def _url_or_none(url: str) -> str | None:
+    return None if url == _NONE else url
+
+
 async def _show_status(_: Instance) -> None:
     auth = await ExternalAuth.get(id=1)
     print_result(f"JWT sign-in is {'enabled' if auth.enabled else 'disabled'}.")
@@ -92,6 +136,8 @@ async def _show_status(_: Instance) -> None:
         "Policy: "
         + ", ".join(f"{name.replace('_', ' ')} {_as_text(getattr(policy, name))}" for name in Policy.model_fields)
     )
+    sign_in = sign_in_of(auth)
+    print_result("Sign-in: " + ", ".join(f"{name.replace('_', ' ')} {_as_text(value)}" for name, value in sign_in))
     table = Table("id", "begins", "status", "created", "retires", "revoked", "last used")
     moment = now()
     for secret in await secrets.list_secrets():

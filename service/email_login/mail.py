@@ -101,7 +101,7 @@ def _values(queued_mail: QueuedMail, settings: Settings) -> dict[str, object]:
         "host": host_of(settings),
         "email": queued_mail.email,
         "secret": queued_mail.secret,
-        "sign_in_url": f"{settings.public_url}/login",
+        "sign_in_url": f"{settings.public_url}/login?method=email",
         "audit_url": f"{settings.public_url}/admin/audit?{urlencode({'action': Action.EMAIL_CODES_FAILED})}",
         "minutes": int(codes.LIFETIME.total_seconds() // 60),
         "hours": int(links.INVITATION_LIFETIME.total_seconds() // 3600),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 
 from service.audit.actions import Action
@@ -20,6 +20,7 @@ from service.database import Statement, fetch_one, transaction
 from service.encryption import Cipher
 from service.errors import BadUserInput
 from service.external_auth.codes import SigningSecret, UnverifiedCode
+from service.external_auth.customer_sign_in import JwtSignIn
 from service.external_auth.models import ExternalAuth, JwtSecret
 from service.external_auth.policy import Policy
 from service.external_auth.secrets import (
@@ -44,6 +45,7 @@ class JwtConfiguration:
     enabled: bool
     session_epoch: int
     policy: Policy
+    sign_in: JwtSignIn
     secrets: tuple[SigningSecret, ...]
     """Every secret, newest first. Retired and revoked ones too, so that a refusal can say that `kid` names one."""
     holds_until: datetime
@@ -93,6 +95,7 @@ class JwtConfigurationCache:
             enabled=auth.enabled,
             session_epoch=auth.session_epoch,
             policy=policy_of(auth),
+            sign_in=sign_in_of(auth),
             secrets=tuple(self._signing_secret(secret, moment) for secret in secrets),
             holds_until=min(
                 (s.retires_at for s in secrets if s.retires_at and s.retires_at > moment), default=_END_OF_TIME
@@ -112,24 +115,37 @@ def policy_of(auth: ExternalAuth) -> Policy:
     return Policy.model_validate(auth)
 
 
+def sign_in_of(auth: ExternalAuth) -> JwtSignIn:
+    """Return how sign-in starts at the customer's, from a configuration row."""
+    return JwtSignIn.model_validate(auth)
+
+
 async def update_policy(changes: Mapping[str, object], by: Actor) -> ExternalAuth:
     """Change the policy from the next code on. A field that is not in `changes` stays. Raises `BadUserInput`."""
+    return await _update(Policy, changes, Action.JWT_POLICY_UPDATED, by)
+
+
+async def update_sign_in(changes: Mapping[str, object], by: Actor) -> ExternalAuth:
+    """Change how sign-in starts at the customer's. A field that is not in `changes` stays. Raises `BadUserInput`."""
+    return await _update(JwtSignIn, changes, Action.JWT_SIGN_IN_UPDATED, by)
+
+
+async def _update(part: type[BaseModel], changes: Mapping[str, object], action: Action, by: Actor) -> ExternalAuth:
     try:
-        values = Policy.model_validate(dict(changes)).model_dump(exclude_unset=True)
+        values = part.model_validate(dict(changes)).model_dump(exclude_unset=True)
     except ValidationError as error:
-        raise BadUserInput(_explain(error)) from None
+        raise BadUserInput(_explain(part, error)) from None
     async with transaction():
         await mark_changed()
         auth = await ExternalAuth.get(id=1)
         if values:
             await auth.update_from_dict(values).save(update_fields=list(values))
-            detail = {to_camel(name): value for name, value in values.items()}
-            await record(Action.JWT_POLICY_UPDATED, by, detail=detail)
+            await record(action, by, detail={to_camel(name): value for name, value in values.items()})
     return auth
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(part: type[BaseModel], error: ValidationError) -> str:
     """Say what the first wrong field must be. Never its value, because the reader may not be allowed to see it."""
     name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
-    wanted = Policy.model_fields[name].description or "given a value: it cannot be null"
+    wanted = part.model_fields[name].description or "given a value: it cannot be null"
     return f"`{to_camel(name)}` must be {wanted}."

@@ -23,6 +23,10 @@ class ExternalAuth(Model):
     audience = fields.CharField(max_length=255, null=True)
     email_linking = fields.CharEnumField(EmailLinking, max_length=16, default=EmailLinking.REFUSE)
     trust_emails = fields.BooleanField(default=True, db_default=True)
+    sign_in_url = fields.CharField(max_length=2048, null=True, description="where a person without a code signs in")
+    sign_out_url = fields.CharField(max_length=2048, null=True)
+    start_automatically = fields.BooleanField(default=False, db_default=False)
+    require_state = fields.BooleanField(default=False, db_default=False)
 
     class Meta:
         table = "external_auth"

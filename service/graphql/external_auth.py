@@ -5,49 +5,15 @@ from typing import Annotated
 
 import strawberry
 
-from service.clock import now
 from service.external_auth import policy, secrets
-from service.external_auth.configuration import policy_of, update_policy
+from service.external_auth.configuration import policy_of, sign_in_of, update_policy
 from service.external_auth.models import ExternalAuth
-from service.external_auth.models import JwtSecret as JwtSecretRow
 from service.graphql.context import Info
-from service.graphql.enums import EmailLinking, JwtSecretStatus
+from service.graphql.enums import EmailLinking
+from service.graphql.jwt_secrets import JwtSecret
 from service.graphql.server.node_count import ListLength
 
 _SECRET_ID = Annotated[strawberry.ID, strawberry.argument(description="The ID of a signing secret.")]
-
-
-@strawberry.type(description="A signing secret for codes. Its text cannot be read again.")
-class JwtSecret:
-    id: strawberry.ID = strawberry.field(
-        description="The ID of the secret, which a code may name in its header as `kid`."
-    )
-    hint: str = strawberry.field(description="The first 4 characters of the secret, to tell secrets apart.")
-    status: JwtSecretStatus = strawberry.field(description="The state of the secret now.")
-    created_at: datetime = strawberry.field(description="When it was created.")
-    retires_at: datetime | None = strawberry.field(
-        description="Until when the secret verifies codes after it was replaced. Null if it was not replaced."
-    )
-    revoked_at: datetime | None = strawberry.field(description="When it was revoked. Null if it was not.")
-    last_used_at: datetime | None = strawberry.field(
-        description=(
-            "When a code signed with this secret last signed in a user, rounded down to the minute. Null if it "
-            "never did."
-        )
-    )
-
-    @classmethod
-    def of(cls, row: JwtSecretRow) -> "JwtSecret":
-        """Return the GraphQL type of a secret."""
-        return cls(
-            id=strawberry.ID(row.id),
-            hint=row.hint,
-            status=secrets.status_of(row, now()),
-            created_at=row.created_at,
-            retires_at=row.retires_at,
-            revoked_at=row.revoked_at,
-            last_used_at=row.last_used_at,
-        )
 
 
 @strawberry.type(description="The policy: what codes must fulfil beyond a valid signature.")
@@ -110,6 +76,23 @@ class JwtAuth:
             "any time are accepted."
         )
     )
+    sign_in_url: str | None = strawberry.field(
+        description=(
+            "Where a person without a code signs in: a page of your own system, which sends them back with a code and the "
+            "`returnTo` and `state` that it was given. Null if there is none."
+        )
+    )
+    sign_out_url: str | None = strawberry.field(
+        description=(
+            "Where signing out leads, if a code opened the session. Null: to the application, as for all other sessions."
+        )
+    )
+    start_automatically: bool = strawberry.field(
+        description="Whether `/login` goes to `signInUrl` at once, without a page."
+    )
+    require_state: bool = strawberry.field(
+        description="Whether a link login needs a `state` that `/login/start` gave to this browser. Codes exchanged by the API need none."
+    )
 
     @strawberry.field(
         description=(
@@ -129,7 +112,16 @@ class JwtAuth:
     @classmethod
     def of(cls, row: ExternalAuth) -> "JwtAuth":
         """Return the GraphQL type of the configuration's row."""
-        return cls(enabled=row.enabled, policy=JwtPolicy.of(policy_of(row)), codes_valid_from=row.codes_valid_from)
+        sign_in = sign_in_of(row)
+        return cls(
+            enabled=row.enabled,
+            policy=JwtPolicy.of(policy_of(row)),
+            codes_valid_from=row.codes_valid_from,
+            sign_in_url=sign_in.sign_in_url,
+            sign_out_url=sign_in.sign_out_url,
+            start_automatically=sign_in.start_automatically,
+            require_state=sign_in.require_state,
+        )
 
 
 @strawberry.type(description="A signing secret that was just created.")

@@ -9,7 +9,7 @@ from strawberry.scalars import JSON
 from service.external_auth import inspection
 from service.graphql.context import Info
 from service.graphql.enums import SignInErrorCode
-from service.graphql.external_auth import JwtSecret
+from service.graphql.jwt_secrets import JwtSecret
 from service.graphql.users import User
 
 

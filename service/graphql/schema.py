@@ -6,6 +6,7 @@ from strawberry.schema.config import StrawberryConfig
 from service.graphql.accounts import AccountMutations, AccountQueries
 from service.graphql.api_keys import ApiKeyMutations, ApiKeyQueries
 from service.graphql.audit import AuditQueries
+from service.graphql.customer_sign_in import CustomerSignInMutations
 from service.graphql.email_login import EmailLoginMutations, EmailLoginQueries
 from service.graphql.external_auth import ExternalAuthMutations
 from service.graphql.inspection import InspectionQueries
@@ -44,6 +45,7 @@ class Mutation(
     EmailLoginMutations,
     SessionMutations,
     ExternalAuthMutations,
+    CustomerSignInMutations,
     SeatMutations,
     AccountMutations,
     ApiKeyMutations,

@@ -6,6 +6,7 @@ import strawberry
 
 from service.email_login.configuration import read_configuration
 from service.errors import SignInRefused
+from service.external_auth.configuration import JwtConfiguration
 from service.external_auth.exchange import exchange
 from service.graphql.context import Context, Info
 from service.graphql.enums import SignInErrorCode, SignInMethod
@@ -14,6 +15,11 @@ from service.graphql.users import Session, User
 from service.sessions.lifecycle import LiveSession
 from service.sessions.models import TokenTransport
 from service.sign_in.attempt import SignInAttempt
+
+_SIGN_IN_URL = (
+    "Where a person signs in again, or for the first time: a page of the customer's own system. Null if there is none, or if JWT "
+    "sign-in is disabled."
+)
 
 
 @strawberry.type(description="A successful sign-in.")
@@ -25,6 +31,10 @@ class SessionGrant:
     session: Session = strawberry.field(description="The session.")
     user: User = strawberry.field(description="The user who is signed in.")
     new_user: bool = strawberry.field(description="Whether this sign-in created the user.")
+
+    @strawberry.field(description=_SIGN_IN_URL)
+    def sign_in_url(self, info: Info) -> str | None:
+        return _sign_in_url(info.context.instance.external_auth.configuration_cache.known())
 
     @strawberry.field(description="A short-lived JWT for other services. It is signed only if this field is selected.")
     async def access_token(self, info: Info) -> AccessToken:
@@ -48,6 +58,10 @@ class SignInError:
         default=None, description="With TOO_MANY_ATTEMPTS, the seconds to wait before the next try. Else null."
     )
 
+    @strawberry.field(description=_SIGN_IN_URL)
+    def sign_in_url(self, info: Info) -> str | None:
+        return _sign_in_url(info.context.instance.external_auth.configuration_cache.known())
+
     @classmethod
     def of(cls, refusal: SignInRefused, context: Context) -> "SignInError":
         """Return the refusal as data, and set `Retry-After` if the client should wait."""
@@ -67,16 +81,34 @@ SignInResult: TypeAlias = Annotated[
 ]
 
 
+@strawberry.type(description="How a user can sign in now.")
+class SignInOptions:
+    methods: list[SignInMethod] = strawberry.field(description="The sign-in methods that are enabled, EMAIL first.")
+    sign_in_url: str | None = strawberry.field(description=_SIGN_IN_URL)
+
+
 @strawberry.type
 class SignInQueries:
     @strawberry.field(description="The sign-in methods that are enabled now, EMAIL first. Needs no rights.")
     async def sign_in_methods(self, info: Info) -> list[SignInMethod]:
-        email, configuration = (
-            await read_configuration(),
-            await info.context.instance.external_auth.configuration_cache.current(),
-        )
-        methods = {SignInMethod.EMAIL: email.enabled, SignInMethod.EXTERNAL_JWT: configuration.enabled}
-        return [method for method, is_on in methods.items() if is_on]
+        return (await _read_options(info)).methods
+
+    @strawberry.field(description="The enabled sign-in methods, and where a sign-in starts. Needs no rights.")
+    async def sign_in_options(self, info: Info) -> SignInOptions:
+        return await _read_options(info)
+
+
+async def _read_options(info: Info) -> SignInOptions:
+    email = await read_configuration()
+    configuration = await info.context.instance.external_auth.configuration_cache.current()
+    methods = {SignInMethod.EMAIL: email.enabled, SignInMethod.EXTERNAL_JWT: configuration.enabled}
+    return SignInOptions(
+        methods=[method for method, is_on in methods.items() if is_on], sign_in_url=_sign_in_url(configuration)
+    )
+
+
+def _sign_in_url(configuration: JwtConfiguration | None) -> str | None:
+    return configuration.sign_in.sign_in_url if configuration and configuration.enabled else None
 
 
 @strawberry.type

@@ -66,14 +66,15 @@ def page(
     status: int = 200,
     checks_origin: bool = False,
     scripts: bool = False,
+    leads_to: str | None = None,
     headers: Mapping[str, str] | None = None,
     **values: object,
 ) -> Response:
     """Render a template of `templates/` and return the response.
 
     `checks_origin`: the page has a form that only works when sent from this origin. `scripts`: the page loads a script
-    of `static/`.
+    of `static/`. `leads_to`: a URL beside the application's that a form may redirect to.
     """
     body = _TEMPLATES.get_template(template).render(values)
-    strict = page_headers(settings, checks_origin=checks_origin, scripts=scripts)
+    strict = page_headers(settings, checks_origin=checks_origin, scripts=scripts, leads_to=leads_to)
     return HTMLResponse(body, status, {**strict, **(headers or {})})

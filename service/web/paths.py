@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 _REPEATED = re.compile(r"/{2,}")
 # Only what people and programs build an address for. A proxy may block a path such as /admin or /metrics, and it would
 # not recognise another spelling of it.
-_TOLERANT = frozenset({"/", "/login", "/graphql", "/logout", "/widget.js", "/invitation"})
+_TOLERANT = frozenset({"/", "/login", "/login/start", "/graphql", "/logout", "/widget.js", "/invitation"})
 
 
 class TolerantPaths:

@@ -14,8 +14,10 @@ from service.web.destination import origin_of
 HSTS_SECONDS = 31_536_000  # a year; without includeSubDomains, because other hosts may not support https
 
 
-def page_headers(settings: Settings, *, checks_origin: bool = False, scripts: bool = False) -> dict[str, str]:
-    """Return the headers of an HTML page.
+def page_headers(
+    settings: Settings, *, checks_origin: bool = False, scripts: bool = False, leads_to: str | None = None
+) -> dict[str, str]:
+    """Return the headers of an HTML page. `leads_to`: a URL beside the application's that its forms may redirect to.
 
     With `Referrer-Policy: no-referrer` browsers send `Origin: null` with a form (Fetch, "append a request Origin
     header"). So a page with a form whose origin is checked (`checks_origin`) sends `same-origin`: other sites get no
@@ -23,7 +25,7 @@ def page_headers(settings: Settings, *, checks_origin: bool = False, scripts: bo
     """
     headers = {
         **_common_headers(settings),
-        "Content-Security-Policy": _content_security_policy(settings, scripts=scripts),
+        "Content-Security-Policy": _content_security_policy(settings, scripts=scripts, leads_to=leads_to),
         "Referrer-Policy": "same-origin" if checks_origin else "no-referrer",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
@@ -89,13 +91,13 @@ def _common_headers(settings: Settings) -> dict[str, str]:
     return headers
 
 
-def _content_security_policy(settings: Settings, *, scripts: bool) -> str:
+def _content_security_policy(settings: Settings, *, scripts: bool, leads_to: str | None) -> str:
     """Return the policy: no scripts, or only those of `static/`.
 
     Chromium applies `form-action` also to the redirect after a form, so it allows the application's origin.
     """
     script_source = "script-src 'self'; " if scripts else ""
-    form_targets = ["'self'"] + ([origin_of(settings.app_url)] if settings.app_url else [])
+    form_targets = ["'self'"] + [origin_of(url) for url in (settings.app_url, leads_to) if url]
     return (
         f"default-src 'none'; {script_source}style-src 'self'; img-src 'self'; "
         f"form-action {' '.join(form_targets)}; frame-ancestors 'none'; base-uri 'none'"

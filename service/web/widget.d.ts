@@ -35,12 +35,14 @@ declare global {
       reference?: string;
       retryable: boolean;
       retryAfterSeconds?: number | null;
+      /** Where your users sign in again. Null if no admin has set it, or before Doorcode has answered. */
+      signInUrl: string | null;
     }
 
     interface Events {
       ready: Session;
       error: Failure;
-      expired: null;
+      expired: { signInUrl: string | null };
       signout: null;
     }
 

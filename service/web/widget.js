@@ -16,9 +16,9 @@
     exchangeExternalAuthCode(externalAuthCode: $code, lifetimeSeconds: 3600) {
       ... on SessionGrant {
         token newUser session { id createdAt expiresAt } accessToken { token expiresAt }
-        user { id externalId email metadata origin }
+        user { id externalId email metadata origin } signInUrl
       }
-      ... on SignInError { code message reference retryAfterSeconds }
+      ... on SignInError { code message reference retryAfterSeconds signInUrl }
     }
   }`;
   const ISSUE = "mutation { issueAccessToken { token expiresAt } }";
@@ -54,6 +54,7 @@
   let isWanted = true; // until the user signs out
   let hasFailed; // whether an error of this renewal was told
   let codeNeeded;
+  let signInUrl = null; // where the customer's users sign in, as the last answer said
   let isBlocked; // by a Content-Security-Policy
   let clock = Date; // replaced at the sign-in
   let timers = [];
@@ -66,7 +67,7 @@
   /** A minute before the end, or at 3/4 of a short lifetime. */
   const renewalOf = (time) => Date.parse(time) - Math.min(60000, until(time) / 4);
 
-  const failure = (what) => Object.assign(new Error(), what, { retryable: RETRYABLE.test(what.code) });
+  const failure = (what) => Object.assign(new Error(), { signInUrl }, what, { retryable: RETRYABLE.test(what.code) });
 
   function findScript(root) {
     for (const element of root.querySelectorAll("*")) {
@@ -101,6 +102,7 @@
       answer = await response.json();
     } catch {} // what is set by now says what failed
     const value = answer?.data && Object.values(answer.data)[0];
+    if (value?.signInUrl !== undefined) ({ signInUrl } = value);
     if (value?.message) throw failure(value);
     if (value != null) return value;
     const { message, extensions } = answer?.errors?.[0] || {};
@@ -149,7 +151,7 @@
     session = null;
     latest = {};
     plan();
-    emit(event);
+    emit(event, event == "expired" ? { signInUrl } : null);
   }
 
   /** Asks the page for a code and signs in with it, unless that is under way. Never rejects. */
@@ -191,7 +193,7 @@
       if (mine != turn) return settled();
       if (!code) throw failure({ code: "NO_CODE", message: "There is no code to sign in with." });
       const granted = await ask(EXCHANGE, session?.token, { code }, () => mine == turn);
-      const { session: opened, accessToken: issued, ...rest } = granted;
+      const { session: opened, accessToken: issued, signInUrl: _, ...rest } = granted;
       if (mine != turn) {
         if (session?.token != rest.token) end(rest.token);
         return settled();

@@ -255,7 +255,11 @@ def test_on_a_shared_host_the_application_gets_none_of_doorcodes_cookies(
 ) -> None:
     context = on_one_host.context
     others = {"first": "1", "x__Host-doorcode": "2", "last": "3"}
-    secrets = {"__Host-doorcode-admin": "dcs_admins", "__Host-doorcode-state": "hashes"}
+    secrets = {
+        "__Host-doorcode-admin": "dcs_admins",
+        "__Host-doorcode-state": "hashes",
+        "__Host-doorcode-device": "token",
+    }
     on_one_host.goto(f"{CHAT}/?externalAuthCode={one_host.code_for(user_id := new_user_id())}&returnTo=/orders")
     assert session(on_one_host, "/graphql", "same-origin")["user"]["id"] == user_id
     context.add_cookies(

@@ -184,7 +184,7 @@ def test_another_address_can_be_used(either: Page, site: Site) -> None:
     page.get_by_role("link", name="Use another address").click()
     expect(page.get_by_label("Email address")).to_be_focused()
     expect(page.get_by_label("Email address")).to_have_value("")
-    assert page.url == f"{site.server.url}/login?returnTo=%2Frooms%2F7"
+    assert page.url == f"{site.server.url}/login?method=email&returnTo=%2Frooms%2F7"
 
 
 def test_known_and_unknown_people_see_the_same(either: Page, site: Site) -> None:

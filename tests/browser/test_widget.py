@@ -1,10 +1,13 @@
 """The widget in Chromium, on a page of another site: signing in, what is kept, events, the queue."""
 
+import time
+
 import jwt
 import pytest
 from playwright.sync_api import Page
 
 from service.accounts.administration import deactivate_user
+from service.external_auth.configuration import update_sign_in
 from tests.actions import TESTER
 from tests.browser.frontend import Frontend
 from tests.browser.widget import events, hold, is_live, operations_sent, wait_for
@@ -91,6 +94,32 @@ def test_refused_code_is_an_error_event(page: Page, shop: Frontend, site: Site) 
     assert page.evaluate("Doorcode.getSession()") is None
     assert page.evaluate("Doorcode.getAccessToken()") is None
     assert len(sent) == 1
+
+
+def test_events_say_where_a_person_signs_in_again(page: Page, shop: Frontend, site: Site) -> None:
+    sign_in_url = "https://crm.example.com/login?a=b"
+    site.call(lambda _: update_sign_in({"sign_in_url": sign_in_url}, TESTER))
+    try:
+        page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id())))
+        assert "signInUrl" not in wait_for(page, "ready")
+        page.evaluate("Doorcode.authenticate('junk').catch(() => {})")
+        assert wait_for(page, "error")["signInUrl"] == sign_in_url
+        page.route("**/graphql", lambda route: route.abort())
+        error = page.evaluate("Doorcode.authenticate('junk2').catch(error => ({...error}))")
+        assert (error["code"], error["signInUrl"]) == ("NETWORK_ERROR", sign_in_url)
+    finally:
+        site.call(lambda _: update_sign_in({"sign_in_url": None}, TESTER))
+
+
+def test_expired_event_says_where_a_person_signs_in_again(page: Page, shop: Frontend, site: Site) -> None:
+    sign_in_url = "https://crm.example.com/login"
+    site.call(lambda _: update_sign_in({"sign_in_url": sign_in_url}, TESTER))
+    try:
+        with site.policy(session_ends_with_code=True):
+            page.goto(shop.show_widget(site.server.url, site.code_for(new_user_id(), exp=int(time.time()) + 2)))
+            assert wait_for(page, "expired") == {"signInUrl": sign_in_url}
+    finally:
+        site.call(lambda _: update_sign_in({"sign_in_url": None}, TESTER))
 
 
 def test_without_a_code_nothing_happens_until_authenticate(page: Page, shop: Frontend, site: Site) -> None:

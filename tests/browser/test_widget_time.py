@@ -116,6 +116,7 @@ def test_without_a_fresh_code_the_session_expires(page: Page) -> None:
     page.clock.run_for(minutes(61))
 
     assert events(page) == ["ready", "expired"]
+    assert wait_for(page, "expired") == {"signInUrl": None}
     assert page.evaluate("Promise.all([Doorcode.getSession(), Doorcode.getAccessToken()])") == [None, None]
 
 

@@ -28,6 +28,8 @@ COMMANDS = [
     ["jwt", "rotate"],
     ["jwt", "revoke", "x"],
     ["jwt", "disable"],
+    ["jwt", "sign-in-url", "none"],
+    ["jwt", "sign-out-url", "none"],
     ["code", "sign", "--id", "x"],
     ["code", "inspect", "x"],
     ["users", "list"],
@@ -106,6 +108,27 @@ def test_revoke_and_disable_say_what_they_did_on_stderr(doorcode: Command) -> No
     ran = doorcode("jwt", "revoke", "nobody")
     assert (ran.exit_code, ran.stdout) == (1, "")
     assert ran.stderr == "There is no JWT secret with this id.\n"
+
+
+def test_sign_in_and_sign_out_urls_are_set_and_cleared(doorcode: Command) -> None:
+    ran = doorcode(
+        "jwt", "sign-in-url", "https://crm.example.com/login?a=b", "--require-state", "--start-automatically"
+    )
+    assert (ran.exit_code, ran.stdout) == (0, "")
+    assert ran.stderr == "Sign-in starts at https://crm.example.com/login?a=b\n"
+    assert doorcode("jwt", "sign-out-url", "http://localhost:3000/bye").exit_code == 0
+    expected = (
+        "Sign-in: sign in url https://crm.example.com/login?a=b, sign out url http://localhost:3000/bye,"
+        " start automatically yes, require state yes\n"
+    )
+    assert expected in doorcode("jwt", "status").stdout
+    ran = doorcode("jwt", "sign-in-url", "http://crm.example.com/")
+    assert (ran.exit_code, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("`signInUrl` must be an https URL")
+    doorcode("jwt", "sign-in-url", "none", "--no-start-automatically")
+    doorcode("jwt", "sign-out-url", "none")
+    expected = "Sign-in: sign in url none, sign out url none, start automatically no, require state yes\n"
+    assert expected in doorcode("jwt", "status").stdout
 
 
 # ---------------------------------------------------------------- code

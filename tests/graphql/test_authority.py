@@ -105,6 +105,7 @@ def _person(number: int) -> Variables:
 
 FIELDS = [
     _public("signInMethods", "{ signInMethods }"),
+    _public("signInOptions", "{ signInOptions { methods signInUrl } }"),
     _public("viewer", "{ viewer { id } }"),
     _public("currentSession", "{ currentSession { id } }"),
     _public(
@@ -149,6 +150,7 @@ FIELDS = [
     ),
     _administering("updateJwtPolicy", "mutation { updateJwtPolicy(policy: { issuer: null }) { enabled } }"),
     _administering("revokeAllCodes", "mutation { revokeAllCodes { enabled codesValidFrom } }"),
+    _administering("updateJwtSignIn", "mutation { updateJwtSignIn(input: { signInUrl: null }) { enabled } }"),
     _administering("disableJwtAuth", "mutation { disableJwtAuth(endSessions: false) { enabled } }"),
     _administering("updateEmailLogin", "mutation { updateEmailLogin(enabled: true) { enabled } }"),
     _administering("setSeatLimit", "mutation { setSeatLimit(limit: null) { used } }"),

@@ -34,6 +34,7 @@ GRAPHQL = schema._schema
 PAGE = "(first: 3)"
 QUERIES = [
     "signInMethods",
+    "signInOptions",
     "viewer",
     "currentSession",
     f"users{PAGE}",
@@ -59,6 +60,7 @@ MUTATIONS = [
     'revokeJwtSecret(id: "$SECRET")',
     'updateJwtPolicy(policy: {issuer: "crm"})',
     "revokeAllCodes",
+    'updateJwtSignIn(input: {signInUrl: "https://crm.example.com/login"})',
     "disableJwtAuth(endSessions: false)",
     "setSeatLimit(limit: 100)",
     'inviteUser(email: "new-$RUN@example.com")',

@@ -95,7 +95,7 @@ def test_what_is_no_link_says_how_to_go_on(sqlite_site: Site, token: str) -> Non
         ):
             assert page.status_code == 401
             assert "This link is not valid any more" in page.text
-            assert 'href="/login"' in page.text
+            assert 'href="/login?method=email"' in page.text
             assert "<script>" not in page.text
 
 

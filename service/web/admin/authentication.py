@@ -19,6 +19,8 @@ _GRACE_PERIODS = {0: "now", 3_600: "1 hour", 86_400: "24 hours", 604_800: "7 day
 _SWITCHES = ("requireExpiry", "singleUse", "sessionEndsWithCode", "trustEmails")
 _NUMBERS = {"maxLifetimeSeconds": "The maximum lifetime of a code", "clockSkewSeconds": "The clock skew"}
 _NAMES = ("issuer", "audience")
+_URLS = ("signInUrl", "signOutUrl")
+_SIGN_IN_SWITCHES = ("startAutomatically", "requireState")
 _REQUIRED = "clockSkewSeconds"
 _NUMBER = re.compile(r"[0-9]{0,9}")
 
@@ -29,6 +31,7 @@ async def show_authentication(
     status: int = 200,
     *,
     typed_policy: dict[str, object] | None = None,
+    typed_sign_in: dict[str, object] | None = None,
 ) -> Response:
     """`GET /admin/authentication`: the page. With a `problem`, also the answer to a refused form."""
     data = await admin_page.run("authentication")
@@ -40,6 +43,7 @@ async def show_authentication(
         seat_usage=data["seatUsage"],
         grace_periods=_GRACE_PERIODS,
         typed_policy=typed_policy,
+        typed_sign_in=typed_sign_in,
         public_url=admin_page.settings.public_url,
         revoking=admin_page.asked("revoke"),
     )
@@ -137,6 +141,17 @@ def _typed_policy(form: FormData) -> dict[str, object]:
     return switches | texts | {"emailLinking": "LINK" if text_of(form, "emailLinking") else "REFUSE"}
 
 
+async def _update_sign_in(admin_page: AdminPage, form: FormData) -> Response:
+    """Change where sign-in starts and ends. If it is refused, show the form again with the typed values."""
+    typed: dict[str, object] = {name: text_of(form, name).strip() or None for name in _URLS}
+    typed |= {name: bool(text_of(form, name)) for name in _SIGN_IN_SWITCHES}
+    try:
+        await admin_page.run("update_sign_in", input=typed)
+    except OperationRefused as refused:
+        return await show_authentication(admin_page, in_words(refused.message), status_of(refused), typed_sign_in=typed)
+    return admin_page.go(AUTHENTICATION, done="sign-in-updated")
+
+
 async def _update_email_login(admin_page: AdminPage, form: FormData) -> Response:
     await admin_page.run(
         "update_email_login",
@@ -153,5 +168,6 @@ _ACTIONS: dict[str, Callable[[AdminPage, FormData], Awaitable[Response]]] = {
     "revoke": _revoke,
     "revoke-codes": _revoke_codes,
     "policy": _update_policy,
+    "sign-in": _update_sign_in,
     "email-login": _update_email_login,
 }

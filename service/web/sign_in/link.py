@@ -33,6 +33,8 @@ from service.web.sign_in.cookie_session import go_on_signed_in
 from service.web.sign_in.front_page import show_front_page
 from service.web.sign_in.link_parameters import Link, corrected_return_to, has_code_elsewhere
 from service.web.sign_in.refused import redirect_to_refusal
+from service.web.sign_in.start import sign_in_ways
+from service.web.sign_in.started import StartedSignIns
 
 PATH = "/"
 CONTINUE_PATH = "/login/continue"
@@ -58,9 +60,21 @@ async def drop_code(request: Request, return_to: str) -> Response:
 async def answer_form(request: Request) -> Response:
     """`POST /`, and `POST /login` with a code. Query parameters are ignored."""
     link = Link.of(await read_form(request))
-    if lacks_lax_cookies(request) and is_navigation(request):
+    if is_navigation(request) and _lacks_lax_cookies(request, link):
         return await _hold_form(request, link)
     return await _answer(request, link, elsewhere=comes_from_elsewhere(request))
+
+
+def _lacks_lax_cookies(request: Request, link: Link) -> bool:
+    """Return whether the cookies are missing that say who is signed in, and which sign-ins this browser has started.
+
+    A browser without Fetch Metadata says by `Origin` that another page sent the form. That matters only for a `state`.
+    """
+    return lacks_lax_cookies(request) or (
+        bool(link.state)
+        and "sec-fetch-site" not in request.headers
+        and request.headers.get("origin") not in (None, instance_of(request).settings.public_url)
+    )
 
 
 async def continue_held(request: Request) -> Response:
@@ -70,7 +84,7 @@ async def continue_held(request: Request) -> Response:
     fields = await read_form(request) if request.method == "POST" else request.query_params
     held = await take(given_once(fields, "id") or "")
     if held is None:
-        return page(instance_of(request).settings, "sign_in/start_again.html", status=403)
+        return await _ask_to_start_again(request, None)
     return await _answer(request, Link(held.code, held.return_to, held.state), elsewhere=True)
 
 
@@ -83,20 +97,33 @@ async def _answer(request: Request, link: Link, *, elsewhere: bool) -> Response:
         return Response(headers={"Cache-Control": "no-store"})
     if not is_navigation(request):
         return refuse_other_than_navigation(instance.settings)
+    configuration = await instance.external_auth.configuration_cache.current()
+    started = StartedSignIns.of(request, instance.settings)
+    if not (started.has(link.state) if link.state else not configuration.sign_in.require_state):
+        return await _ask_to_start_again(request, link.return_to)
     before = await member_of(request)
     confirmation = Confirmation.BEFORE_REPLACING if elsewhere else Confirmation.NONE
-    if request.method == "GET" and await _codes_work_once(instance):
+    if request.method == "GET" and configuration.enabled and configuration.policy.single_use:
         # Mail scanners open links, and would use the code up. They do not send forms.
         if before.session is None or not elsewhere:
             return _ask(instance, link)
         confirmation = Confirmation.ALWAYS
     attempt = SignInAttempt(before.client, TokenTransport.COOKIE, before.session, before.session_token, confirmation)
     try:
-        return await _sign_in(request, link, attempt)
+        response = await _sign_in(request, link, attempt)
     except ConfirmationNeeded as needed:
         if needed.replaced is not None and request.method == "GET" and request.url.path != CONTINUE_PATH:
             return await _go_on_without_code(instance, link)
         return _ask(instance, link, needed)
+    if link.state:
+        started.without(link.state).remember(response, instance.settings)
+    return response
+
+
+async def _ask_to_start_again(request: Request, return_to: str | None) -> Response:
+    """Return the 403 page for a sign-in that this browser did not start, or that is over."""
+    settings = instance_of(request).settings
+    return page(settings, "sign_in/start_again.html", status=403, ways=await sign_in_ways(request, return_to))
 
 
 async def _sign_in(request: Request, link: Link, attempt: SignInAttempt) -> Response:
@@ -105,7 +132,7 @@ async def _sign_in(request: Request, link: Link, attempt: SignInAttempt) -> Resp
     try:
         result = await exchange(link.code or "", attempt, instance.external_auth)
     except SignInRefused as refusal:
-        return redirect_to_refusal(instance.settings, refusal)
+        return redirect_to_refusal(instance.settings, refusal, link.return_to)
     await _end_replaced(attempt.session, result)
     return go_on_signed_in(request, result, after_sign_in(instance.settings, link.return_to))
 
@@ -120,7 +147,7 @@ async def _hold_form(request: Request, link: Link) -> Response:
     try:
         await verify_only(link.code or "", attempt, instance.external_auth)
     except SignInRefused as refusal:
-        return redirect_to_refusal(instance.settings, refusal)
+        return redirect_to_refusal(instance.settings, refusal, link.return_to)
     held_id = await hold(_held(link))
     return page(
         instance.settings,
@@ -153,11 +180,6 @@ def _names(replaced: Person, person: Person) -> tuple[str, str]:
     """Return what tells the two apart: the emails, or the IDs where one has no email or both have the same."""
     names = replaced.email or replaced.id, person.email or person.id
     return names if names[0] != names[1] else (replaced.id, person.id)
-
-
-async def _codes_work_once(instance: Instance) -> bool:
-    configuration = await instance.external_auth.configuration_cache.current()
-    return configuration.enabled and configuration.policy.single_use
 
 
 async def _end_replaced(before: LiveSession | None, result: SignInResult) -> None:

@@ -66,6 +66,7 @@ class SignInPlace:
             status=problem.status if problem else 200,
             checks_origin=True,
             scripts=scripts,
+            leads_to=None,
             headers=problem.headers if problem else None,
             problem=problem.text if problem else None,
             **self.values(settings),

@@ -18,6 +18,7 @@ from service.settings import Settings
 from service.web.pages import page
 from service.web.requests import instance_of
 from service.web.security import see_other
+from service.web.sign_in.start import SignInWays, read_return_to, sign_in_ways
 
 PATH = "/login/refused"
 
@@ -29,11 +30,23 @@ _SECONDS = re.compile(r"[1-9][0-9]{0,6}", re.ASCII)
 _NOT_BY_LINK = {SignInErrorCode.EMAIL_LOGIN_DISABLED, SignInErrorCode.INVALID_EMAIL_CODE}
 
 
-def redirect_to_refusal(settings: Settings, refusal: SignInRefused) -> Response:
+# The person gets a fresh code by signing in again at the customer's own page. It helps with no other refusal.
+_FRESH_CODE_HELPS = {
+    SignInErrorCode.MALFORMED_CODE,
+    SignInErrorCode.INVALID_SIGNATURE,
+    SignInErrorCode.CODE_EXPIRED,
+    SignInErrorCode.CODE_NOT_YET_VALID,
+    SignInErrorCode.CODE_ALREADY_USED,
+}
+
+
+def redirect_to_refusal(settings: Settings, refusal: SignInRefused, return_to: str | None) -> Response:
     """Return a redirect to the page of this refusal, so that the code does not stay in the address."""
     parameters = {"error": refusal.code.value, "reference": refusal.reference}
     if refusal.retry_after is not None:
         parameters["retryAfter"] = str(refusal.retry_after)
+    if return_to is not None:
+        parameters["returnTo"] = return_to
     return see_other(settings, f"{PATH}?{urlencode(parameters)}")
 
 
@@ -43,7 +56,8 @@ async def show_refusal(request: Request) -> Response:
     if error not in SignInErrorCode.__members__ or error in _NOT_BY_LINK or not _REFERENCE.fullmatch(reference):
         raise HTTPException(404)
     wait = _SECONDS.fullmatch(request.query_params.get("retryAfter", ""))
-    return _explain(request, SignInErrorCode(error), reference, wait[0] if wait else None)
+    ways = await sign_in_ways(request, read_return_to(request)) if error in _FRESH_CODE_HELPS else None
+    return _explain(request, SignInErrorCode(error), reference, wait[0] if wait else None, ways=ways)
 
 
 def show_refused_sign_in(request: Request, refusal: SignInRefused, token_transport: TokenTransport) -> Response:
@@ -53,7 +67,13 @@ def show_refused_sign_in(request: Request, refusal: SignInRefused, token_transpo
 
 
 def _explain(
-    request: Request, error: SignInErrorCode, reference: str, wait: str | None, *, in_panel: bool = False
+    request: Request,
+    error: SignInErrorCode,
+    reference: str,
+    wait: str | None,
+    *,
+    in_panel: bool = False,
+    ways: SignInWays | None = None,
 ) -> Response:
     text = REFUSAL_TEXTS[error]
     return page(
@@ -65,4 +85,5 @@ def _explain(
         what_to_do=text.in_panel if in_panel and text.in_panel else text.what_to_do,
         error=error,
         reference=reference,
+        ways=ways if ways and ways.start else None,
     )

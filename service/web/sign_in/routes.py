@@ -12,16 +12,17 @@ from service.page_urls import INVITATION_PATH
 from service.sessions.models import TokenTransport
 from service.settings import Settings
 from service.web.destination import after_sign_in
-from service.web.forms import form_route, read_form
+from service.web.forms import form_route, given_once, read_form
 from service.web.navigation import on_navigation
-from service.web.requests import member_of
-from service.web.sign_in import email, front_page, link, one_time_links, refused
+from service.web.pages import page
+from service.web.requests import instance_of, member_of
+from service.web.sign_in import email, front_page, link, one_time_links, refused, start
 from service.web.sign_in.link_parameters import corrected_return_to, has_code, has_code_elsewhere, without_code
 from service.web.sign_in.place import SignInPlace
 
 MEMBERS = SignInPlace(
     token_transport=TokenTransport.COOKIE,
-    path="/login",
+    path=start.LOGIN_PATH,
     invitation_path=INVITATION_PATH,
     templates="sign_in",
     refused_origin="sign_in/refused_origin.html",
@@ -41,6 +42,7 @@ def sign_in_routes() -> list[Route]:
             link.CONTINUE_PATH, show=link.continue_held, send=link.continue_held, refused=MEMBERS.refused_origin
         ),
         *email_sign_in_routes(MEMBERS),
+        Route(start.PATH, start.start_sign_in),
         Route(refused.PATH, refused.show_refusal),
         form_route(
             "/logout", send=front_page.sign_out, trusts=_trust_application, refused="sign_in/sign_out_refused.html"
@@ -67,15 +69,28 @@ def email_sign_in_routes(place: SignInPlace) -> list[Route]:
 
 
 async def _show_login(request: Request) -> Response:
-    """`GET /login`: link login with a code; else the address form, unless a member is signed in or email login is off."""
+    """`GET /login`: link login with a code; else the ways to sign in, or who is signed in.
+
+    With `method=email`, always the form of email login, unless that is disabled: no setting of sign-in by codes
+    can keep it out of reach.
+    """
     query = request.query_params
     if (return_to := corrected_return_to(request.url.query)) is not None:
         return await link.drop_code(request, return_to)
     if has_code(query) or has_code_elsewhere(query):
         return await link.answer_link(request)
-    if (await member_of(request)).session or not (await read_configuration()).enabled:
-        return await front_page.show_front_page(request)
-    return await email.show_address_form(MEMBERS, request)
+    return_to = start.read_return_to(request)
+    wants_email = given_once(query, "method") == "email"
+    if not wants_email and (await member_of(request)).session is None:
+        if (started := await start.start_by_itself(request, return_to)) is not None:
+            return started
+        ways = await start.sign_in_ways(request, return_to)
+        if ways.start is not None:
+            return page(instance_of(request).settings, "sign_in/choose.html", ways=ways)
+        wants_email = True
+    if wants_email and (await read_configuration()).enabled:
+        return await email.show_address_form(MEMBERS, request)
+    return await front_page.show_front_page(request)
 
 
 async def _send_login(request: Request) -> Response:

@@ -132,6 +132,30 @@ def test_policy_makes_the_round_trip(panel: Panel) -> None:
     assert "600" not in policy
 
 
+def test_sign_in_pages_make_the_round_trip(panel: Panel) -> None:
+    given = {
+        "signInUrl": "https://crm.example.com/login?a=<b>&c=",
+        "signOutUrl": "https://crm.example.com/bye",
+        "startAutomatically": "1",
+        "requireState": "1",
+    }
+    try:
+        panel.done(AUTHENTICATION, action="sign-in", **given)
+        form = panel.get(AUTHENTICATION).text.split('id="sign-in"', 1)[1]
+        for name, value in given.items():
+            shown = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+            assert f'name="{name}" value="{shown}"' + (" checked" if value == "1" else "") in form, name
+        refused = panel.post(AUTHENTICATION, action="sign-in", **{**given, "signInUrl": "http://crm.example.com/"})
+        assert refused.status_code == 422
+        assert "The sign-in page must be an https URL" in refused.text
+        assert 'value="http://crm.example.com/"' in refused.text, "what was typed stays"
+    finally:
+        panel.done(AUTHENTICATION, action="sign-in", signInUrl="", signOutUrl=" ")
+    form = panel.page(AUTHENTICATION).split('id="sign-in"', 1)[1].split('id="policy"', 1)[0]
+    assert "checked" not in form
+    assert "crm.example.com" not in form
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
