@@ -21,6 +21,7 @@ PAGES = [
     "/admin/seats",
     "/admin/audit",
     "/admin/api-keys",
+    "/admin/settings",
 ]
 ODD = "a/b?c#d ü"
 
@@ -260,7 +261,7 @@ def test_every_page_is_accessible_and_fits(page: Page, served: Server, colours: 
     examine()
     page.goto("/admin/setup?token=x")
     examine()
-    assert len(examined) == 18
+    assert len(examined) == 19
 
 
 def test_keyboard_and_copying(page: Page, served: Server) -> None:
@@ -289,3 +290,22 @@ def test_keyboard_and_copying(page: Page, served: Server) -> None:
     expect(page.get_by_text("This cannot be undone")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_text("This cannot be undone")).to_have_count(0)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_event_is_found_on_the_day_on_which_it_is_shown(browser: Browser, served: Server, zone: str) -> None:
+    """At any time, one of these zones has another day than UTC."""
+    with browser.new_context(base_url=served.url, timezone_id=zone) as context:
+        page = context.new_page()
+        set_up(page, served)
+        enable(page)
+        page.goto("/admin/audit")
+        expect(page.get_by_text(f"Times and days are in {zone}.")).to_be_visible()
+        shown = page.locator("tbody time").first.get_attribute("datetime")
+        day = page.evaluate("moment => new Date(moment).toLocaleDateString('en-CA')", shown)
+
+        page.get_by_label("From").fill(day)
+        page.get_by_label("Until").fill(day)
+        page.get_by_role("button", name="Apply").click()
+
+        expect(page.locator(f'tbody time[datetime="{shown}"]')).to_have_count(1)

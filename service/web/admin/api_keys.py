@@ -1,6 +1,6 @@
 """The page of API keys: lists, creates and revokes them."""
 
-from datetime import UTC, date, datetime, time
+from datetime import date
 
 from starlette.datastructures import FormData
 from starlette.responses import Response
@@ -8,6 +8,7 @@ from starlette.responses import Response
 from service.api_keys.models import ApiKeyScope
 from service.clock import now
 from service.web.admin.authentication import to_secret
+from service.web.admin.days import Days
 from service.web.admin.page import AdminPage, text_of
 
 API_KEYS = "/admin/api-keys"
@@ -34,14 +35,11 @@ async def change_api_keys(admin_page: AdminPage, form: FormData) -> Response:
         await admin_page.run("revoke_api_key", id=text_of(form, "id"))
         return admin_page.go(API_KEYS, done="key-revoked")
     try:
-        expires_at = _end_of_day(text_of(form, "expires"))
-    except ValueError:
+        last_day = text_of(form, "expires")
+        expires_at = Days.of(form).last_second(date.fromisoformat(last_day)) if last_day else None
+    except (ValueError, OverflowError):
         return await show_api_keys(admin_page, "The last day of the key must be a date.", 422)
-    scope = ApiKeyScope.ADMIN if text_of(form, "scope") == ApiKeyScope.ADMIN else ApiKeyScope.READ
+    chosen = text_of(form, "scope")
+    scope = ApiKeyScope(chosen) if chosen in list(ApiKeyScope) else ApiKeyScope.READ
     made = await admin_page.run("create_api_key", name=text_of(form, "name"), scope=scope, expiresAt=expires_at)
     return await to_secret(admin_page, made["createApiKey"]["token"], api_key=True)
-
-
-def _end_of_day(day: str) -> str | None:
-    """Return the last second of a day (UTC), so that the key is valid on its last day. None if no day is given."""
-    return datetime.combine(date.fromisoformat(day), time(23, 59, 59), UTC).isoformat() if day else None

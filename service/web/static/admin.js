@@ -27,6 +27,15 @@ for (const form of document.querySelectorAll("form[method=post]"))
   });
 addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
 
+// Days in forms are those of this time zone. Without this script, they are in UTC.
+const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+for (const zone of document.querySelectorAll("[data-zone]")) zone.textContent = timeZone;
+for (const date of document.querySelectorAll("input[type=date]")) {
+  if (date.form.elements.zone) continue;
+  const zone = Object.assign(document.createElement("input"), { type: "hidden", name: "zone", value: timeZone });
+  date.form.append(zone);
+}
+
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
