@@ -15,7 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service.email_login.mail_worker import send_mails
 from service.graphql.endpoint import graphql_endpoint
-from service.housekeeping import purge_in_background
+from service.housekeeping import purge_in_background, write_collected_in_background
 from service.instance import open_instance
 from service.logs import configure_logs
 from service.settings import Settings, load_settings
@@ -107,6 +107,7 @@ def _lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextM
         async with (
             open_instance(settings) as instance,
             purge_in_background(settings),
+            write_collected_in_background(instance.pending_events, instance.folded_lines),
             send_mails(instance.email_login.mail_queue, settings),
         ):
             app.state.instance = instance

@@ -1,4 +1,7 @@
-"""Deletes expired rows once a minute, so that tables do not grow without limit."""
+"""The work of a process beside its requests: deleting expired rows, and writing what is collected in memory.
+
+Expired rows are deleted once a minute, so that tables do not grow without limit.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,6 +11,7 @@ from functools import partial
 import structlog
 
 from service.accounts.code_cutoffs import purge_cutoffs
+from service.audit.pending import PendingEvents
 from service.email_login.allowances import purge_allowances
 from service.email_login.codes import purge_codes
 from service.email_login.known_clients import purge_known_clients
@@ -17,6 +21,7 @@ from service.email_login.wrong_codes import purge_wrong_codes
 from service.external_auth.held_codes import purge_held_codes
 from service.external_auth.secrets import destroy_ended_secrets
 from service.external_auth.used_codes import purge_used_codes
+from service.folded_lines import FoldedLines
 from service.sessions.access_tokens import purge_signing_keys
 from service.sessions.lifecycle import purge_expired_sessions
 from service.sessions.sent_forms import purge_sent_forms
@@ -26,6 +31,8 @@ from service.settings import Settings
 PURGE_EVERY = 60  # seconds
 PURGE_BATCH = 500  # rows: deleted in a few milliseconds, so that no request waits long for the lock
 PURGE_PAUSE = 0.02  # seconds between two batches, in which other requests are served
+
+WRITE_EVENTS_EVERY = 0.5  # seconds: with the time to write them, an event is in the audit log within a second
 
 _log = structlog.get_logger()
 
@@ -40,6 +47,30 @@ async def purge_in_background(settings: Settings) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+@asynccontextmanager
+async def write_collected_in_background(
+    pending_events: PendingEvents, folded_lines: FoldedLines
+) -> AsyncIterator[None]:
+    """Write the collected audit events, and the counts of log lines that were left out, while the context is open."""
+    ending = asyncio.Event()
+    task = asyncio.ensure_future(_write_regularly(pending_events, folded_lines, ending))
+    try:
+        yield
+    finally:
+        ending.set()
+        await task
+        folded_lines.log_suppressed(at_end=True)
+
+
+async def _write_regularly(pending_events: PendingEvents, folded_lines: FoldedLines, ending: asyncio.Event) -> None:
+    while not ending.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WRITE_EVENTS_EVERY):
+                await ending.wait()
+        await pending_events.write()
+        folded_lines.log_suppressed()
 
 
 async def _purge_regularly(settings: Settings) -> None:

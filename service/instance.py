@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tortoise.exceptions import OperationalError
 
 from service.accounts.code_cutoffs import SubjectHashes, open_subject_hashes
+from service.audit.pending import PendingEvents
 from service.database import check_encoding, is_migrated, is_unreachable, migrate, newer_migrations, open_database
 from service.database.connection import refuse_unreachable
 from service.email_login.dependencies import EmailLoginDependencies
@@ -16,6 +17,7 @@ from service.external_auth.configuration import JwtConfigurationCache
 from service.external_auth.exchange import ExchangeDependencies
 from service.external_auth.known_users import KnownUsers
 from service.external_auth.secrets import renew_secret_encryption
+from service.folded_lines import FoldedLines
 from service.page_urls import PageUrls
 from service.rate_limit import FailedSignIns
 from service.sessions.access_tokens import ensure_signing_keys, renew_key_encryption
@@ -30,6 +32,8 @@ class Instance:
     settings: Settings
     cipher: Cipher
     subject_hashes: SubjectHashes
+    pending_events: PendingEvents
+    folded_lines: FoldedLines
     external_auth: ExchangeDependencies
     email_login: EmailLoginDependencies
 
@@ -51,20 +55,29 @@ async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
             await renew_shown_encryption(cipher)
             await ensure_signing_keys(cipher)
             subject_hashes = await open_subject_hashes(cipher)
-        yield _instance(settings, cipher, subject_hashes)
+        instance = _instance(settings, cipher, subject_hashes)
+        try:
+            yield instance
+        finally:
+            await instance.pending_events.write()
 
 
 def _instance(settings: Settings, cipher: Cipher, subject_hashes: SubjectHashes) -> Instance:
     failed_sign_ins = FailedSignIns(settings, cipher.keyed_hash)  # exchanges and email codes are counted together
+    pending_events, folded_lines = PendingEvents(), FoldedLines()
     return Instance(
         settings,
         cipher,
         subject_hashes,
+        pending_events,
+        folded_lines,
         ExchangeDependencies(
             JwtConfigurationCache(cipher),
             subject_hashes,
             KnownUsers(batched=not settings.uses_sqlite),
             failed_sign_ins,
+            pending_events,
+            folded_lines,
             settings.session_lifetime,
             settings.sessions_per_user,
         ),
@@ -73,6 +86,8 @@ def _instance(settings: Settings, cipher: Cipher, subject_hashes: SubjectHashes)
             failed_sign_ins,
             MailQueue(cipher),
             PageUrls(settings.public_url),
+            pending_events,
+            folded_lines,
             settings.session_lifetime,
             settings.sessions_per_user,
         ),

@@ -22,6 +22,7 @@ def parse_address(host: str) -> str | None:
     return str((address.version == 6 and address.ipv4_mapped) or address)
 
 
+@lru_cache(maxsize=1_024)
 def network_of(ip_address: str | None) -> str:
     """Return the network that rate limits count: an IPv4 address, the /64 of an IPv6 address, or `NO_ADDRESS`."""
     if ip_address is None:

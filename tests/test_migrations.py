@@ -6,7 +6,9 @@ import re
 import sqlite3
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +17,12 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import IntegrityError
 from tortoise.migrations.api import migrate as run_migrations
 
-from service.database import Statement, fetch, is_migrated, migrate, open_database, write
+from service.audit.actions import Action
+from service.audit.log import Actor, record
+from service.audit.models import AuditEvent
+from service.database import Statement, fetch, is_migrated, migrate, open_database, transaction, write
 from service.database.connection import ALIAS, configuration
-from service.instance import open_instance
+from service.instance import Instance, open_instance
 from service.settings import SettingsError, load_settings
 from tests.actions import TABLES, rows
 from tests.processes import ROOT
@@ -37,7 +42,10 @@ UNIQUE = {
     "users": {("serial",), ("id",), ("external_id",), ("verified_email",)},
 }
 INDEXED = {
-    "audit_events": {("created_at", "id"), ("user_id", "created_at"), ("action", "created_at")},
+    "audit_events": {
+        *(("created_at", "id"), ("user_id", "created_at"), ("action", "created_at"), ("secret_id", "created_at")),
+        *(("actor", "created_at"), ("network", "created_at"), ("reference",)),
+    },
     "sessions": {("user_serial", "id"), ("expires_at",)},
     "used_codes": {("expires_at",)},
     "users": {("created_at", "id"), ("last_seen_at", "id"), ("email", "id")},
@@ -258,3 +266,14 @@ async def test_file_that_another_program_keeps_locked_is_one_line(sqlite_url: st
                 await _open(settings)
     finally:
         other.close()
+
+
+async def test_events_from_before_there_were_networks_get_theirs(instance: Instance) -> None:
+    addresses = {None: None, "192.0.2.1": "192.0.2.1", "2001:db8::1": "2001:db8::/64", "2001:db8::2": "2001:db8::/64"}
+    async with transaction():
+        for address in addresses:
+            await record(Action.USER_UPDATED, Actor("cli", address))
+        await AuditEvent.all().update(network=None)
+        editor = SimpleNamespace(client=get_connection(ALIAS))
+        await import_module("service.migrations.0014_audit_networks").fill_networks(None, editor)
+    assert {event.ip_address: event.network for event in await AuditEvent.all()} == addresses

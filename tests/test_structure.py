@@ -64,6 +64,7 @@ def test_every_refusal_has_words_and_a_reference_of_its_own() -> None:
 
 # What the program puts into its SQL: constants, columns and numbers of its own. Values are arguments, always.
 PARTS_OF_STATEMENTS = {
+    "service/audit/folding.py": {"_COLUMNS", "values"},
     "service/accounts/seats.py": {"_USED", "(column := f'{status}_{origin}'.lower())", "column", "status", "origin"},
     "service/email_login/allowances.py": {"_OVER"},
     "service/database/purging.py": {"table", "key", "column"},  # `purge_expired` is called with literals
@@ -71,7 +72,7 @@ PARTS_OF_STATEMENTS = {
         *("self.source", "self.conditions.where", "conditions.where", "order.column", "order.id_column"),
         *("direction", "id_direction", "null_order", "limit"),
     },
-    "service/sessions/administration.py": {"ADMIN_RIGHTS", "LIVE"},
+    "service/sessions/administration.py": {"ADMIN_RIGHTS", "LIVE", "SESSION_COLUMNS"},
     "service/sessions/inserting.py": {"_COLUMNS"},
     "service/sessions/lifecycle.py": {"SESSION_COLUMNS", "LIVE"},
     "service/sessions/listing.py": {

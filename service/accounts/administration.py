@@ -6,6 +6,7 @@ SQL by hand: beyond the ORM. The models of sessions and known clients belong to 
 not import.
 """
 
+from service.accounts.changes import Profile, record_update
 from service.accounts.code_cutoffs import SubjectHashes, apply_cutoff, cutoff_from, keep_cutoff
 from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made, parse_email, parse_user_id
 from service.accounts.lookup import find_by_email, find_by_id_claim, lock_to_change
@@ -13,7 +14,7 @@ from service.accounts.models import IDENTIFIER_COLUMNS, User, UserOrigin, UserRo
 from service.accounts.new_users import add_user
 from service.accounts.seats import count_user, lock_seats, take_seat
 from service.audit.actions import Action
-from service.audit.log import Actor, record
+from service.audit.log import Actor, changes_of, record
 from service.clock import now
 from service.database import Statement, transaction, write
 from service.errors import BadUserInput, Conflict
@@ -74,22 +75,19 @@ async def update_user(
     async with transaction():
         await lock_seats()
         user = await lock_to_change(user_id, by)
-        changed = []
+        before = Profile.of(user)
         if not isinstance(email, Unchanged) and email != user.email:
             await _set_email(user, email)
             user.session_epoch += 1
-            changed.append("email")
         elif isinstance(email, str) and not user.email_verified:
             await _set_email(user, email)
-            changed.append("emailVerified")
         if not isinstance(external_id, Unchanged) and external_id != user.external_id:
             await _set_external_id(user, external_id)
             if hashes is not None:
                 await apply_cutoff(user, hashes)
-            changed.append("externalId")
-        if changed:
+        if Profile.of(user) != before:
             await user.save(update_fields=("session_epoch", "codes_valid_from", *IDENTIFIER_COLUMNS))
-            await record(Action.USER_UPDATED, by, user_id=user.id, detail={"changed": changed})
+            await record_update(user, before, by)
     return user
 
 
@@ -111,10 +109,11 @@ async def set_role(user_id: str, role: UserRole, by: Actor) -> User:
 
 async def change_role(user: User, role: UserRole, by: Actor) -> None:
     """Set another role of a user that is locked, and end its sessions: they never get rights that they did not open with."""
+    changes = changes_of({"role": user.role}, {"role": role})
     user.role = role
     user.session_epoch += 1
     await user.save(update_fields=["role", "session_epoch"])
-    await record(Action.USER_ROLE_SET, by, user_id=user.id, detail={"role": role})
+    await record(Action.USER_ROLE_SET, by, user_id=user.id, detail={"role": role, "changes": changes})
 
 
 async def deactivate_user(user_id: str, by: Actor) -> User:

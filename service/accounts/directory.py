@@ -1,5 +1,6 @@
 """Lists users, filtered and ordered, in pages. Counts them from the seat counters where those know the answer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -7,6 +8,9 @@ from enum import StrEnum
 from service.accounts.identifiers import parse_email
 from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.accounts.seats import count_seats
+from service.audit.actions import Action
+from service.audit.log import Actor, record
+from service.database import transaction
 from service.errors import BadUserInput
 from service.paging import Conditions, Listing, Order
 from service.text import find_unsafe_characters
@@ -92,3 +96,9 @@ def _pattern(search: str) -> str:
         raise BadUserInput(f"`filter.search` {problem}.")
     escaped = search.casefold().replace("!", "!!").replace("%", "!%").replace("_", "!_")
     return f"%{escaped}%" if len(search) >= SHORTEST_INNER_SEARCH else f"%\n{escaped}%"
+
+
+async def record_export(file_format: str, wanted: Mapping[str, object], by: Actor) -> None:
+    """Record that the users who match these filters are read into a file. Call it before the first is written."""
+    async with transaction():
+        await record(Action.USERS_EXPORTED, by, detail={"format": file_format, "filter": dict(wanted)})

@@ -124,3 +124,9 @@ COLUMN_READERS: Mapping[str, Callable[[Row], object]] = {
 
 def _user_or_none(row: Row | None) -> User | None:
     return None if row is None else user_from_row(row)
+
+
+async def find_all_by_id(user_ids: Sequence[str]) -> list[User | None]:
+    """Return the users with these IDs, in the same order; None for an ID that no user has. One query."""
+    found = {user.id: user for user in await User.filter(id__in=user_ids)}
+    return [found.get(user_id) for user_id in user_ids]

@@ -17,6 +17,18 @@ def is_same_metadata(text: str, metadata: JsonObject) -> bool:
     return text == dump_metadata(metadata) or _in_order(load_metadata(text)) == _in_order(metadata)
 
 
+def changed_members(before: str, after: str) -> list[str]:
+    """Return the names of the members that were added, changed or removed between two stored texts, sorted."""
+    if before == after:
+        return []
+    old, new = load_metadata(before), load_metadata(after)
+    return sorted(
+        name
+        for name in old.keys() | new.keys()
+        if (name in old) is not (name in new) or _in_order({"": old[name]}) != _in_order({"": new[name]})
+    )
+
+
 def _in_order(metadata: JsonObject) -> str:
     """Return the metadata as text with sorted members.
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
+from service.accounts.changes import Profile, record_link, record_update
 from service.accounts.code_cutoffs import SubjectHashes, find_cutoff, find_cutoff_problem, latest
 from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made
 from service.accounts.lookup import find_by_email, find_by_id_claim
@@ -19,7 +20,8 @@ from service.accounts.new_users import sign_up
 from service.accounts.seats import lock_seats
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.audit.actions import Action
-from service.audit.log import Actor, record, record_hourly
+from service.audit.folding import record_hourly
+from service.audit.log import Actor
 from service.clock import HOUR, floor, now
 from service.database import Statement, write
 from service.errors import SignInRefused
@@ -231,17 +233,15 @@ async def _update_profile(plan: SignIn, by: Actor) -> None:
     user, new = plan.user, plan.new_email
     if not plan.changes_user:
         return
-    changed = ["metadata"] if plan.new_metadata else []
+    before = Profile.of(user)
     if new:
-        changed.insert(0, "emailVerified" if new.address == user.email else "email")
         user.email_epoch += (
             new.address != user.email
         )  # a session opened by the previous email does not prove the new one
         user.set_identifiers(email=new.address, email_verified=new.verified, external_id=user.external_id)
     user.metadata = plan.new_metadata or user.metadata
     await user.save(update_fields=("metadata", "email_epoch", *IDENTIFIER_COLUMNS))
-    if new:
-        await record(Action.USER_UPDATED, by, user_id=user.id, detail={"changed": changed})
+    await record_update(user, before, by)
 
 
 async def record_ignored_profile(plan: SignIn, by: Actor) -> None:
@@ -259,12 +259,13 @@ async def record_ignored_profile(plan: SignIn, by: Actor) -> None:
 
 async def _link(plan: Link, by: Actor) -> None:
     user, claim = plan.user, plan.claim
+    before = Profile.of(user)
     user.set_identifiers(email=user.email, email_verified=user.email_verified, external_id=claim.id)
     if claim.metadata is not None:
         user.metadata = dump_metadata(claim.metadata)
     user.codes_valid_from = latest(user.codes_valid_from, plan.codes_valid_from)
     await user.save(update_fields=("metadata", "codes_valid_from", *IDENTIFIER_COLUMNS))
-    await record(Action.USER_LINKED, by, user_id=user.id, detail={"externalId": claim.id})
+    await record_link(user, before, by)
 
 
 async def _create(plan: Create, by: Actor) -> User:

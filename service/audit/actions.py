@@ -22,8 +22,14 @@ class Action(StrEnum):
     ADMIN_LINK_MADE = "admin.link_made"
     SESSION_ENDED = "session.ended"
     SESSIONS_ENDED = "sessions.ended"
+    SESSION_OPENED = "session.opened"
     SIGN_IN_REFUSED = "sign_in.refused"
     EMAIL_CODES_FAILED = "email_codes.failed"
+    SETUP_LINK_MADE = "setup_link.made"
+    SETUP_LINK_USED = "setup_link.used"
+    CODE_SIGNED = "code.signed"
+    CODE_INSPECTED = "code.inspected"
+    USERS_EXPORTED = "users.exported"
     JWT_ENABLED = "jwt.enabled"
     JWT_DISABLED = "jwt.disabled"
     JWT_SECRET_ROTATED = "jwt.secret_rotated"
@@ -37,3 +43,14 @@ class Action(StrEnum):
     API_KEY_REVOKED = "api_key.revoked"
     SIGNING_KEY_ROTATED = "signing_key.rotated"
     BACKUP_RESTORED = "backup.restored"
+
+
+CHANGE_NOTHING = (
+    Action.SESSION_OPENED,
+    Action.SESSION_ENDED,
+    Action.SETUP_LINK_MADE,
+    Action.CODE_SIGNED,
+    Action.CODE_INSPECTED,
+    Action.USERS_EXPORTED,
+)
+"""Events of which nothing has to be repeated after a backup is restored."""

@@ -4,9 +4,11 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from service.audit.actions import Action
+from service.audit.actions import CHANGE_NOTHING, Action
 from service.audit.log import BY_PEOPLE
 from service.audit.models import AuditEvent
+from service.errors import BadUserInput
+from service.ip_addresses import IPV6_NETWORK, network_of, parse_address
 from service.paging import Conditions, Listing, Order
 
 _NEWEST_FIRST = Order("created-", "created_at", descending=True, is_time=True, id_descending=True)
@@ -19,16 +21,24 @@ class AuditFilter:
     action: str | None = None
     user_id: str | None = None
     secret_id: str | None = None
+    actor: str | None = None
+    ip_address: str | None = None
+    """An address in any form, or a network as `network_of` writes it."""
+    reference: str | None = None
     after: datetime | None = None
     before: datetime | None = None
 
 
 def list_events(wanted: AuditFilter) -> Listing:
-    """Return the events that match the filter."""
+    """Return the events that match the filter. Raises `BadUserInput` if the address is not one."""
     conditions = Conditions()
-    for column in ("action", "user_id", "secret_id"):
+    for column in ("action", "user_id", "secret_id", "actor"):
         if (value := getattr(wanted, column)) is not None:
             conditions.add(f"{column} = {{}}", value)
+    if wanted.reference is not None:
+        conditions.add("reference = {}", wanted.reference.strip().upper())
+    if wanted.ip_address is not None:
+        _add_address(conditions, wanted.ip_address.strip())
     if wanted.after is not None:
         conditions.add("created_at > {}", wanted.after.astimezone(UTC))
     if wanted.before is not None:
@@ -45,7 +55,18 @@ async def time_of_last_event(*, besides: Action) -> datetime | None:
 async def changes_between(after: datetime, until: datetime) -> list[AuditEvent]:
     """Return what admins, API keys and commands did in this time, oldest first. Refusals and sign-ins are left out."""
     events = AuditEvent.filter(BY_PEOPLE, created_at__gt=after, created_at__lte=until, fold_key__isnull=True)
-    return await events.exclude(action=Action.BACKUP_RESTORED).order_by("created_at", "id")
+    return await events.exclude(action__in=(Action.BACKUP_RESTORED, *CHANGE_NOTHING)).order_by("created_at", "id")
+
+
+def _add_address(conditions: Conditions, text: str) -> None:
+    """Add the condition for an address, or for an IPv6 /64. The network is the column with the index."""
+    host, slash, bits = text.partition("/")
+    address = parse_address(host)
+    if address is None or (slash and bits != str(IPV6_NETWORK)) or (slash and ":" not in address):
+        raise BadUserInput(f"`ipAddress` must be an IP address, or an IPv6 network of {IPV6_NETWORK} bits.")
+    conditions.add("network = {}", network_of(address))
+    if not slash:
+        conditions.add("ip_address = {}", address)
 
 
 def detail_of(event: AuditEvent) -> dict[str, object]:

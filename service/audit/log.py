@@ -1,9 +1,5 @@
-"""Writes the audit log: one event per action, and one event per hour for what a page repeats at every load.
+"""Writes the audit log: one event per action. What a page repeats at every load is folded: `service/audit/folding.py`."""
 
-SQL by hand: atomic. One upsert adds an hourly event or raises its count.
-"""
-
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +9,10 @@ from tortoise.expressions import Q
 
 from service.audit.actions import Action
 from service.audit.models import AuditEvent
-from service.clock import HOUR, floor, now
-from service.database import Statement, write
+from service.clock import now
 from service.errors import Forbidden
 from service.ids import new_id
+from service.ip_addresses import network_of
 
 _USER, _API_KEY, _CODE = "user:", "api-key:", "code:"
 
@@ -68,24 +64,33 @@ class Actor:
         return cls("anonymous", ip_address)
 
     @property
+    def network(self) -> str | None:
+        """The network of the address: the IPv4 address itself, or the /64 of an IPv6 address."""
+        return network_of(self.ip_address) if self.ip_address else None
+
+    @property
     def secret_id(self) -> str | None:
         """The ID of the signing secret of `of_code`; None for every other actor."""
         return self.name.removeprefix(_CODE) if self.name.startswith(_CODE) else None
 
+    @property
+    def user_id(self) -> str | None:
+        """The ID of the user of `of_user`; None for every other actor."""
+        return self.name.removeprefix(_USER) if self.name.startswith(_USER) else None
+
     def is_user(self, user_id: str) -> bool:
         """Whether this is the user with this ID."""
-        return self.name == _USER + user_id
+        return self.user_id == user_id
 
 
 COMMAND_LINE = Actor("cli", may_change_admins=True)
 BY_PEOPLE = Q(actor=COMMAND_LINE.name) | Q(actor__startswith=_USER) | Q(actor__startswith=_API_KEY)
 """The events of commands, of signed-in users and of API keys, not those of sign-ins."""
 
-_FOLD = Statement(
-    "INSERT INTO audit_events (id, action, actor, user_id, secret_id, detail, count, fold_key, ip_address, reference, created_at)"
-    " VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10)"
-    " ON CONFLICT (fold_key) DO UPDATE SET count = audit_events.count + 1"
-)
+
+def changes_of(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """Return the old and the new value of each member that differs, as events tell changes. Never give it a secret."""
+    return {name: {"from": before[name], "to": value} for name, value in after.items() if value != before[name]}
 
 
 async def record(
@@ -105,38 +110,6 @@ async def record(
         secret_id=secret_id or by.secret_id,
         detail=json.dumps(detail or {}),
         ip_address=by.ip_address,
+        network=by.network,
         created_at=now(),
-    )
-
-
-async def record_hourly(
-    action: Action,
-    by: Actor,
-    *,
-    person: str,
-    reason: str,
-    user_id: str | None = None,
-    secret_id: str | None = None,
-    detail: Mapping[str, object] | None = None,
-    reference: str | None = None,
-) -> None:
-    """Write or count an event that may occur at every page load: one event per person, reason and hour (contract §3).
-
-    The event keeps the reference and the IP address of its first occurrence. Call it only for a code whose signature is
-    valid: otherwise any sender of requests could fill the table.
-    """
-    moment = now()
-    fold = hashlib.sha256(json.dumps((action, person, reason, floor(moment, HOUR).isoformat())).encode()).hexdigest()
-    await write(
-        _FOLD,
-        new_id(),
-        action,
-        by.name,
-        user_id,
-        secret_id or by.secret_id,
-        json.dumps(detail or {}),
-        fold,
-        by.ip_address,
-        reference,
-        moment,
     )

@@ -16,6 +16,7 @@ class AuditEvent(Model):
     count = fields.IntField(default=1, description="how often it happened within the hour, where events are folded")
     fold_key = fields.CharField(max_length=64, unique=True, null=True, description="hash of person, reason and hour")
     ip_address = fields.CharField(max_length=45, null=True)
+    network = fields.CharField(max_length=49, null=True, description="the IPv4 address, or the /64 of an IPv6 address")
     reference = fields.CharField(max_length=16, null=True)
     created_at = fields.DatetimeField()
 
@@ -26,4 +27,7 @@ class AuditEvent(Model):
             ("user_id", "created_at"),
             ("action", "created_at"),
             ("secret_id", "created_at"),
+            ("actor", "created_at"),
+            ("network", "created_at"),
+            ("reference",),
         )

@@ -15,6 +15,7 @@ import typer
 from service.cli import (
     admin,
     api_keys,
+    audit,
     codes,
     jwt,
     restoring,
@@ -59,6 +60,7 @@ app.command("schema")(schema.print_schema)
 app.command("seats")(seats.seats)
 app.command("settings")(settings.settings)
 app.add_typer(admin.app, name="admin")
+app.add_typer(audit.app, name="audit")
 app.add_typer(api_keys.app, name="api-key")
 app.add_typer(jwt.app, name="jwt")
 app.add_typer(codes.app, name="code")

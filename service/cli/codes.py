@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from service.audit.log import COMMAND_LINE
 from service.cli.groups import command_group
 from service.cli.running import print_result, run
 from service.clock import now
 from service.errors import BadUserInput, Conflict
+from service.external_auth.code_events import record_inspection, record_signed_code
 from service.external_auth.codes import sign as sign_code
 from service.external_auth.inspection import Inspection
 from service.external_auth.inspection import inspect as inspect_code
@@ -60,7 +62,9 @@ def inspect(code: Annotated[str, typer.Argument(help="The code, or - to read it 
     text = sys.stdin.buffer.read().decode(errors="replace").strip() if code == "-" else code
 
     async def inspect_on(instance: Instance) -> Inspection:
-        return await inspect_code(text, instance.external_auth)
+        found = await inspect_code(text, instance.external_auth)
+        await record_inspection(found, COMMAND_LINE, instance.pending_events)
+        return found
 
     found = run(inspect_on)
     _show(found)
@@ -96,6 +100,7 @@ async def _sign(instance: Instance, subject: JsonObject, expires_in: int | None)
     issued_at = int(now().timestamp())
     claims: JsonObject = {**subject, "iat": issued_at, "exp": issued_at + lifetime, "jti": new_id()}
     named: JsonObject = {"iss": auth.issuer, "aud": auth.audience}
+    await record_signed_code(secret.row.id, claims, COMMAND_LINE)
     return sign_code(
         claims | {name: value for name, value in named.items() if value is not None}, secret.text, secret.row.id
     )

@@ -9,7 +9,8 @@ from datetime import timedelta
 from service.accounts.lookup import find_by_email
 from service.accounts.models import UserRole
 from service.audit.actions import Action
-from service.audit.log import Actor, record_hourly
+from service.audit.folding import record_hourly
+from service.audit.log import Actor
 from service.clock import now
 from service.database import transaction
 from service.email_login.allowances import take_alert

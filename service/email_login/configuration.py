@@ -6,7 +6,7 @@ Read at every use, so that a change applies at once in every process.
 from dataclasses import dataclass, replace
 
 from service.audit.actions import Action
-from service.audit.log import Actor, record
+from service.audit.log import Actor, changes_of, record
 from service.database import transaction
 from service.email_login.models import EmailLogin, SignUpMode
 from service.sessions.lifecycle import end_sessions_of_method
@@ -50,7 +50,8 @@ async def update_configuration(
         )
         if after != before:
             await EmailLogin.filter(id=_ROW).update(enabled=after.enabled, sign_up=after.sign_up)
-            await record(Action.EMAIL_LOGIN_UPDATED, by, detail={"enabled": after.enabled, "signUp": after.sign_up})
+            changes = changes_of(_as_detail(before), _as_detail(after))
+            await record(Action.EMAIL_LOGIN_UPDATED, by, detail={**_as_detail(after), "changes": changes})
     return after
 
 
@@ -67,6 +68,11 @@ async def end_sessions_opened_by_email() -> None:
     row.session_epoch += 1
     await row.save(update_fields=["session_epoch"])
     await end_sessions_of_method(SignInMethod.EMAIL, row.session_epoch)
+
+
+def _as_detail(configuration: EmailLoginConfiguration) -> dict[str, object]:
+    """Return the configuration as events tell it."""
+    return {"enabled": configuration.enabled, "signUp": configuration.sign_up}
 
 
 def _configuration_of(row: EmailLogin) -> EmailLoginConfiguration:

@@ -8,7 +8,8 @@ from service.accounts.admins import make_admin
 from service.accounts.models import User, UserRole
 from service.accounts.provisioning import record_user_seen, require_active
 from service.accounts.seats import lock_seats
-from service.audit.log import Actor
+from service.audit.actions import Action
+from service.audit.log import Actor, record
 from service.database import transaction
 from service.email_login.configuration import read_configuration
 from service.email_login.dependencies import EmailLoginDependencies
@@ -38,11 +39,13 @@ async def use_setup_link(
     Takes the seat lock first: if two people hold set-up links, one becomes the first admin and the other's link is
     void. Raises `LinkNotGood`, `SeatLimitReached` or `BadUserInput`.
     """
+    by = Actor.of_setup_link(attempt.client.ip_address)
     async with transaction():
         await lock_seats()
         if not await is_setup_link(token) or not await use_up_link(token):
             raise LinkNotGood
-        user = await make_admin(email, Actor.of_setup_link(attempt.client.ip_address))
+        user = await make_admin(email, by)
+        await record(Action.SETUP_LINK_USED, by, user_id=user.id)
         result = await dependencies.open_session(user, attempt)
     return await _finish(result, attempt, dependencies)
 
@@ -52,7 +55,7 @@ async def use_invitation(token: str, attempt: SignInAttempt, dependencies: Email
 
     An admin's invitation works while email login is off, so that the operator can always create an admin session.
     """
-    async with record_refusal(SignInMethod.EMAIL, attempt.client), transaction():
+    async with record_refusal(SignInMethod.EMAIL, attempt.client, dependencies.folded_lines), transaction():
         user = await find_invitation(token, attempt.token_transport)
         if user is None:
             raise LinkNotGood
@@ -78,7 +81,7 @@ async def _finish(result: SignInResult, attempt: SignInAttempt, dependencies: Em
     if user.email is not None:
         await reset_wrong_codes(user.email, dependencies.cipher)
     await dependencies.remember_client(user, attempt)
-    return record_success(SignInMethod.EMAIL, result)
+    return await record_success(result, dependencies.pending_events)
 
 
 async def _require_open(user: User, token_transport: TokenTransport) -> None:

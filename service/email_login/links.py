@@ -11,8 +11,10 @@ from datetime import timedelta
 
 from service.accounts.admins import has_admin
 from service.accounts.models import User
+from service.audit.actions import Action
+from service.audit.log import COMMAND_LINE, record
 from service.clock import now
-from service.database import Statement, purge_expired, write
+from service.database import Statement, purge_expired, transaction, write
 from service.email_login.models import SignInLink
 from service.tokens import hash_token, new_token
 
@@ -35,7 +37,10 @@ async def make_setup_token() -> str:
 
     The previous set-up link stops working.
     """
-    return await _make(_SETUP, None, SETUP_LIFETIME)
+    async with transaction():
+        token = await _make(_SETUP, None, SETUP_LIFETIME)
+        await record(Action.SETUP_LINK_MADE, COMMAND_LINE)
+    return token
 
 
 async def make_invitation_token(user: User) -> str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 
 from service.audit.actions import Action
-from service.audit.log import Actor, record
+from service.audit.log import Actor, changes_of, record
 from service.clock import MINUTE, floor, now
 from service.database import Statement, fetch_one, transaction
 from service.encryption import Cipher
@@ -139,8 +139,10 @@ async def _update(part: type[BaseModel], changes: Mapping[str, object], action: 
         await mark_changed()
         auth = await ExternalAuth.get(id=1)
         if values:
+            before = {to_camel(name): getattr(auth, name) for name in values}
+            after = {to_camel(name): value for name, value in values.items()}
             await auth.update_from_dict(values).save(update_fields=list(values))
-            await record(action, by, detail={to_camel(name): value for name, value in values.items()})
+            await record(action, by, detail={**after, "changes": changes_of(before, after)})
     return auth
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from service.accounts.code_cutoffs import SubjectHashes
 from service.accounts.lookup import find_by_email, find_by_id_claim
-from service.accounts.models import User
+from service.accounts.models import User, UserRole
 from service.accounts.provisioning import (
     CodeTerms,
     Create,
@@ -26,6 +26,7 @@ from service.accounts.provisioning import (
 )
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.audit.log import Actor
+from service.audit.pending import PendingEvents
 from service.clock import now
 from service.database import transaction
 from service.errors import BadUserInput, SignInRefused
@@ -34,12 +35,13 @@ from service.external_auth.configuration import JwtConfiguration, JwtConfigurati
 from service.external_auth.known_users import Candidate, KnownUsers
 from service.external_auth.policy import EmailLinking, Policy
 from service.external_auth.used_codes import as_date, use_up_code
+from service.folded_lines import FoldedLines
 from service.rate_limit import FailedSignIns
 from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Opening, can_continue, open_session
 from service.sessions.models import SignInMethod
 from service.sign_in.attempt import Confirmation, ConfirmationNeeded, Person, SignInAttempt, SignInResult
-from service.sign_in.outcome import ProvenPerson, count_guess, record_refusal, record_success
+from service.sign_in.outcome import ProvenPerson, count_guess, record_admin_session, record_refusal, record_success
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class ExchangeDependencies:
     subject_hashes: SubjectHashes
     known_users: KnownUsers
     failed_sign_ins: FailedSignIns
+    pending_events: PendingEvents
+    folded_lines: FoldedLines
     session_lifetime: int
     sessions_per_user: int
 
@@ -115,12 +119,13 @@ async def exchange(
     if lifetime is not None and lifetime < 1:
         raise BadUserInput("`lifetimeSeconds` must be 1 or more.")
     if (known := await _sign_in_known_user(code, attempt, dependencies, lifetime)) is not None:
-        return record_success(SignInMethod.EXTERNAL_JWT, known)
+        return await record_success(known, dependencies.pending_events)
     configuration, unverified = await _read(code, dependencies)
-    async with record_refusal(SignInMethod.EXTERNAL_JWT, attempt.client, partial(_find_person, unverified, attempt)):
+    find_person = partial(_find_person, unverified, attempt)
+    async with record_refusal(SignInMethod.EXTERNAL_JWT, attempt.client, dependencies.folded_lines, find_person):
         claims = await _check(unverified, configuration, attempt, dependencies.failed_sign_ins)
         result = await _sign_in(_VerifiedExchange(claims, attempt, configuration, dependencies, lifetime))
-    return record_success(SignInMethod.EXTERNAL_JWT, result)
+    return await record_success(result, dependencies.pending_events)
 
 
 async def _sign_in_known_user(
@@ -159,7 +164,8 @@ def _is_usual(configuration: JwtConfiguration, attempt: SignInAttempt) -> bool:
 async def verify_only(code: str, attempt: SignInAttempt, dependencies: ExchangeDependencies) -> None:
     """Run the checks of a code without signing in. Raises `SignInRefused`, which is recorded as for an exchange."""
     configuration, unverified = await _read(code, dependencies)
-    async with record_refusal(SignInMethod.EXTERNAL_JWT, attempt.client, partial(_find_person, unverified, attempt)):
+    find_person = partial(_find_person, unverified, attempt)
+    async with record_refusal(SignInMethod.EXTERNAL_JWT, attempt.client, dependencies.folded_lines, find_person):
         await _check(unverified, configuration, attempt, dependencies.failed_sign_ins)
 
 
@@ -187,14 +193,14 @@ async def _check(
 async def _sign_in(verified: _VerifiedExchange) -> SignInResult:
     """Decide who signs in, and open or continue the session.
 
-    A known user whom the code does not change needs no transaction: the session's row is the only write. A concurrent
-    deactivation or revocation is harmless, because the row holds the epochs that were read before, and `find_session`
+    A known member whom the code does not change needs no transaction: the session's row is the only write. A session of
+    an admin is recorded in the audit log in the same transaction. A concurrent deactivation or revocation is harmless, because the row holds the epochs that were read before, and `find_session`
     accepts a session only while its epochs are the current ones (see `end_sessions_of_user`).
     """
     decision = await _decide(verified)
     _ask_first(decision, verified.attempt)
     known = decision if isinstance(decision, SignIn) and not decision.changes_user else None
-    if known and not verified.configuration.policy.single_use:
+    if known and known.user.role is not UserRole.ADMIN and not verified.configuration.policy.single_use:
         result = await _open_or_continue(verified, known.user)
     else:
         async with transaction():
@@ -259,6 +265,7 @@ async def _open_or_continue(verified: _VerifiedExchange, user: User, *, is_new: 
         session = replace(attempt.session, user=user)  # the code may have changed the user since the session was read
         return SignInResult(attempt.session_token, session, continued=True)
     opened = await open_session(user, verified.opening, session_end)
+    await record_admin_session(opened.session)
     return SignInResult(opened.token, opened.session, new_user=is_new)
 
 

@@ -7,10 +7,12 @@ import strawberry
 from strawberry.scalars import JSON
 
 from service.audit import listing
+from service.audit.log import Actor
 from service.audit.models import AuditEvent as AuditEventRow
 from service.database import Row
 from service.graphql.connections import Connection
 from service.graphql.context import Info
+from service.graphql.users import User
 from service.paging import Slice
 
 
@@ -28,6 +30,11 @@ class AuditEvent:
     user_id: strawberry.ID | None = strawberry.field(
         description="The ID of the affected user. Null if the event does not concern a user."
     )
+    secret_id: strawberry.ID | None = strawberry.field(
+        description=(
+            "The ID of the signing secret that the event concerns, or whose code caused it. Null for other events."
+        )
+    )
     ip_address: str | None = strawberry.field(
         description="The client address of the request. Null if unknown, and for the command line."
     )
@@ -38,16 +45,30 @@ class AuditEvent:
         )
     )
     created_at: datetime = strawberry.field(
-        description="When it happened. For refusals, the first time within that hour."
+        description="When it happened. For events that are counted by the hour, the first time within that hour."
     )
 
     @strawberry.field(
         description=(
-            "The details. Refusals of one user for one reason within an hour are one event; `count` is their number."
+            "The details. `changes` has the old and the new value of each field that was changed. Refusals of one user "
+            "for one reason within an hour, from one network and by codes of one secret, are one event; `count` is their "
+            "number. Sign-ins of a member are counted in the same way."
         )
     )
     def detail(self) -> JSON:
         return JSON(listing.detail_of(self.row))
+
+    @strawberry.field(
+        description="The affected user as it is now. Null if the event does not concern a user who still exists."
+    )
+    async def user(self, info: Info) -> User | None:
+        return await _user(info, self.row.user_id)
+
+    @strawberry.field(
+        description="The user who did it, as it is now. Null if the actor is not a user who still exists."
+    )
+    async def actor_user(self, info: Info) -> User | None:
+        return await _user(info, Actor(self.row.actor).user_id)
 
     @classmethod
     def of_row(cls, values: Row) -> "AuditEvent":
@@ -59,10 +80,16 @@ class AuditEvent:
             action=row.action,
             actor=row.actor,
             user_id=strawberry.ID(row.user_id) if row.user_id else None,
+            secret_id=strawberry.ID(row.secret_id) if row.secret_id else None,
             ip_address=row.ip_address,
             reference=row.reference,
             created_at=row.created_at,
         )
+
+
+async def _user(info: Info, user_id: str | None) -> User | None:
+    found = await info.context.find_user(user_id) if user_id else None
+    return User.of(found) if found else None
 
 
 @strawberry.input(description="Selects events. All given conditions must hold.")
@@ -70,14 +97,30 @@ class AuditFilter:
     action: str | None = strawberry.field(default=None, description="Events with exactly this action.")
     user_id: strawberry.ID | None = strawberry.field(default=None, description="Events that concern this user.")
     secret_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Events that concern this signing secret or codes signed with it."
+        default=None,
+        description=(
+            "Events that concern this signing secret, codes signed with it, or sessions that such codes opened."
+        ),
+    )
+    actor: str | None = strawberry.field(
+        default=None, description="Events with exactly this actor, such as `user:ID` or `cli`."
+    )
+    ip_address: str | None = strawberry.field(
+        default=None,
+        description=(
+            "Events from this IP address, or from this IPv6 network of 64 bits, such as `2001:db8::/64`. An event that "
+            "is counted by the hour has the first of the addresses of one network."
+        ),
+    )
+    reference: str | None = strawberry.field(
+        default=None, description="The event whose first refusal has this reference."
     )
     after: datetime | None = strawberry.field(default=None, description="Events after this time.")
     before: datetime | None = strawberry.field(default=None, description="Events before this time.")
 
     def as_wanted(self) -> listing.AuditFilter:
         """Return the filter for the audit log."""
-        return listing.AuditFilter(self.action, self.user_id, self.secret_id, self.after, self.before)
+        return listing.AuditFilter(**vars(self))
 
 
 @strawberry.type
@@ -95,6 +138,7 @@ class AuditQueries:
         ] = None,
     ) -> Connection[AuditEvent] | None:
         info.context.caller.require_reader()
+        await info.context.instance.pending_events.write()
         events = listing.list_events(filter.as_wanted() if filter else listing.AuditFilter())
         page = await events.page(Slice(first=first, after=after))
         return Connection(page=page, node_of=AuditEvent.of_row, counter=events.count)

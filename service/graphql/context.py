@@ -7,6 +7,7 @@ import strawberry
 from starlette.requests import Request
 from strawberry.dataloader import DataLoader
 
+from service.accounts.lookup import find_all_by_id
 from service.accounts.models import User
 from service.authority import Caller
 from service.credentials import identify
@@ -27,6 +28,7 @@ class Context:
     granted: list[LiveSession] = field(default_factory=list)
     """The sessions that this request opened or continued by a sign-in."""
     _session_pages: dict[tuple[int, bool], DataLoader[User, Page]] = field(default_factory=dict)
+    _users: DataLoader[str, User | None] | None = None
     _session_counts: dict[bool, DataLoader[User, int]] = field(default_factory=dict)
 
     @property
@@ -38,6 +40,12 @@ class Context:
     def shows_admin_sessions(self) -> bool:
         """Whether sessions with admin rights are listed: for API keys and for sessions that have these rights themselves."""
         return self.caller.may_read_everything or any(session.has_admin_rights for session in self.granted)
+
+    async def find_user(self, user_id: str) -> User | None:
+        """Return the user with this ID. One query finds all users of the request."""
+        if self._users is None:
+            self._users = DataLoader(find_all_by_id)
+        return await self._users.load(user_id)
 
     async def first_sessions(self, user: User, size: int) -> Page:
         """Return the first page of a user's sessions. One query reads the pages of all users of the request."""

@@ -6,7 +6,7 @@ import structlog
 from starlette.requests import Request
 
 from service.error_reports import report_error
-from service.errors import RequestRefused
+from service.errors import ErrorCode, RequestRefused
 from service.graphql.context import Context, context_for
 from service.graphql.schema import schema
 from service.graphql.server.documents import Documents
@@ -39,6 +39,15 @@ def _report(error: BaseException, reference: str) -> bool:
     return report_error(error, reference=reference, route="/graphql")
 
 
-def log_refusal(refusal: RequestRefused) -> None:
-    """Log a refusal with its cause, which the client does not get."""
+def log_refusal(refusal: RequestRefused, context: object) -> None:
+    """Log a refusal with its cause, which the client does not get.
+
+    Not for a caller who only has to sign in. For callers who are not admins, one line a minute for each code and network.
+    """
+    if refusal.code is ErrorCode.UNAUTHENTICATED:
+        return
+    if isinstance(context, Context) and not context.caller.may_read_everything:
+        kind, ip_address = f"request_refused {refusal.code}", context.caller.client.ip_address
+        if not context.instance.folded_lines.admits(kind, ip_address):
+            return
     _log.info("request_refused", code=refusal.code, cause=refusal.cause or refusal.message, reference=refusal.reference)

@@ -7,6 +7,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from service.external_auth import inspection
+from service.external_auth.code_events import record_inspection
 from service.graphql.context import Info
 from service.graphql.enums import SignInErrorCode
 from service.graphql.jwt_secrets import JwtSecret
@@ -65,14 +66,18 @@ class InspectionQueries:
     @strawberry.field(
         description=(
             "Says why a code would be refused, or which user it would sign in: all checks in order. Changes "
-            "nothing and stores nothing. For admins and API keys."
+            "nothing. The audit log records who inspected a code of which secret and user, never the code. For admins "
+            "and API keys."
         )
     )
     async def inspect_external_auth_code(
         self, info: Info, external_auth_code: Annotated[str, strawberry.argument(description="The code.")]
     ) -> CodeInspection | None:
-        info.context.caller.require_reader()
-        return CodeInspection.of(await inspection.inspect(external_auth_code, info.context.instance.external_auth))
+        caller, instance = info.context.caller, info.context.instance
+        caller.require_reader()
+        found = await inspection.inspect(external_auth_code, instance.external_auth)
+        await record_inspection(found, caller.actor, instance.pending_events)
+        return CodeInspection.of(found)
 
 
 def _json(value: object) -> JSON | None:

@@ -1,6 +1,9 @@
 """The outcome of a sign-in, by any method: counted in the metrics, written to the log, recorded in the audit log.
 
 This is the only module that does so. It also counts failed guesses by address, for both methods together.
+
+A session of an admin is recorded in the transaction that opens it. Sessions of members are folded by the hour and
+written a moment later, because a page may open one at every load.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -10,12 +13,15 @@ from dataclasses import dataclass, field
 import structlog
 
 from service.audit.actions import Action
-from service.audit.log import Actor, record_hourly
+from service.audit.folding import HourlyEvent, record_hourly
+from service.audit.log import Actor, record
+from service.audit.pending import PendingEvents
 from service.errors import SignInRefused
+from service.folded_lines import FoldedLines
 from service.metrics import SIGN_IN_REFUSALS, SIGN_INS
 from service.rate_limit import FailedSignIns
 from service.refusal_texts import SignInErrorCode
-from service.sessions.lifecycle import Client
+from service.sessions.lifecycle import Client, LiveSession
 from service.sessions.models import SignInMethod
 from service.sign_in.attempt import SignInResult
 
@@ -44,12 +50,12 @@ async def _find_no_person(refusal: SignInRefused) -> None:
 
 @asynccontextmanager
 async def record_refusal(
-    method: SignInMethod, client: Client, find_person: FindPerson = _find_no_person
+    method: SignInMethod, client: Client, lines: FoldedLines, find_person: FindPerson = _find_no_person
 ) -> AsyncIterator[None]:
     """Record a `SignInRefused` that leaves the block, then raise it again. Use it outside the sign-in's transaction.
 
-    `find_person` returns None if nothing was proved. Then the refusal is not recorded in the audit log, because otherwise
-    a stranger could fill the table.
+    `find_person` returns None if nothing was proved. Then the refusal is not recorded in the audit log, and its line in
+    the log is folded, because otherwise a stranger could fill both.
     """
     try:
         yield
@@ -57,21 +63,34 @@ async def record_refusal(
         if (person := await find_person(refusal)) is not None:
             await _audit(refusal, person)
         SIGN_IN_REFUSALS.labels(refusal.code).inc()
-        _log.info(
-            "sign_in_refused",
-            method=method,
-            code=refusal.code,
-            cause=refusal.cause,
-            reference=refusal.reference,
-            ip=client.ip_address,
-        )
+        if person is not None or lines.admits(f"sign_in_refused {refusal.code}", client.ip_address):
+            _log.info(
+                "sign_in_refused",
+                method=method,
+                code=refusal.code,
+                cause=refusal.cause,
+                reference=refusal.reference,
+                ip=client.ip_address,
+            )
         raise
 
 
-def record_success(method: SignInMethod, result: SignInResult) -> SignInResult:
-    """Count a sign-in that succeeded, and return its result. Call it after the commit."""
-    SIGN_INS.labels(method, "new" if result.new_user else "continued" if result.continued else "known").inc()
+async def record_success(result: SignInResult, pending_events: PendingEvents) -> SignInResult:
+    """Count a sign-in that succeeded, and return its result. Call it after the commit.
+
+    A continued session is no event: its opening was one.
+    """
+    session = result.session
+    SIGN_INS.labels(session.method, "new" if result.new_user else "continued" if result.continued else "known").inc()
+    if not result.continued and not session.opened_as_admin:
+        await pending_events.add(_opened_by_member(session))
     return result
+
+
+async def record_admin_session(session: LiveSession) -> None:
+    """Record a session of an admin, in the transaction that opens it. `record_success` counts those of members."""
+    if session.opened_as_admin:
+        await record(Action.SESSION_OPENED, _actor_of(session), user_id=session.user.id, detail=_detail_of(session))
 
 
 async def count_guess(refusal: SignInRefused, client: Client, failed_sign_ins: FailedSignIns) -> SignInRefused:
@@ -83,6 +102,28 @@ async def count_guess(refusal: SignInRefused, client: Client, failed_sign_ins: F
     if retry_after is None:
         return refusal
     return SignInRefused(SignInErrorCode.TOO_MANY_ATTEMPTS, retry_after=retry_after)
+
+
+def _opened_by_member(session: LiveSession) -> HourlyEvent:
+    return HourlyEvent(
+        Action.SESSION_OPENED,
+        _actor_of(session),
+        person=session.user.id,
+        reason=f"{session.method} {session.token_transport}",
+        user_id=session.user.id,
+        detail=_detail_of(session),
+        created_at=session.created_at,
+    )
+
+
+def _actor_of(session: LiveSession) -> Actor:
+    if session.secret_id:
+        return Actor.of_code(session.secret_id, session.ip_address)
+    return Actor.of_email(session.ip_address)
+
+
+def _detail_of(session: LiveSession) -> dict[str, object]:
+    return {"method": session.method, "tokenTransport": session.token_transport}
 
 
 async def _audit(refusal: SignInRefused, person: ProvenPerson) -> None:

@@ -8,8 +8,9 @@ import pytest
 import time_machine
 
 from service.audit.actions import Action
+from service.audit.folding import record_hourly
 from service.audit.listing import detail_of
-from service.audit.log import Actor, record, record_hourly
+from service.audit.log import Actor, record
 from service.audit.models import AuditEvent
 from service.database import transaction
 from service.errors import Conflict

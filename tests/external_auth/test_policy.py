@@ -1,6 +1,7 @@
 """What the policy asks of codes, at the exchange (contract §1, schema `JwtPolicy`): single use, ends, issuer, audience."""
 
 import asyncio
+import json
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -319,9 +320,17 @@ async def test_change_holds_for_the_next_code_and_leaves_the_rest_as_it_was(inst
         False,
     )
     events = await AuditEvent.filter(action="jwt.policy_updated").order_by("id")
-    assert [event.detail for event in events] == [
-        '{"clockSkewSeconds": 5, "issuer": "crm"}',
-        '{"issuer": null, "emailLinking": "LINK"}',
+    assert [json.loads(event.detail) for event in events] == [
+        {
+            "clockSkewSeconds": 5,
+            "issuer": "crm",
+            "changes": {"clockSkewSeconds": {"from": 60, "to": 5}, "issuer": {"from": None, "to": "crm"}},
+        },
+        {
+            "issuer": None,
+            "emailLinking": "LINK",
+            "changes": {"issuer": {"from": "crm", "to": None}, "emailLinking": {"from": "REFUSE", "to": "LINK"}},
+        },
     ]
 
 

@@ -47,7 +47,7 @@ async def test_refusals_of_one_person_reason_and_hour_are_one_event_with_the_fir
     with time_machine.travel(NOON, tick=False) as clock:
         first = await refusal_of(instance, code)
         clock.shift(3599)
-        second = await refusal_of(instance, code, client=Client("198.51.100.7", None))
+        second = await refusal_of(instance, code, client=Client(ADDRESS, "another browser"))
         clock.shift(1)
         third = await refusal_of(instance, code)
 

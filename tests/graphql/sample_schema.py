@@ -245,7 +245,7 @@ class SampleEndpoint:
             self.documents,
             context_for=self.context_for or _context_for,
             on_internal_error=lambda error, reference: self.internal_errors.append((error, reference)),
-            on_refusal=self.refusals.append,
+            on_refusal=lambda refusal, _: self.refusals.append(refusal),
             graphiql=self.graphiql,
         )
         self.app = Starlette(routes=[Route("/graphql", self.endpoint)])

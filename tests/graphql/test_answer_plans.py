@@ -173,13 +173,13 @@ def spoiled(row: Row) -> User:
 
 def operations() -> Operations:
     """The service's operations, whose result is that of the executor, before errors are made ready for clients."""
-    boundary = ErrorBoundary(lambda _error, _reference: None, lambda _refusal: None)
+    boundary = ErrorBoundary(lambda _error, _reference: None, lambda _refusal, _context: None)
     made = Operations(schema, Documents(schema, introspection=True), boundary)
     made._payload = comparable  # type: ignore[method-assign,assignment]
     return made
 
 
-def comparable(result: Any) -> dict[str, Any]:
+def comparable(result: Any, _context: object = None) -> dict[str, Any]:
     """Return data and errors as a client sees them, with the order of fields. The order of errors is not promised."""
     errors = [error.formatted for error in result.errors or ()]
     return {"data": json.dumps(result.data), "errors": sorted(map(json.dumps, errors))}
@@ -201,8 +201,19 @@ class Scene:
 
 @pytest.fixture(autouse=True)
 def _without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Generated documents have more aliases than the service takes."""
+    """Generated documents have more aliases and tokens than the service takes."""
     monkeypatch.setattr(documents, "check_size", lambda _ast: None)
+    monkeypatch.setattr(documents, "MAX_TOKENS", 100_000)
+
+
+@pytest.fixture(autouse=True)
+def _without_traces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An inspection is an event, which the second run of a document would find in the audit log."""
+
+    async def record_nothing(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr("service.graphql.inspection.record_inspection", record_nothing)
 
 
 @pytest.fixture

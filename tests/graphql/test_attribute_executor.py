@@ -96,7 +96,7 @@ DOCUMENTS = [
 
 
 def operations() -> Operations:
-    boundary = ErrorBoundary(lambda _error, _reference: None, lambda _refusal: None)
+    boundary = ErrorBoundary(lambda _error, _reference: None, lambda _refusal, _context: None)
     return Operations(SCHEMA, Documents(SCHEMA, introspection=True), boundary)
 
 

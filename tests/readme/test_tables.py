@@ -9,6 +9,7 @@ import typer.main
 from graphql import build_schema, parse, validate
 from prometheus_client import REGISTRY, generate_latest
 
+from service.audit.actions import Action
 from service.cli import app
 from service.errors import ErrorCode
 from service.external_auth.policy import Policy
@@ -57,6 +58,11 @@ def test_settings_that_may_be_files_are_named(document: str) -> None:
 
     named = {name.removeprefix(PREFIX).lower() for name in re.findall(r"`(DOORCODE_[A-Z_]+)`", paragraph)}
     assert named == SECRET_SETTINGS
+
+
+def test_table_of_the_audit_log_has_every_action_once() -> None:
+    named = [name for cell, _ in table("Audit log", "Action") for name in re.findall(r"[\w.]+", cell)]
+    assert sorted(named) == sorted(Action)
 
 
 def test_error_table_has_every_code_with_the_remedies_that_are_explained() -> None:

@@ -94,19 +94,20 @@ class ErrorBoundary:
     on_internal_error: Callable[[BaseException, str], bool | None]
     """Called with the exception and its reference. Neither its text nor its traceback quotes the document."""
 
-    on_refusal: Callable[[RequestRefused], None]
+    on_refusal: Callable[[RequestRefused, object], None]
+    """Called with the refusal and the context of the request, which is None if the context could not be made."""
 
-    def raised_by_field(self, error: GraphQLError) -> FormattedError:
+    def raised_by_field(self, error: GraphQLError, context: object) -> FormattedError:
         """Return the error of one field during execution."""
         cause = _cause_of(error)
         if isinstance(cause, GraphQLError) and _is_the_clients(cause):
             return _placed(bad_user_input(_public_message(cause)), error)
-        return _placed(self.raised(cause), error)
+        return _placed(self.raised(cause, context), error)
 
-    def raised(self, cause: BaseException) -> FormattedError:
+    def raised(self, cause: BaseException, context: object = None) -> FormattedError:
         """Return the error for an exception without a field, or whose field the caller adds."""
         if isinstance(cause, RequestRefused):
-            self.on_refusal(cause)
+            self.on_refusal(cause, context)
             return refusal_error(cause)
         reference = new_reference()
         if self.on_internal_error(_without_document(cause), reference):

@@ -49,7 +49,7 @@ class Response(NamedTuple):
     body: bytes
 
 
-def _not_logged(_refusal: RequestRefused) -> None: ...
+def _not_logged(_refusal: RequestRefused, _context: object) -> None: ...
 
 
 class GraphQLEndpoint(Generic[ContextT]):
@@ -62,7 +62,7 @@ class GraphQLEndpoint(Generic[ContextT]):
         *,
         context_for: Callable[[Request], Awaitable[ContextT]],
         on_internal_error: Callable[[BaseException, str], bool | None],
-        on_refusal: Callable[[RequestRefused], None] = _not_logged,
+        on_refusal: Callable[[RequestRefused, object], None] = _not_logged,
         graphiql: bool = False,
     ) -> None:
         """Create the endpoint. `graphiql` serves an IDE whose scripts come from a public CDN, for development only."""

@@ -74,11 +74,12 @@ class Operations:
         if isinstance(executor, list):
             return {"errors": [request_error(error) for error in executor]}
         result: Any = executor.execute_operation()
-        return self._payload(result if isinstance(result, ExecutionResult) else await result)
+        return self._payload(result if isinstance(result, ExecutionResult) else await result, context)
 
-    def _payload(self, result: ExecutionResult) -> Payload:
+    def _payload(self, result: ExecutionResult, context: object) -> Payload:
         if not result.errors:
             return {"data": result.data}
         if result.data is None and not any(error.path for error in result.errors):
             return {"errors": [request_error(error) for error in result.errors]}
-        return {"data": result.data, "errors": [self._boundary.raised_by_field(error) for error in result.errors]}
+        errors = [self._boundary.raised_by_field(error, context) for error in result.errors]
+        return {"data": result.data, "errors": errors}

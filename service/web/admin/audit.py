@@ -1,4 +1,7 @@
-"""The page of the audit log, filtered by action, user and time. The filters are in the URL."""
+"""The page of the audit log, filtered by action, user, actor, secret, address, reference and time.
+
+The filters are in the URL.
+"""
 
 from urllib.parse import urlencode
 
@@ -9,7 +12,8 @@ from service.web.admin.days import ZONE, Days, day_of
 from service.web.admin.page import AdminPage
 
 AUDIT = "/admin/audit"
-_FILTERS = ("action", "userId", "from", "until", ZONE)
+_EXACT = ("userId", "actor", "secretId")
+_FILTERS = ("action", *_EXACT, "ipAddress", "reference", "from", "until", ZONE)
 
 
 async def show_audit_log(admin_page: AdminPage) -> Response:
@@ -31,10 +35,8 @@ async def show_audit_log(admin_page: AdminPage) -> Response:
 
 
 def _filter(admin_page: AdminPage) -> dict[str, object]:
-    chosen: dict[str, object | None] = {
-        "action": admin_page.asked("action"),
-        "userId": admin_page.asked_exactly("userId"),
-    }
+    chosen: dict[str, object | None] = {name: admin_page.asked(name) for name in ("action", "ipAddress", "reference")}
+    chosen |= {name: admin_page.asked_exactly(name) for name in _EXACT}
     days = Days.of(admin_page.request.query_params)
     first, last = day_of(admin_page.asked("from")), day_of(admin_page.asked("until"))
     chosen["after"] = days.before(first) if first else None

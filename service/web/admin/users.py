@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from starlette.datastructures import FormData
 from starlette.responses import Response, StreamingResponse
 
-from service.accounts.directory import UserOrder
+from service.accounts.directory import UserOrder, record_export
 from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.web.admin.page import AdminPage, text_of
 
@@ -65,6 +65,7 @@ async def invite(admin_page: AdminPage, form: FormData) -> Response:
 async def export_users(admin_page: AdminPage) -> Response:
     """`GET /admin/users.csv`: all users that the filters let through, as they are read: no size is too large."""
     first = await _read(admin_page, None)  # what is refused, is refused before the file begins
+    await record_export("csv", _filter(admin_page), admin_page.caller.actor)
     headers = {
         "Content-Disposition": 'attachment; filename="users.csv"',
         "Cache-Control": "no-store",

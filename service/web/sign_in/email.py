@@ -15,6 +15,7 @@ from service.email_login.codes import find_request
 from service.email_login.login import exchange_email_code, request_email_code, resend_wait
 from service.errors import BadUserInput, Forbidden, SignInRefused
 from service.refusal_texts import REFUSAL_TEXTS, SignInErrorCode
+from service.sessions.administration import OwnEnd
 from service.sign_in.attempt import SignInAttempt, SignInResult
 from service.web.forms import given_once, read_form
 from service.web.requests import instance_of
@@ -85,7 +86,7 @@ async def welcome(
     place: SignInPlace, request: Request, attempt: SignInAttempt, result: SignInResult, return_to: str | None
 ) -> Response:
     """Go on with the new session. The session that the cookie had before ends: no page could end it any more."""
-    await end_sessions_in_cookies(request, place.token_transport)
+    await end_sessions_in_cookies(request, place.token_transport, OwnEnd.REPLACED)
     destination = place.destination(instance_of(request).settings, return_to)
     return go_on_signed_in(request, result, destination, device=attempt.device)
 

@@ -14,7 +14,8 @@ from service.errors import SignInRefused
 from service.external_auth.exchange import exchange, verify_only
 from service.external_auth.held_codes import HeldLink, hold, take
 from service.instance import Instance
-from service.sessions.lifecycle import LiveSession, end_session
+from service.sessions.administration import OwnEnd
+from service.sessions.lifecycle import LiveSession
 from service.sessions.models import TokenTransport
 from service.sign_in.attempt import Confirmation, ConfirmationNeeded, Person, SignInAttempt, SignInResult
 from service.web.destination import after_sign_in
@@ -29,7 +30,7 @@ from service.web.pages import page
 from service.web.prefetch import is_speculative, refuse_speculative_request
 from service.web.requests import instance_of, member_of
 from service.web.security import see_other
-from service.web.sign_in.cookie_session import go_on_signed_in
+from service.web.sign_in.cookie_session import end_session_of, go_on_signed_in
 from service.web.sign_in.front_page import show_front_page
 from service.web.sign_in.link_parameters import Link, corrected_return_to, has_code_elsewhere
 from service.web.sign_in.refused import redirect_to_refusal
@@ -133,7 +134,7 @@ async def _sign_in(request: Request, link: Link, attempt: SignInAttempt) -> Resp
         result = await exchange(link.code or "", attempt, instance.external_auth)
     except SignInRefused as refusal:
         return redirect_to_refusal(instance.settings, refusal, link.return_to)
-    await _end_replaced(attempt.session, result)
+    await _end_replaced(request, attempt.session, result)
     return go_on_signed_in(request, result, after_sign_in(instance.settings, link.return_to))
 
 
@@ -182,7 +183,7 @@ def _names(replaced: Person, person: Person) -> tuple[str, str]:
     return names if names[0] != names[1] else (replaced.id, person.id)
 
 
-async def _end_replaced(before: LiveSession | None, result: SignInResult) -> None:
+async def _end_replaced(request: Request, before: LiveSession | None, result: SignInResult) -> None:
     """End the cookie's session if it belonged to another user: after the cookie is replaced, no page could end it."""
     if before is not None and before.user.serial != result.session.user.serial:
-        await end_session(before.id)
+        await end_session_of(request, before, OwnEnd.REPLACED)

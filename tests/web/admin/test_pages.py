@@ -231,6 +231,35 @@ def test_audit_log_is_filtered_and_its_filters_are_in_the_address(panel: Panel) 
         assert "user.reactivated" in panel.page("/admin/audit", userId=user_id, **everything_)
 
 
+def test_audit_log_links_to_users_who_exist_alone(panel: Panel) -> None:
+    user_id = new_user_id()
+    sign_in_by_code(panel.site, user_id)
+    link = f'<a href="{USER}?id={user_id}">'
+    assert link in panel.page("/admin/audit", userId=user_id)
+    panel.done(USER, action="delete", id=user_id, confirmation=user_id)
+    page = panel.page("/admin/audit", userId=user_id)
+    assert "user.deleted" in page
+    assert link not in page
+
+
+def test_audit_log_is_filtered_by_actor_secret_address_and_reference(panel: Panel) -> None:
+    user_id = new_user_id()
+    sign_in_by_code(panel.site, user_id)
+    shown = panel.page("/admin/audit", userId=user_id, action="session.opened")
+    secret = shown.split("/admin/audit?secretId=", 1)[1].split('"', 1)[0]
+    for found in ({"secretId": secret}, {"actor": f"code:{secret}"}, {"ipAddress": "127.0.0.1"}):
+        assert "session.opened" in panel.page("/admin/audit", userId=user_id, action="session.opened", **found)
+    for nothing in ({"secretId": "x"}, {"actor": "cli"}, {"ipAddress": "192.0.2.1"}, {"reference": "K7XA249Z5R"}):
+        assert "No event matches the filters." in panel.page("/admin/audit", userId=user_id, **nothing)
+    assert panel.get("/admin/audit", ipAddress="x").status_code == 422
+
+
+def test_export_of_the_users_is_in_the_audit_log(panel: Panel) -> None:
+    search = new_user_id()
+    panel.get(f"{USERS}.csv", search=search)
+    assert search in panel.page("/admin/audit", action="users.exported")
+
+
 # ---------------------------------------------------------------- PostgreSQL
 
 

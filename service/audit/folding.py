@@ -1,0 +1,117 @@
+"""Folds events that a page may repeat at every load: one event an hour, with a count (contract §3).
+
+SQL by hand: atomic. One upsert adds hourly events or raises their counts, also from several processes at once.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+
+from service.audit.actions import Action
+from service.audit.log import Actor
+from service.clock import HOUR, floor, now
+from service.database import Statement, write
+from service.ids import new_id
+
+Key = tuple[str | None, ...]
+
+_COLUMNS = "id, action, actor, user_id, secret_id, detail, count, fold_key, ip_address, network, reference, created_at"
+_WIDTH = len(_COLUMNS.split(", "))
+# Few sizes, because the drivers keep a prepared statement for each text.
+_ROWS_AT_ONCE = (64, 8, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class HourlyEvent:
+    """An event that is folded by action, actor, person, reason, secret, network and hour.
+
+    The folded event keeps the values of its first occurrence, so two secrets or two networks are never one event.
+    """
+
+    action: Action
+    by: Actor
+    person: str
+    reason: str
+    user_id: str | None = None
+    secret_id: str | None = None
+    detail: Mapping[str, object] = field(default_factory=dict)
+    reference: str | None = None
+    created_at: datetime = field(default_factory=now)
+
+    @property
+    def signing_secret_id(self) -> str | None:
+        """The ID of the secret that the event concerns, or that signed the actor's code."""
+        return self.secret_id or self.by.secret_id
+
+    @property
+    def key(self) -> Key:
+        """What is folded into one event has the same key."""
+        hour = floor(self.created_at, HOUR).isoformat()
+        by = self.by
+        return self.action, by.name, self.person, self.reason, self.signing_secret_id, by.network, hour
+
+
+async def record_hourly(
+    action: Action,
+    by: Actor,
+    *,
+    person: str,
+    reason: str,
+    user_id: str | None = None,
+    secret_id: str | None = None,
+    detail: Mapping[str, object] | None = None,
+    reference: str | None = None,
+) -> None:
+    """Write or count an event that may occur at every page load, inside or outside a transaction.
+
+    Call it only for a code whose signature is valid, or for a signed-in caller: otherwise any sender of requests could
+    fill the table.
+    """
+    event = HourlyEvent(action, by, person, reason, user_id, secret_id, detail or {}, reference)
+    await write_folded([(event, 1)])
+
+
+async def write_folded(counted: Iterable[tuple[HourlyEvent, int]]) -> None:
+    """Add these events with their counts. No two of them may have one key.
+
+    In the order of their keys, so that two processes lock the rows that both count in the same order.
+    """
+    rows = sorted((_row(event, count) for event, count in counted), key=lambda row: str(row[7]))
+    while rows:
+        size = next(size for size in _ROWS_AT_ONCE if size <= len(rows))
+        statement = _fold(size)
+        await write(statement, *(value for row in rows[:size] for value in row))
+        del rows[:size]
+
+
+@lru_cache(maxsize=len(_ROWS_AT_ONCE))
+def _fold(rows: int) -> Statement:
+    values = ", ".join(_placeholders(row) for row in range(rows))
+    return Statement(
+        f"INSERT INTO audit_events ({_COLUMNS}) VALUES {values}"
+        " ON CONFLICT (fold_key) DO UPDATE SET count = audit_events.count + excluded.count"
+    )
+
+
+def _placeholders(row: int) -> str:
+    return "(" + ", ".join(f"${number}" for number in range(row * _WIDTH + 1, (row + 1) * _WIDTH + 1)) + ")"
+
+
+def _row(event: HourlyEvent, count: int) -> tuple[object, ...]:
+    return (
+        new_id(),
+        event.action,
+        event.by.name,
+        event.user_id,
+        event.signing_secret_id,
+        json.dumps(event.detail),
+        count,
+        hashlib.sha256(json.dumps(event.key).encode()).hexdigest(),
+        event.by.ip_address,
+        event.by.network,
+        event.reference,
+        event.created_at,
+    )

@@ -1,0 +1,85 @@
+"""Collects folded events in memory, so that a sign-in of a member costs no further statement.
+
+A background task writes them within a second (`service/housekeeping.py`). They are also written before this process
+reads the audit log, when the table is full, and at shutdown. A crash loses at most what one second collected.
+"""
+
+import asyncio
+
+import structlog
+
+from service.audit.folding import HourlyEvent, Key, write_folded
+from service.database import transaction
+
+MAX_PENDING = 1_000  # events, of about 1 KiB each
+
+_log = structlog.get_logger()
+
+
+_Counted = dict[Key, tuple[HourlyEvent, int]]
+
+
+class PendingEvents:
+    """The events of one process that are not written yet, each with its count."""
+
+    def __init__(self) -> None:
+        self._counted: _Counted = {}
+        self._one_writer = asyncio.Lock()
+        self._is_failing = False
+        self._lost = 0
+
+    async def add(self, event: HourlyEvent) -> None:
+        """Count an event. Call it outside a transaction, after what happened is committed.
+
+        Writes all events first if the table is full. If that fails, an event that is not in the table is lost, and the
+        log says how many were.
+        """
+        key = event.key
+        if key not in self._counted and len(self._counted) >= MAX_PENDING:
+            await self.write()
+        if key in self._counted or len(self._counted) < MAX_PENDING:
+            _count(self._counted, event)
+        else:
+            self._lost += 1
+
+    async def write(self) -> None:
+        """Write all events in one transaction. Raises nothing: what cannot be written stays for the next time.
+
+        Runs to its end even if the request that asks for it is cancelled, because what was committed must not be
+        counted again.
+        """
+        if self._counted or self._one_writer.locked():
+            await asyncio.shield(asyncio.ensure_future(self._write()))
+
+    async def _write(self) -> None:
+        async with self._one_writer:
+            batch, self._counted = self._counted, {}
+            try:
+                async with transaction():
+                    await write_folded(batch.values())
+            except Exception as error:
+                self._keep(batch)
+                self._log_failure(error)
+            else:
+                self._log_success()
+
+    def _keep(self, batch: _Counted) -> None:
+        """Put a batch back, before what was added meanwhile."""
+        for event, count in self._counted.values():
+            _count(batch, event, count)
+        self._counted = batch
+
+    def _log_failure(self, error: Exception) -> None:
+        if not self._is_failing:
+            _log.warning("audit_events_kept", error=type(error).__name__, count=len(self._counted))
+        self._is_failing = True
+
+    def _log_success(self) -> None:
+        if self._lost:
+            _log.error("audit_events_lost", count=self._lost)
+        self._is_failing, self._lost = False, 0
+
+
+def _count(counted: _Counted, event: HourlyEvent, number: int = 1) -> None:
+    first, count = counted.get(event.key, (event, 0))
+    counted[event.key] = first, count + number
