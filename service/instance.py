@@ -11,7 +11,7 @@ from service.audit.pending import PendingEvents
 from service.database import check_encoding, is_migrated, is_unreachable, migrate, newer_migrations, open_database
 from service.database.connection import refuse_unreachable
 from service.email_login.dependencies import EmailLoginDependencies
-from service.email_login.mail_queue import MailQueue, renew_mail_encryption
+from service.email_login.mail_queue import MAX_DELAY, MailQueue, renew_mail_encryption
 from service.encryption import Cipher, cipher_that_fits
 from service.external_auth.configuration import JwtConfigurationCache
 from service.external_auth.exchange import ExchangeDependencies
@@ -22,7 +22,7 @@ from service.page_urls import PageUrls
 from service.rate_limit import FailedSignIns
 from service.sessions.access_tokens import ensure_signing_keys, renew_key_encryption
 from service.sessions.shown_once import renew_shown_encryption
-from service.settings import Settings, SettingsError
+from service.settings import MailDelivery, Settings, SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,13 @@ def _instance(settings: Settings, cipher: Cipher, subject_hashes: SubjectHashes)
         EmailLoginDependencies(
             cipher,
             failed_sign_ins,
-            MailQueue(cipher),
+            MailQueue(cipher, longest_delay=MAX_DELAY if settings.mail_delivery is MailDelivery.SMTP else 0.0),
             PageUrls(settings.public_url),
             pending_events,
             folded_lines,
             settings.session_lifetime,
+            settings.admin_session_lifetime,
+            settings.admin_idle_timeout,
             settings.sessions_per_user,
         ),
     )

@@ -85,6 +85,8 @@ class Settings(BaseModel):
     cookie_domain: CookieDomain | None = None
     access_token_audience: Annotated[str, Field(min_length=1, max_length=255)] = "doorcode"
     session_lifetime: Annotated[int, Field(ge=1, le=MAX_SESSION_LIFETIME)] = 604_800
+    admin_session_lifetime: Annotated[int, Field(ge=300, le=MAX_SESSION_LIFETIME)] = 43_200
+    admin_idle_timeout: Annotated[int, Field(ge=600, le=MAX_SESSION_LIFETIME)] = 7_200
     sessions_per_user: Annotated[int, Field(ge=1, le=10_000)] = DEFAULT_SESSIONS_PER_USER
     access_token_lifetime: Annotated[int, Field(ge=1, le=86_400)] = 600
     smtp_url: Annotated[SmtpUrl | None, SECRET] = None

@@ -16,7 +16,6 @@ from playwright.sync_api import Playwright
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 
 from service.app import create_app
-from service.email_login import mail_queue
 from service.instance import Instance, open_instance
 from service.settings import Settings, load_settings
 from tests.actions import ADDRESS
@@ -60,13 +59,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
         return (yield)
     finally:
         asyncio._set_running_loop(loop)
-
-
-@pytest.fixture(autouse=True)
-def _mails_leave_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No random delay in this process: tests read the queue, and many stop the clock. Processes under test have it."""
-    monkeypatch.setattr(mail_queue, "MIN_DELAY", 0.0)
-    monkeypatch.setattr(mail_queue, "MAX_DELAY", 0.0)
 
 
 @pytest.fixture(scope="session")

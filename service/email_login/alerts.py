@@ -1,4 +1,4 @@
-"""Tells of wrong email codes: a metric, an audit event of the user, and a mail to an admin (contract §3).
+"""Tells of wrong email codes (a metric, an audit event, a mail to an admin) and of an admin's new network (contract §3).
 
 A request with a wrong code only queues a report, for every address alike. The mail worker looks later whether the
 address has a user, so neither the answer nor its time tells.
@@ -16,6 +16,7 @@ from service.database import transaction
 from service.email_login.allowances import take_alert
 from service.email_login.mail_queue import MailKind, MailQueue, QueuedMail
 from service.metrics import WRONG_EMAIL_CODES
+from service.sessions.lifecycle import Client
 from service.sessions.models import TokenTransport
 from service.sign_in.attempt import SignInAttempt
 
@@ -29,6 +30,14 @@ async def report_wrong_code(email: str, attempt: SignInAttempt, mail_queue: Mail
     report = QueuedMail(MailKind.WRONG_CODE, email, attempt.client.ip_address or "")
     async with transaction():
         await mail_queue.put(report, now() + REPORT_LIFETIME, at_random=True)
+    mail_queue.wake_up.set()
+
+
+async def announce_admin_sign_in(email: str, client: Client, mail_queue: MailQueue) -> None:
+    """Queue a mail to an admin who signed in, with admin rights, from a network that was not known before."""
+    async with transaction():
+        mail = QueuedMail(MailKind.ADMIN_SIGN_IN, email, client.ip_address or "")
+        await mail_queue.put(mail, now() + REPORT_LIFETIME)
     mail_queue.wake_up.set()
 
 

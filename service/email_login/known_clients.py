@@ -11,6 +11,7 @@ SQL by hand: atomic. One upsert adds or renews a known client, and one statement
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -69,8 +70,7 @@ def is_device_token(text: str) -> bool:
 async def find_sources(email: str, client: Client, device: str | None, cipher: Cipher) -> tuple[Source, ...]:
     """Return the sources that this client may use for the address: those that are known, else the one of all others."""
     texts = _texts(email, client, device)
-    ids = [hashed for text in texts.values() for hashed in cipher.keyed_hashes(text)]
-    found = set(await KnownClient.filter(id__in=ids, expires_at__gt=now()).values_list("id", flat=True))
+    found = await _known_ids(texts.values(), cipher)
     known = [
         Source(kind, cipher.keyed_hash(text)) for kind, text in texts.items() if found & {*cipher.keyed_hashes(text)}
     ]
@@ -82,18 +82,31 @@ def account_of(email: str, cipher: Cipher) -> str:
     return cipher.keyed_hash(f"email sign-in\n{email}")
 
 
-async def remember_client(user: User, client: Client, device: str | None, cipher: Cipher) -> None:
-    """Make the network and the browser of a sign-in known for the user's address. The oldest beyond 20 are forgotten."""
+async def remember_client(user: User, client: Client, device: str | None, cipher: Cipher) -> bool:
+    """Make the network and the browser of a sign-in known for the user's address. The oldest beyond 20 are forgotten.
+
+    Returns whether the network was not known before; false if the client has no usable address.
+    """
     if user.email is None:
-        return
-    for kind, text in _texts(user.email, client, device).items():
+        return False
+    texts = _texts(user.email, client, device)
+    network = texts.get(SourceKind.NETWORK)
+    is_new = network is not None and not await _known_ids([network], cipher)
+    for kind, text in texts.items():
         await write(_REMEMBER, cipher.keyed_hash(text), user.serial, kind, now() + LIFETIME)
         await write(_DROP_OLDEST, user.serial, kind, MOST_OF_USER)
+    return is_new
 
 
 async def purge_known_clients(batch: int) -> int:
     """Delete at most `batch` clients that were not used for `LIFETIME`, and return how many were deleted."""
     return await purge_expired("known_clients", "id", "expires_at", batch)
+
+
+async def _known_ids(texts: Iterable[str], cipher: Cipher) -> set[str]:
+    """Return the IDs of the clients that are known, hashed with any of the encryption keys."""
+    ids = [hashed for text in texts for hashed in cipher.keyed_hashes(text)]
+    return {client.id for client in await KnownClient.filter(id__in=ids, expires_at__gt=now())}
 
 
 def _texts(email: str, client: Client, device: str | None) -> dict[SourceKind, str]:

@@ -80,7 +80,7 @@ async def _finish(result: SignInResult, attempt: SignInAttempt, dependencies: Em
     await record_user_seen(user)
     if user.email is not None:
         await reset_wrong_codes(user.email, dependencies.cipher)
-    await dependencies.remember_client(user, attempt)
+    await dependencies.remember_client(result.session, attempt)
     return await record_success(result, dependencies.pending_events)
 
 

@@ -87,7 +87,7 @@ async def exchange_email_code(
     find_person = partial(_find_person, email, attempt)
     async with record_refusal(SignInMethod.EMAIL, attempt.client, dependencies.folded_lines, find_person):
         result = await _sign_in(request_id, email, configuration, attempt, dependencies)
-    await dependencies.remember_client(result.session.user, attempt)
+    await dependencies.remember_client(result.session, attempt)
     return await record_success(result, dependencies.pending_events)
 
 

@@ -31,9 +31,10 @@ _HTML = _environment(autoescape=True)
 _SUBJECTS = {
     MailKind.CODE: "Your sign-in code for {host}",
     MailKind.INVITATION: "You are invited to {host}",
+    MailKind.ADMIN_SIGN_IN: "New sign-in as an admin at {host}",
     MailKind.WRONG_CODES_ALERT: "Wrong sign-in codes for your account at {host}",
 }
-_PLAIN_TEXT_ONLY = {MailKind.WRONG_CODES_ALERT}
+_PLAIN_TEXT_ONLY = {MailKind.WRONG_CODES_ALERT, MailKind.ADMIN_SIGN_IN}
 
 _ENCODED_WORD = re.compile(r"=\?.*\?.*\?.*\?=")
 
@@ -102,6 +103,7 @@ def _values(queued_mail: QueuedMail, settings: Settings) -> dict[str, object]:
         "email": queued_mail.email,
         "secret": queued_mail.secret,
         "sign_in_url": f"{settings.public_url}/login?method=email",
+        "panel_url": f"{settings.public_url}/admin",
         "audit_url": f"{settings.public_url}/admin/audit?{urlencode({'action': Action.EMAIL_CODES_FAILED})}",
         "minutes": int(codes.LIFETIME.total_seconds() // 60),
         "hours": int(links.INVITATION_LIFETIME.total_seconds() // 3600),

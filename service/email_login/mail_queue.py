@@ -20,7 +20,7 @@ from service.email_login.models import OutgoingMail
 from service.encryption import Cipher
 from service.ids import new_id
 
-MIN_DELAY, MAX_DELAY = 0.5, 2.5  # seconds: longer than the requests that a stranger can time at once
+MIN_DELAY, MAX_DELAY = 0.3, 1.5  # seconds: longer than the few requests that a stranger can time at once
 
 _CLAIM = Statement("UPDATE outgoing_mails SET tries = tries + 1, due_at = $1 WHERE id = $2 AND tries = $3")
 
@@ -33,6 +33,7 @@ class MailKind(StrEnum):
     WRONG_CODE = "wrong_code"
     """Not sent: tells the mail worker of a wrong code. The worker then looks whether the address has a user."""
     WRONG_CODES_ALERT = "wrong_codes_alert"
+    ADMIN_SIGN_IN = "admin_sign_in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class QueuedMail:
     kind: MailKind
     email: str
     secret: str
-    """The email code, the URL of the invitation, or the IP address that sent a wrong code."""
+    """The email code, the URL of the invitation, or the IP address that an alert tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +60,32 @@ class ClaimedMail:
 class MailQueue:
     """Adds and decrypts mails. The event `wake_up` tells this process's worker of a new one."""
 
-    def __init__(self, cipher: Cipher) -> None:
+    def __init__(self, cipher: Cipher, *, longest_delay: float = 0.0) -> None:
+        """With a `longest_delay` in seconds, what a stranger can cause waits for a random time. Without one, nothing does."""
         self.cipher = cipher
+        self.longest_delay = longest_delay
+        self._last_due = now()
         self.wake_up = asyncio.Event()
 
     async def put(self, queued_mail: QueuedMail, expires_at: datetime, *, at_random: bool = False) -> None:
         """Queue a mail in the caller's transaction. The caller sets `wake_up` after the commit.
 
-        With `at_random` it is due after a random delay, as for everything that a stranger can cause.
+        With `at_random` it is due after a random delay, as for everything that a stranger can cause. Mails of one process
+        leave in the order in which they were queued, so that the newest code is in the newest mail.
         """
         await OutgoingMail.create(
             id=new_id(),
             encrypted_letter=self.cipher.encrypt(json.dumps(asdict(queued_mail))),
-            due_at=now() + (_random_delay() if at_random else timedelta()),
+            due_at=self._random_time() if at_random and self.longest_delay else now(),
             expires_at=expires_at,
         )
+
+    def _random_time(self) -> datetime:
+        delay = MIN_DELAY + (self.longest_delay - MIN_DELAY) * secrets.randbelow(1_000) / 1_000
+        # Bounded, because a clock that was ahead and is right again would hold up every mail.
+        last_due = min(self._last_due, now() + timedelta(seconds=self.longest_delay))
+        self._last_due = max(last_due, now() + timedelta(seconds=delay))
+        return self._last_due
 
     def read(self, mail: ClaimedMail) -> QueuedMail:
         """Return the content of the mail. Raises `SettingsError` if its encryption key was removed."""
@@ -92,11 +104,6 @@ async def claim(lease: timedelta) -> ClaimedMail | None:
         if await write(_CLAIM, moment + lease, mail.id, mail.tries):
             return ClaimedMail(mail.id, mail.encrypted_letter, mail.tries + 1, mail.expires_at)
     return None
-
-
-def longest_delay() -> float:
-    """Return for how many seconds a new mail may wait before it is due."""
-    return MAX_DELAY
 
 
 async def next_due() -> datetime | None:
@@ -125,10 +132,6 @@ async def purge_mail_queue(batch: int) -> int:
 async def delete_all_mails() -> None:
     """Delete every mail that waits, in the caller's transaction."""
     await OutgoingMail.all().delete()
-
-
-def _random_delay() -> timedelta:
-    return timedelta(seconds=MIN_DELAY + secrets.randbelow(1_000) / 1_000 * (MAX_DELAY - MIN_DELAY))
 
 
 async def renew_mail_encryption(cipher: Cipher) -> None:

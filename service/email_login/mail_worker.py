@@ -23,7 +23,6 @@ from service.email_login.mail_queue import (
     MailQueue,
     QueuedMail,
     claim,
-    longest_delay,
     next_due,
     postpone,
     remove,
@@ -79,13 +78,13 @@ class MailWorker:
         self._finishing = False
 
     async def work(self) -> None:
-        """Send mails until `finish` is called and every mail that was due then, or within `longest_delay`, was tried."""
+        """Send mails until `finish` is called and every mail that was due then, or soon after, was tried."""
         async with asyncio.TaskGroup() as under_way:
             while True:
                 finishing = self._finishing
                 self._mail_queue.wake_up.clear()
                 pause = await self._send_all_due(under_way)
-                if finishing and pause > longest_delay():
+                if finishing and pause > self._mail_queue.longest_delay:
                     break
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(pause, LOOK_EVERY)):

@@ -19,12 +19,12 @@ from service.tokens import SESSION_PREFIX, hash_token, new_token
 
 NOTED_EVERY = timedelta(minutes=5)
 
-# A session is live if it has not expired, its user is active, and no end of all sessions of its user, its method or its
+# A session is live if it has not expired, was not idle for too long, its user is active, and no end of all sessions of its user, its method or its
 # secret came after its opening.
 # A session that was opened by email also ends when its user gets another email, one that was opened by a code when the
 # user's codes are revoked.
 LIVE = (
-    "s.expires_at > $1 AND u.status = 'ACTIVE' AND u.session_epoch = s.user_epoch"
+    "s.expires_at > $1 AND (s.idle_until IS NULL OR s.idle_until > $1) AND u.status = 'ACTIVE' AND u.session_epoch = s.user_epoch"
     " AND (s.method <> 'EMAIL' OR u.email_epoch = s.email_epoch)"
     " AND (s.method <> 'EXTERNAL_JWT' OR u.code_epoch = s.code_epoch)"
     " AND NOT EXISTS (SELECT 1 FROM session_cutoffs c WHERE (c.scope = s.method AND c.epoch > s.method_epoch) OR c.scope = s.secret_id)"
@@ -33,7 +33,7 @@ LIVE = (
 ADMIN_RIGHTS = "(s.opened_as_admin AND u.role = 'ADMIN' AND s.method = 'EMAIL' AND s.carrier <> 'COOKIE')"
 SESSION_COLUMNS = (
     "s.id AS session_id, s.method, s.opened_as_admin, s.carrier, s.secret_id, s.created_at AS session_created_at, s.expires_at,"
-    " s.last_seen_at AS session_last_seen_at, s.ip_address, s.user_agent"
+    " s.last_seen_at AS session_last_seen_at, s.idle_until, s.ip_address, s.user_agent"
 )
 _FIND = Statement(
     f"SELECT {SESSION_COLUMNS}, u.* FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE s.token_hash = $2 AND {LIVE}"
@@ -44,7 +44,7 @@ _MAKE_ROOM = Statement(
     "SELECT s.id FROM sessions s JOIN users u ON u.serial = s.user_serial"
     f" WHERE s.user_serial = $2 AND {LIVE} ORDER BY s.id DESC LIMIT $3)"
 )
-_SEEN = Statement("UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1")
+_SEEN = Statement("UPDATE sessions SET last_seen_at = $1, idle_until = $3 WHERE id = $2 AND last_seen_at < $1")
 _END = Statement("DELETE FROM sessions WHERE id = $1")
 _END_ALL_OF_USER = Statement("UPDATE users SET session_epoch = session_epoch + 1 WHERE serial = $1")
 _COUNT_OF_USER = Statement(
@@ -74,19 +74,22 @@ class LiveSession:
     last_seen_at: datetime
     ip_address: str | None
     user_agent: str | None
+    idle_until: datetime | None = None
+    """When the session ends if no request uses it. None if it has no idle end."""
 
     @property
     def has_admin_rights(self) -> bool:
-        """Whether the session gives admin rights (contract §3).
-
-        Its user signed in by email, with any token transport except the member cookie, was an ADMIN then and is one now.
-        """
+        """Whether the session gives admin rights (contract §3): it opened with them, and its user is an ADMIN now."""
         return (
             self.opened_as_admin
             and self.user.role is UserRole.ADMIN
-            and self.method is SignInMethod.EMAIL
-            and self.token_transport is not TokenTransport.COOKIE
+            and may_give_admin_rights(self.method, self.token_transport)
         )
+
+
+def may_give_admin_rights(method: SignInMethod, token_transport: TokenTransport) -> bool:
+    """Whether a session of an admin has admin rights: signed in by email, and not in the member cookie."""
+    return method is SignInMethod.EMAIL and token_transport is not TokenTransport.COOKIE
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ class Opening:
     method_epoch: int = 0
     secret_id: str | None = None
     sessions_per_user: int = DEFAULT_SESSIONS_PER_USER
+    idle_timeout: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,7 @@ def prepare_session(user: User, opening: Opening, expires_at: datetime) -> Prepa
         last_seen_at=moment,
         ip_address=client.ip_address,
         user_agent=client.user_agent[:256] if client.user_agent else None,
+        idle_until=moment + opening.idle_timeout if opening.idle_timeout else None,
     )
     values = (
         session.id,
@@ -175,6 +180,7 @@ def prepare_session(user: User, opening: Opening, expires_at: datetime) -> Prepa
         moment,
         session.ip_address,
         session.user_agent,
+        session.idle_until,
     )
     return PreparedSession(OpenedSession(token, session), values)
 
@@ -204,6 +210,7 @@ def session_from_row(row: Row, user: User) -> LiveSession:
         last_seen_at=as_time(row["session_last_seen_at"]),
         ip_address=row["ip_address"],
         user_agent=row["user_agent"],
+        idle_until=None if row["idle_until"] is None else as_time(row["idle_until"]),
     )
 
 
@@ -224,10 +231,14 @@ def can_continue(session: LiveSession, user: User, token_transport: TokenTranspo
 
 
 async def record_session_seen(session: LiveSession) -> None:
-    """Update `last_seen_at`, at most once in 5 minutes, so that most requests write nothing."""
+    """Update `last_seen_at` and the idle end, at most once in 5 minutes, so that most requests write nothing.
+
+    So an idle end comes up to 5 minutes early. It keeps the distance that it had when the session opened.
+    """
     moment = now()
     if moment - session.last_seen_at >= NOTED_EVERY:
-        await write(_SEEN, moment, session.id)
+        idle_until = None if session.idle_until is None else moment + (session.idle_until - session.last_seen_at)
+        await write(_SEEN, moment, session.id, idle_until)
 
 
 async def end_session(session_id: str) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 
@@ -18,11 +19,22 @@ from service.database import Statement, as_time, fetch, transaction, write
 from service.email_login import mail_worker
 from service.email_login.configuration import update_configuration
 from service.email_login.invitations import invite
-from service.email_login.mail_queue import ClaimedMail, MailKind, QueuedMail, claim, purge_mail_queue
+from service.email_login.login import request_email_code
+from service.email_login.mail_queue import (
+    MAX_DELAY,
+    MIN_DELAY,
+    ClaimedMail,
+    MailKind,
+    MailQueue,
+    QueuedMail,
+    claim,
+    purge_mail_queue,
+)
 from service.email_login.mail_worker import AT_ONCE, MailWorker, send_mails
 from service.email_login.transports import Undeliverable
-from service.instance import Instance
-from service.settings import Settings
+from service.instance import Instance, open_instance
+from service.sessions.lifecycle import Client
+from service.settings import Settings, load_settings
 from tests.actions import HASHES, TESTER, admin, count, member, rows
 from tests.email_login.dependencies import ask, forget_allowances, sign_in
 from tests.mail_server import DEADLINE, MailServer, code_in, link_in
@@ -142,6 +154,43 @@ async def test_server_that_comes_back_gets_the_mail(instance: Instance, monkeypa
 
 
 # ---------------------------------------------------------------- when and how often
+
+
+async def test_what_a_stranger_causes_leaves_at_a_random_time_and_in_order(instance: Instance) -> None:
+    mail_queue = MailQueue(instance.cipher, longest_delay=MAX_DELAY)
+    with time_machine.travel(now(), tick=False):
+        async with transaction():
+            for n in range(40):
+                await mail_queue.put(QueuedMail(MailKind.CODE, f"a{n}@example.com", ""), now(), at_random=True)
+            await mail_queue.put(QueuedMail(MailKind.INVITATION, "b@example.com", ""), now())
+        *delays, at_once = [
+            (as_time(row["due_at"]) - now()).total_seconds()
+            for row in await fetch(Statement("SELECT due_at FROM outgoing_mails ORDER BY id"))
+        ]
+    assert delays == sorted(delays)
+    assert len(set(delays)) > 1
+    assert min(delays) >= MIN_DELAY
+    assert max(delays) <= MAX_DELAY
+    assert at_once == 0
+
+
+async def test_mail_that_is_not_due_yet_is_sent_when_it_is_and_before_a_shutdown(instance: Instance) -> None:
+    await member("ada@example.com")
+    delayed = replace(instance.email_login, mail_queue=MailQueue(instance.cipher, longest_delay=MAX_DELAY))
+    with MailServer() as server:
+        async with send_mails(delayed.mail_queue, with_server(instance.settings, server)):
+            started = time.monotonic()
+            await request_email_code("ada@example.com", Client("198.51.100.1"), delayed)
+        assert time.monotonic() - started >= MIN_DELAY
+        assert len(server.wait_for(1)) == 1
+    assert await count("outgoing_mails") == 0
+
+
+async def test_only_a_mail_server_makes_mails_wait(environ: dict[str, str]) -> None:
+    for smtp_url, longest in ((None, 0.0), ("smtp://127.0.0.1:1", MAX_DELAY)):
+        given = environ if smtp_url is None else {**environ, "DOORCODE_SMTP_URL": smtp_url}
+        async with open_instance(load_settings(given)) as instance:
+            assert instance.email_login.mail_queue.longest_delay == longest
 
 
 async def test_pauses_grow_up_to_five_minutes(instance: Instance) -> None:
