@@ -53,6 +53,14 @@ class Cipher:
             return self.encrypt(self.decrypt(token))
         return None
 
+    def can_read(self, token: str) -> bool:
+        """Return whether any key fits."""
+        try:
+            self._all.decrypt(token.encode())
+        except InvalidToken:
+            return False
+        return True
+
     def keyed_hash(self, text: str) -> str:
         """Return the hex HMAC-SHA-256 (RFC 2104) of the text with the first key.
 
@@ -77,7 +85,12 @@ def _hmac(key: bytes, text: str) -> str:
 
 def open_cipher(settings: Settings) -> Cipher:
     """Return a cipher with the operator's keys, or with the key in the data directory, which is created if missing."""
-    return Cipher(settings.encryption_keys or (_key_of(settings.data_dir),))
+    return Cipher(settings.encryption_keys or (key_of(settings.data_dir),))
+
+
+def has_key(settings: Settings) -> bool:
+    """Return whether there is an encryption key already, so that `open_cipher` makes none."""
+    return bool(settings.encryption_keys) or (settings.data_dir / KEY_FILE).exists()
 
 
 @contextmanager
@@ -97,7 +110,8 @@ def cipher_that_fits(settings: Settings) -> Iterator[Cipher]:
         raise
 
 
-def _key_of(data_dir: Path) -> str:
+def key_of(data_dir: Path) -> str:
+    """Return the key in the data directory, which is created if missing. Raises `SettingsError`."""
     path = data_dir / KEY_FILE
     try:
         make_data_dir(data_dir)

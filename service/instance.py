@@ -46,8 +46,7 @@ async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
     """
     if settings.uses_sqlite:
         await migrate(settings)
-    async with open_database(settings):
-        await _check_database(settings)
+    async with open_checked_database(settings):
         with cipher_that_fits(settings) as cipher:
             await renew_secret_encryption(cipher)
             await renew_key_encryption(cipher)
@@ -60,6 +59,14 @@ async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
             yield instance
         finally:
             await instance.pending_events.write()
+
+
+@asynccontextmanager
+async def open_checked_database(settings: Settings) -> AsyncIterator[None]:
+    """Open the database without changing it. Raises `SettingsError` if it is not that of this version."""
+    async with open_database(settings):
+        await _check_database(settings)
+        yield
 
 
 def _instance(settings: Settings, cipher: Cipher, subject_hashes: SubjectHashes) -> Instance:

@@ -16,7 +16,10 @@ from service.cli import (
     admin,
     api_keys,
     audit,
+    backing_up,
+    checking,
     codes,
+    encryption_keys,
     jwt,
     restoring,
     schema,
@@ -55,7 +58,10 @@ def _options(
 
 app.command("serve")(serving.serve)
 app.command("migrate")(serving.migrate)
+app.command("backup")(backing_up.backup)
+app.command("restore")(backing_up.restore)
 app.command("after-restore")(restoring.after_restore)
+app.command("check")(checking.check)
 app.command("schema")(schema.print_schema)
 app.command("seats")(seats.seats)
 app.command("settings")(settings.settings)
@@ -67,6 +73,7 @@ app.add_typer(codes.app, name="code")
 app.add_typer(users.app, name="users")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(signing_keys.app, name="signing-key")
+app.add_typer(encryption_keys.app, name="keys")
 
 
 def main() -> None:

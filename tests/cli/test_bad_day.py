@@ -198,7 +198,7 @@ def test_keys_that_have_leaked_verify_nothing_any_more(doorcode: Command, on_ins
     assert not after & before
 
 
-@pytest.mark.parametrize("group", ["", "jwt", "code", "users", "api-key", "signing-key", "admin", "sessions"])
+@pytest.mark.parametrize("group", ["", "jwt", "code", "users", "api-key", "signing-key", "admin", "sessions", "keys"])
 def test_group_without_a_command_prints_its_help_to_stderr(doorcode: Command, group: str) -> None:
     ran = doorcode(*group.split())
     assert (ran.exit_code, ran.stdout) == (2, "")
