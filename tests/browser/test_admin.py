@@ -17,6 +17,7 @@ PAGES = [
     "/admin/users?search=nobody-at-all",
     "/admin/authentication",
     "/admin/authentication/snippets",
+    "/admin/authentication/leaked",
     "/admin/authentication/debugger",
     "/admin/seats",
     "/admin/audit",
@@ -261,7 +262,7 @@ def test_every_page_is_accessible_and_fits(page: Page, served: Server, colours: 
     examine()
     page.goto("/admin/setup?token=x")
     examine()
-    assert len(examined) == 19
+    assert len(examined) == 20
 
 
 def test_keyboard_and_copying(page: Page, served: Server) -> None:

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from service.web.admin import api_keys, audit, authentication, debugger, seats, settings, snippets, user, users
+from service.web.admin import api_keys, audit, authentication, debugger, leaked, seats, settings, snippets, user, users
 from service.web.admin.page import FormHandler, FormPage, done_by_admins, shown_to_admins
 from service.web.admin.sign_in_routes import admin_sign_in_routes
 from service.web.forms import form_route
@@ -27,6 +27,7 @@ def admin_routes() -> list[Route]:
             authentication.change_authentication,
         ),
         Route(authentication.SECRET, shown_to_admins(authentication.show_secret)),
+        Route(leaked.LEAKED, shown_to_admins(leaked.show_leaked)),
         Route(snippets.SNIPPETS, shown_to_admins(snippets.show_snippets)),
         _page(debugger.DEBUGGER, debugger.show_debugger, debugger.debug_code),
         _page(seats.SEATS, seats.show_seats, seats.set_limit),

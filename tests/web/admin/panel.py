@@ -28,6 +28,7 @@ PAGES = [
     "/admin/users/user",
     "/admin/authentication",
     "/admin/authentication/secret",
+    "/admin/authentication/leaked",
     "/admin/authentication/snippets",
     "/admin/authentication/debugger",
     "/admin/seats",
