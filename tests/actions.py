@@ -35,6 +35,7 @@ TABLES = [
     "email_codes",
     "email_login",
     "external_auth",
+    "group_members",
     "held_codes",
     "jwt_secrets",
     "known_clients",
@@ -49,6 +50,7 @@ TABLES = [
     "signing_keys",
     "subject_keys",
     "used_codes",
+    "user_groups",
     "users",
     "wrong_codes",
 ]

@@ -8,6 +8,7 @@ not import.
 
 from service.accounts.changes import Profile, record_update
 from service.accounts.code_cutoffs import SubjectHashes, apply_cutoff, cutoff_from, keep_cutoff
+from service.accounts.groups import count_group_member, leave_all_groups
 from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made, parse_email, parse_user_id
 from service.accounts.lookup import find_by_email, find_by_id_claim, lock_to_change
 from service.accounts.models import IDENTIFIER_COLUMNS, User, UserOrigin, UserRole, UserStatus
@@ -153,6 +154,7 @@ async def delete_user(user_id: str, by: Actor, hashes: SubjectHashes, *, revoke_
         await lock_seats()
         user = await lock_to_change(user_id, by)
         await keep_an_admin(user)
+        await leave_all_groups(user)
         await user.delete()
         await write(_DELETE_SESSIONS, user.serial)
         await write(_DELETE_KNOWN_CLIENTS, user.serial)
@@ -190,6 +192,7 @@ async def set_status(user: User, status: UserStatus) -> None:
     else:
         await count_user(user.origin, status, 1)
     await count_user(user.origin, user.status, -1)
+    await count_group_member(user, 1 if status is UserStatus.ACTIVE else -1)
     user.status = status
     user.session_epoch += 1
     await user.save(update_fields=["status", "session_epoch"])

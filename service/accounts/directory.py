@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import NoneType
 
+from service.accounts.groups import parse_group_names
 from service.accounts.identifiers import parse_email
+from service.accounts.metadata import member_text
 from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.accounts.seats import count_seats
 from service.audit.actions import Action
@@ -13,7 +16,7 @@ from service.audit.log import Actor, record
 from service.database import transaction
 from service.errors import BadUserInput
 from service.paging import Conditions, Listing, Order
-from service.text import find_unsafe_characters
+from service.text import find_unsafe_characters, has_lone_surrogates
 
 SHORTEST_INNER_SEARCH = 3  # characters; a shorter text is searched only at the start of a line
 MAX_SEARCH_LENGTH = 255
@@ -28,12 +31,21 @@ class UserOrder(StrEnum):
     EMAIL_ASC = "EMAIL_ASC"
 
 
+_MEMBERS = "(',' || substr(metadata, 2, length(metadata) - 2) || ',')"  # without the braces, each between two commas
 _ORDERS = {
     UserOrder.CREATED_AT_DESC: Order("created-", "created_at", descending=True, is_time=True),
     UserOrder.CREATED_AT_ASC: Order("created+", "created_at", is_time=True),
     UserOrder.LAST_SEEN_AT_DESC: Order("seen-", "last_seen_at", descending=True, nullable=True, is_time=True),
     UserOrder.EMAIL_ASC: Order("email+", "email", nullable=True),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataMember:
+    """A member of the metadata: its name, and its value, which is a scalar."""
+
+    name: str
+    value: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +58,24 @@ class UserFilter:
     email: str | None = None
     external_id: str | None = None
     search: str | None = None
+    group: str | None = None
+    metadata: MetadataMember | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
 
     @property
     def is_counted(self) -> bool:
         """Whether the seat counters can count these users. They count by origin and status only."""
-        others = (self.role, self.email, self.external_id, self.search, self.created_after, self.created_before)
+        others = (
+            self.role,
+            self.email,
+            self.external_id,
+            self.search,
+            self.group,
+            self.metadata,
+            self.created_after,
+            self.created_before,
+        )
         return all(other is None for other in others)
 
 
@@ -64,6 +87,11 @@ def list_users(wanted: UserFilter, order: UserOrder) -> Listing:
             conditions.add(f"{column} = {{}}", value)
     if wanted.email is not None:
         conditions.add("email = {}", parse_email(wanted.email, "filter.email"))
+    if wanted.group is not None:
+        conditions.add("serial IN (SELECT user_serial FROM group_members WHERE name = {})", _group_name(wanted.group))
+    if wanted.metadata is not None:
+        member = _member_text(wanted.metadata)
+        conditions.add(f"replace({_MEMBERS}, {{}}, '') <> {_MEMBERS}", member)
     if wanted.created_after is not None:
         conditions.add("created_at > {}", wanted.created_after.astimezone(UTC))
     if wanted.created_before is not None:
@@ -83,6 +111,22 @@ async def count_users(wanted: UserFilter, listing: Listing) -> int:
         for (origin, status), number in counts.items()
         if wanted.origin in (None, origin) and wanted.status in (None, status)
     )
+
+
+def _member_text(wanted: MetadataMember) -> str:
+    name, value = wanted.name, wanted.value
+    if not isinstance(value, (str, int, float, bool, NoneType)):
+        raise BadUserInput("`filter.metadata.value` must be a string, a number, a boolean or null.")
+    if any(has_lone_surrogates(text) for text in (name, value) if isinstance(text, str)):
+        raise BadUserInput("`filter.metadata` has a lone surrogate, which is half a character.")
+    return member_text(name, value)
+
+
+def _group_name(text: str) -> str:
+    try:
+        return parse_group_names(text)[0]
+    except ValueError as problem:
+        raise BadUserInput(f"`filter.group` {problem}.") from None
 
 
 def _pattern(search: str) -> str:

@@ -96,6 +96,8 @@ def user_from_row(row: Row) -> User:
         code_epoch=row["code_epoch"],
         codes_valid_from=None if row["codes_valid_from"] is None else as_time(row["codes_valid_from"]),
         search_text=row["search_text"],
+        code_groups=row["code_groups"],
+        admin_groups=row["admin_groups"],
         created_at=as_time(row["created_at"]),
         last_seen_at=None if row["last_seen_at"] is None else as_time(row["last_seen_at"]),
     )
@@ -113,6 +115,7 @@ COLUMN_READERS: Mapping[str, Callable[[Row], object]] = {
     "id": itemgetter("id"),
     "external_id": itemgetter("external_id"),
     "email": itemgetter("email"),
+    "email_verified": lambda row: row["verified_email"] is not None,
     "origin": lambda row: _ORIGINS[row["origin"]],
     "role": lambda row: _ROLES[row["role"]],
     "status": lambda row: _STATUSES[row["status"]],

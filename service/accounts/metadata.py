@@ -1,6 +1,7 @@
 """A user's metadata: any JSON object, stored as text."""
 
 import json
+from collections.abc import Sequence
 
 from service.text import JsonObject
 
@@ -8,8 +9,25 @@ EMPTY = "{}"
 
 
 def dump_metadata(metadata: JsonObject) -> str:
-    """Return compact ASCII JSON. Control characters are escaped, because PostgreSQL refuses a NUL in text."""
+    """Return ASCII JSON. Control characters are escaped, because PostgreSQL refuses a NUL in text.
+
+    Only the object itself is compact: the separators inside its arrays and objects are followed by a space. So the text
+    of `member_text` occurs only where the object itself has that member.
+    """
+    if any(isinstance(value, (dict, list)) for value in metadata.values()):
+        return "{" + ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in metadata.items()) + "}"
     return json.dumps(metadata, separators=(",", ":"))
+
+
+def member_text(name: str, value: str | float | bool | None) -> str:
+    """Return how `dump_metadata` writes a member of the object, between commas."""
+    return f",{json.dumps(name)}:{json.dumps(value)},"
+
+
+def shared_members(text: str, names: Sequence[str]) -> JsonObject:
+    """Return the members of the stored metadata that have one of the names, in the order of the names."""
+    metadata = load_metadata(text) if names else {}
+    return {name: metadata[name] for name in names if name in metadata}
 
 
 def is_same_metadata(text: str, metadata: JsonObject) -> bool:

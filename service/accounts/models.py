@@ -33,6 +33,13 @@ class UserStatus(StrEnum):
     DEACTIVATED = "DEACTIVATED"
 
 
+class GroupSource(StrEnum):
+    """What put a user into a group: a CODE, or an ADMIN or a program with an API key."""
+
+    CODE = "CODE"
+    ADMIN = "ADMIN"
+
+
 class User(Model):
     """A person with a place here."""
 
@@ -60,6 +67,9 @@ class User(Model):
     search_text = fields.TextField(
         default="", description="id, external id and email, each on a line of its own, in lower case"
     )
+    # JSON arrays of names in order. Without descriptions: SQLite cannot add a column with both a comment and a default.
+    code_groups = fields.TextField(default="[]", db_default="[]")
+    admin_groups = fields.TextField(default="[]", db_default="[]")
     created_at = fields.DatetimeField()
     last_seen_at = fields.DatetimeField(null=True, description="to the hour")
 
@@ -80,6 +90,30 @@ class User(Model):
     class Meta:
         table = "users"
         indexes = (("created_at", "id"), ("last_seen_at", "id"), ("email", "id"))
+
+
+# Only describes the table for migrations: its rows are read and written by SQL.
+class UserGroup(Model):
+    """A group that has members, and how many of them are active, counted in the transaction that changes it."""
+
+    name = fields.CharField(max_length=128, primary_key=True)
+    member_count = fields.BigIntField(default=0)
+
+    class Meta:
+        table = "user_groups"
+
+
+# Only describes the table for migrations: its rows are read and written by SQL.
+class GroupMember(Model):
+    """A user in a group, whatever put the user there."""
+
+    id = fields.BigIntField(primary_key=True)
+    name = fields.CharField(max_length=128)
+    user_serial = fields.BigIntField(db_index=True)
+
+    class Meta:
+        table = "group_members"
+        unique_together = (("name", "user_serial"),)
 
 
 # Only describes the table for migrations: its rows are read and written by SQL.

@@ -7,15 +7,16 @@ SQL by hand: atomic. `last_seen_at` never goes back.
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import assert_never
 
 from service.accounts.changes import Profile, record_link, record_update
 from service.accounts.code_cutoffs import SubjectHashes, find_cutoff, find_cutoff_problem, latest
+from service.accounts.email_changes import EmailKept, NewEmail, compare_email
+from service.accounts.groups import change_groups, dump_groups
 from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made
 from service.accounts.lookup import find_by_email, find_by_id_claim
 from service.accounts.metadata import dump_metadata, is_same_metadata
-from service.accounts.models import IDENTIFIER_COLUMNS, User, UserOrigin, UserRole, UserStatus
+from service.accounts.models import IDENTIFIER_COLUMNS, GroupSource, User, UserOrigin, UserRole, UserStatus
 from service.accounts.new_users import sign_up
 from service.accounts.seats import lock_seats
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
@@ -28,22 +29,6 @@ from service.errors import SignInRefused
 from service.refusal_texts import SignInErrorCode
 
 
-class EmailKept(StrEnum):
-    """Why the email of a code does not change the stored one. The values are the reasons in the audit log."""
-
-    TAKEN = "email taken"
-    MALFORMED = "email malformed"
-    UNVERIFIED = "email not verified"
-
-
-@dataclass(frozen=True, slots=True)
-class NewEmail:
-    """The email that a code gives its user: another one, or the one that the user has, now verified."""
-
-    address: str
-    verified: bool
-
-
 @dataclass(frozen=True, slots=True)
 class SignIn:
     """Sign in a known user, and update the profile from the code."""
@@ -51,6 +36,8 @@ class SignIn:
     user: User
     new_email: NewEmail | None = None
     new_metadata: str | None = None
+    new_groups: tuple[str, ...] | None = None
+    """All groups that the user then has from codes. None if the code changes none."""
     email_kept: EmailKept | None = None
     """Why the stored email stays although the code has another one. The audit log records it."""
     profile_protected: bool = False
@@ -59,7 +46,7 @@ class SignIn:
     @property
     def changes_user(self) -> bool:
         """Whether the code changes the user."""
-        return bool(self.new_email or self.new_metadata)
+        return bool(self.new_email or self.new_metadata) or self.new_groups is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,36 +116,20 @@ async def decide_for(user: User, subject: Subject, terms: CodeTerms) -> SignIn |
 
 
 async def _compare_profile(user: User, claim: UserClaim) -> SignIn:
-    email = _compare_email(user, claim)
+    email = compare_email(user, claim)
     new_metadata = None
     if claim.metadata is not None and not is_same_metadata(user.metadata, claim.metadata):
         new_metadata = dump_metadata(claim.metadata)
+    groups = claim.groups if claim.groups is not None and dump_groups(claim.groups) != user.code_groups else None
     if user.role is UserRole.ADMIN:
         kept = email if isinstance(email, EmailKept) else None
-        return SignIn(user, email_kept=kept, profile_protected=bool(new_metadata) or isinstance(email, NewEmail))
+        changes = bool(new_metadata) or groups is not None or isinstance(email, NewEmail)
+        return SignIn(user, email_kept=kept, profile_protected=changes)
     if isinstance(email, NewEmail) and email.verified and await find_by_email(email.address):
         email = EmailKept.TAKEN
     if isinstance(email, EmailKept):
-        return SignIn(user, new_metadata=new_metadata, email_kept=email)
-    return SignIn(user, new_email=email, new_metadata=new_metadata)
-
-
-def _compare_email(user: User, claim: UserClaim) -> NewEmail | EmailKept | None:
-    """Say what the code's email is to a known user, without reading who else has it. None if nothing is to change.
-
-    A claimed email never replaces a verified one, and never makes it a claimed one (contract §1). An exchange with the
-    stored email is not an attempt to do so unless the code itself denies the email: with the policy `trust_emails` off
-    every code of a user with a verified email would be one.
-    """
-    if claim.email_problem is not None:
-        return EmailKept.MALFORMED
-    if claim.email is None:
-        return None
-    if claim.email_verified:
-        return NewEmail(claim.email, verified=True) if claim.email != user.verified_email else None
-    if user.email_verified:
-        return EmailKept.UNVERIFIED if claim.email_denied or claim.email != user.email else None
-    return NewEmail(claim.email, verified=False) if claim.email != user.email else None
+        return SignIn(user, new_metadata=new_metadata, new_groups=groups, email_kept=email)
+    return SignIn(user, new_email=email, new_metadata=new_metadata, new_groups=groups)
 
 
 async def provision(subject: Subject, terms: CodeTerms, by: Actor) -> tuple[User, bool]:
@@ -231,7 +202,9 @@ async def _decide_for_new(claim: UserClaim, terms: CodeTerms) -> Link | Create |
 
 async def _update_profile(plan: SignIn, by: Actor) -> None:
     user, new = plan.user, plan.new_email
-    if not plan.changes_user:
+    if plan.new_groups is not None:
+        await change_groups(user, plan.new_groups, GroupSource.CODE, by)
+    if not new and not plan.new_metadata:
         return
     before = Profile.of(user)
     if new:
@@ -266,6 +239,8 @@ async def _link(plan: Link, by: Actor) -> None:
     user.codes_valid_from = latest(user.codes_valid_from, plan.codes_valid_from)
     await user.save(update_fields=("metadata", "codes_valid_from", *IDENTIFIER_COLUMNS))
     await record_link(user, before, by)
+    if claim.groups is not None:
+        await change_groups(user, claim.groups, GroupSource.CODE, by)
 
 
 async def _create(plan: Create, by: Actor) -> User:
@@ -282,6 +257,8 @@ async def _create(plan: Create, by: Actor) -> User:
         last_seen_at=floor(moment, HOUR),
     )
     await sign_up(user, by)
+    if claim.groups is not None:
+        await change_groups(user, claim.groups, GroupSource.CODE, by)
     return user
 
 

@@ -12,7 +12,9 @@ class UserClaim:
     id: str
     email: str | None
     metadata: JsonObject | None
-    """None if the object has no members except id and email."""
+    """None if the object has no members but those with a meaning of their own, such as id and email."""
+    groups: tuple[str, ...] | None = None
+    """The groups that the code names, in order. None if it says nothing of groups, which changes none."""
     email_verified: bool = True
     """Whether the code counts as verifying the email. If not, the email is only claimed."""
     email_denied: bool = False

@@ -10,6 +10,7 @@ class Action(StrEnum):
     USER_INVITED = "user.invited"
     USER_LINKED = "user.linked"
     USER_UPDATED = "user.updated"
+    USER_GROUPS_SET = "user.groups_set"
     USER_EMAIL_KEPT = "user.email_kept"
     USER_ROLE_SET = "user.role_set"
     USER_DEACTIVATED = "user.deactivated"

@@ -28,6 +28,7 @@ from service.cli import (
     sessions,
     settings,
     signing_keys,
+    user_groups,
     users,
 )
 from service.cli.groups import Group
@@ -65,6 +66,7 @@ app.command("check")(checking.check)
 app.command("schema")(schema.print_schema)
 app.command("seats")(seats.seats)
 app.command("settings")(settings.settings)
+app.command("groups")(user_groups.groups)
 app.add_typer(admin.app, name="admin")
 app.add_typer(audit.app, name="audit")
 app.add_typer(api_keys.app, name="api-key")

@@ -7,18 +7,21 @@ from rich.table import Table
 
 from service.audit.log import COMMAND_LINE
 from service.cli.groups import command_group
+from service.cli.policy import describe_policy, policy
 from service.cli.running import print_result, program, run, stderr
 from service.cli.tables import format_time, print_table
 from service.clock import now
 from service.external_auth import secrets
 from service.external_auth.configuration import policy_of, sign_in_of, update_sign_in
 from service.external_auth.models import ExternalAuth
-from service.external_auth.policy import Policy
 from service.instance import Instance
 
 _NONE = "none"
 
 app = command_group("JWT sign-in: enable, disable, rotate and revoke secrets.")
+
+
+app.command("policy")(policy)
 
 
 @app.command()
@@ -131,11 +134,7 @@ async def _show_status(_: Instance) -> None:
     print_result(f"JWT sign-in is {'enabled' if auth.enabled else 'disabled'}.")
     if auth.codes_valid_from:
         print_result(f"Codes issued before {format_time(auth.codes_valid_from)} are refused.")
-    policy = policy_of(auth)
-    print_result(
-        "Policy: "
-        + ", ".join(f"{name.replace('_', ' ')} {_as_text(getattr(policy, name))}" for name in Policy.model_fields)
-    )
+    print_result(describe_policy(policy_of(auth)))
     sign_in = sign_in_of(auth)
     print_result("Sign-in: " + ", ".join(f"{name.replace('_', ' ')} {_as_text(value)}" for name, value in sign_in))
     table = Table("id", "begins", "status", "created", "retires", "revoked", "last used")

@@ -10,6 +10,7 @@ from rich.table import Table
 from service.accounts.administration import deactivate_user, delete_user, reactivate_user
 from service.accounts.code_cutoffs import revoke_user_codes
 from service.accounts.directory import UserFilter, UserOrder, count_users, list_users
+from service.accounts.groups import group_names, set_user_groups
 from service.accounts.lookup import user_from_row
 from service.accounts.models import User, UserOrigin, UserStatus
 from service.audit.log import COMMAND_LINE, Actor
@@ -29,12 +30,13 @@ def list_(
     search: Annotated[str | None, typer.Option(help="Anywhere in id, external id or email.")] = None,
     origin: Annotated[UserOrigin | None, typer.Option(help="How they came to be.", case_sensitive=False)] = None,
     status: Annotated[UserStatus | None, typer.Option(help="Whether they are active.", case_sensitive=False)] = None,
+    group: Annotated[str | None, typer.Option(help="In the group with exactly this name.")] = None,
     first: Annotated[int, typer.Option(help="How many, newest first.", min=1, max=200)] = 50,
 ) -> None:
     """List users, newest first."""
 
     async def show(_: Instance) -> None:
-        await _show(UserFilter(search=search, origin=origin, status=status), first)
+        await _show(UserFilter(search=search, origin=origin, status=status, group=group), first)
 
     run(show)
 
@@ -74,6 +76,16 @@ def delete(
     stderr.print(f"Deleted {user_id}.")
 
 
+@app.command("set-groups")
+def set_groups(
+    user_id: _Id,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="All groups. None: remove all.")] = None,
+) -> None:
+    """Replace the groups that admins gave a user. Groups that came by codes stay."""
+    user = run(lambda _: set_user_groups(user_id, names or [], COMMAND_LINE))
+    stderr.print(f"{user.id} is in these groups now: {', '.join(group_names(user)) or 'none'}.")
+
+
 @app.command("end-sessions")
 def end_sessions(user_id: _Id) -> None:
     """End all sessions of a user."""
@@ -109,12 +121,13 @@ async def _each(user_ids: list[str], change: Callable[[str, Actor], Awaitable[Us
 async def _show(wanted: UserFilter, first: int) -> None:
     listing = list_users(wanted, UserOrder.CREATED_AT_DESC)
     page = await listing.page(Slice(first=first))
-    table = Table("id", "external id", "email", "origin", "role", "status", "created", "last seen")
+    table = Table("id", "external id", "email", "groups", "origin", "role", "status", "created", "last seen")
     for user in map(user_from_row, page.rows):
         table.add_row(
             user.id,
             user.external_id or "",
             _email_of(user),
+            ", ".join(group_names(user)),
             user.origin,
             user.role,
             user.status,

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final, NamedTuple
 
+from service.accounts.groups import parse_group_names
 from service.accounts.identifiers import normalise_email, parse_user_id
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.errors import SignInRefused
-from service.external_auth.policy import Policy
+from service.external_auth.policy import USER_MEMBERS, Policy
 from service.refusal_texts import SignInErrorCode
 from service.text import JsonObject, JsonValue, has_lone_surrogates, name_type
 
@@ -22,7 +23,6 @@ MAX_JTI_CHARACTERS: Final = 255
 MAX_EXPIRY_AHEAD: Final = 100 * 365.25 * 86_400  # seconds: 100 years (contract §1)
 MILLISECONDS_FROM: Final = 1e11  # as seconds this is the year 5138, as milliseconds 1973: a signer means milliseconds
 MICROSECONDS_FROM: Final = 1e14  # as milliseconds this is the year 5138, as microseconds 1973
-_MEMBERS_WITH_MEANING: Final = frozenset({"id", "email", "email_verified"})  # of `user`; all others are metadata
 # What identity providers send as `email_verified` beside true and false (contract §1).
 _BOOLEANS: Final[dict[str | int, bool]] = {"true": True, "1": True, 1: True, "false": False, "0": False, 0: False}
 _LONG: Final = 10**9  # seconds; a longer span is written as "more than"
@@ -57,10 +57,11 @@ def _read_user(user: JsonValue, policy: Policy) -> UserClaim:
         raise _invalid("user.id is missing")
     email, email_problem = _read_users_email(user)
     email_verified = _read_email_verified(user)
-    metadata = {name: value for name, value in user.items() if name not in _MEMBERS_WITH_MEANING}
+    metadata = {name: value for name, value in user.items() if name not in (*USER_MEMBERS, policy.groups_member)}
     return UserClaim(
         id=_read_id("user.id", user_id),
         email=email,
+        groups=_read_groups(user, policy.groups_member),
         email_verified=policy.trust_emails if email_verified is None else email_verified,
         email_denied=email_verified is False,
         email_problem=email_problem,
@@ -100,6 +101,17 @@ def _read_email_verified(user: JsonObject) -> bool | None:
     if isinstance(value, (str, int)) and value in _BOOLEANS:
         return _BOOLEANS[value]
     raise _invalid('user.email_verified must be true, false, "true", "false", 1, 0, "1", "0" or null')
+
+
+def _read_groups(user: JsonObject, member: str | None) -> tuple[str, ...] | None:
+    """The groups, or None if the code says nothing of them: an absent or null member is not an empty array."""
+    value = user.get(member) if member is not None else None
+    if value is None:
+        return None
+    try:
+        return parse_group_names(value)
+    except ValueError as problem:
+        raise _invalid(f"the groups in user.{member} are not valid: the member {problem}") from None
 
 
 def _read_email(name: str, value: JsonValue) -> str:

@@ -139,11 +139,18 @@ async def _update(part: type[BaseModel], changes: Mapping[str, object], action: 
         await mark_changed()
         auth = await ExternalAuth.get(id=1)
         if values:
-            before = {to_camel(name): getattr(auth, name) for name in values}
-            after = {to_camel(name): value for name, value in values.items()}
-            await auth.update_from_dict(values).save(update_fields=list(values))
+            columns = values | _shared_metadata_column(values)
+            before = {to_camel(name): getattr(auth, name) for name in columns}
+            after = {to_camel(name): value for name, value in columns.items()}
+            await auth.update_from_dict(columns).save(update_fields=list(columns))
             await record(action, by, detail={**after, "changes": changes_of(before, after)})
     return auth
+
+
+def _shared_metadata_column(values: Mapping[str, object]) -> dict[str, object]:
+    """The names as the column holds them: separated by commas, which no name has. Empty if they do not change."""
+    names = values.get("shared_metadata")
+    return {"shared_metadata": ",".join(names)} if isinstance(names, tuple) else {}
 
 
 def _explain(part: type[BaseModel], error: ValidationError) -> str:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from service.accounts.models import User
-from service.accounts.provisioning import Create, Decision, EmailKept, Link, Refuse, SignIn, decide, refusal
+from service.accounts.provisioning import Create, Decision, Refuse, decide, refusal
 from service.accounts.seats import count_seats
-from service.accounts.subjects import EmailClaim, IdClaim, UserClaim
 from service.clock import now, to_the_second
 from service.errors import SignInRefused
 from service.external_auth.codes import CHECKS, Check, UnverifiedCode, read_jti_of
+from service.external_auth.decision_words import describe_conflict, describe_decision, describe_subject, quote_name
 from service.external_auth.exchange import ExchangeDependencies, code_terms
 from service.external_auth.likely_causes import (
     describe_secret,
@@ -30,11 +30,6 @@ from service.external_auth.used_codes import used_code_id
 from service.refusal_texts import SignInErrorCode
 from service.text import JsonObject
 
-_WHY_EMAIL_IS_KEPT = {
-    EmailKept.TAKEN: "Another user has the email in the code",
-    EmailKept.MALFORMED: "The email in the code is not well-formed",
-    EmailKept.UNVERIFIED: "The email in the code is only claimed, and the user has a verified one",
-}
 _NOT_REACHED = "Not checked, because an earlier check failed."
 
 
@@ -143,18 +138,16 @@ def _hint(name: str, unverified: UnverifiedCode, rows: dict[str, JwtSecret]) -> 
 def _describe(name: str, unverified: UnverifiedCode, rows: dict[str, JwtSecret]) -> str:
     match name:
         case "form":
-            return (
-                f"A compact JWS of {len(unverified.text.encode())} bytes, alg {_name(str(unverified.header['alg']))}."
-            )
+            return f"A compact JWS of {len(unverified.text.encode())} bytes, alg {quote_name(str(unverified.header['alg']))}."
         case "signature":
             row = rows[unverified.signer.id]
             return f"Made with the secret {describe_secret(row)}, which is {status_of(row, now())}."
         case "payload":
-            return f"A JSON object with the members: {', '.join(map(_name, unverified.payload)) or 'none'}."
+            return f"A JSON object with the members: {', '.join(map(quote_name, unverified.payload)) or 'none'}."
         case "times":
             return _describe_times(unverified)
         case "claims":
-            return _describe_subject(unverified)
+            return describe_subject(unverified.subject)
         case _:
             return _describe_policy(unverified.policy)
 
@@ -178,28 +171,6 @@ def _relative(seconds: float) -> str:
         return "is decades away"
     moment = to_the_second(now() + timedelta(seconds=seconds))
     return f"in {seconds:.0f} s ({moment})" if seconds >= 0 else f"{-seconds:.0f} s ago ({moment})"
-
-
-def _describe_subject(unverified: UnverifiedCode) -> str:
-    match unverified.subject:
-        case UserClaim(id=user_id, metadata=metadata) as claim:
-            return f"user with the ID {user_id!r}, email {_named_email(claim)}, {_named_metadata(metadata)}."
-        case IdClaim(id=user_id):
-            return f"id {user_id!r}: an existing user by user ID."
-        case EmailClaim(email=email):
-            return f"email {email!r}: an existing user by email."
-
-
-def _named_email(claim: UserClaim) -> str:
-    return f"{claim.email} ({_state(verified=claim.email_verified)})" if claim.email else "none"
-
-
-def _state(*, verified: bool) -> str:
-    return "verified" if verified else "claimed"
-
-
-def _named_metadata(metadata: JsonObject | None) -> str:
-    return f"metadata: {', '.join(map(_name, metadata))}" if metadata else "no metadata"
 
 
 def _describe_policy(policy: Policy) -> str:
@@ -235,41 +206,14 @@ async def _check_user_and_seat(
     terms = code_terms(unverified.times.iat, unverified.policy, dependencies)
     decision = await decide(unverified.subject, terms)
     if isinstance(decision, Refuse):
-        result.add_failure("user", refusal(decision), _describe_conflict(decision))
+        result.add_failure("user", refusal(decision), describe_conflict(decision))
         result.add_unreached("seat")
         return
-    result.add_pass("user", _describe_decision(decision))
+    result.add_pass("user", describe_decision(decision))
     await _check_seat(decision, result)
     if result.accepted:
         result.creates_user = isinstance(decision, Create)
         result.user = None if isinstance(decision, Create) else decision.user
-
-
-def _describe_conflict(decision: Refuse) -> str | None:
-    if decision.user is None:
-        return None
-    who = f"the user {decision.user.id!r}"
-    return f"The email belongs to {who}." if decision.code is SignInErrorCode.EMAIL_TAKEN else f"It is {who}."
-
-
-def _describe_decision(decision: Decision) -> str:
-    match decision:
-        case Create(claim=claim):
-            email = f", whose email is {_state(verified=claim.email_verified)}" if claim.email else ""
-            return f"Unknown: creates the user {claim.id!r}{email}."
-        case Link(user=user):
-            return f"Unknown ID, known email: signs in the user {user.id!r} and sets its external ID."
-        case SignIn(user=user, email_kept=EmailKept() as kept):
-            return f"Known: the user {user.id!r}. {_WHY_EMAIL_IS_KEPT[kept]}, so the email does not change."
-        case SignIn(user=user, profile_protected=True):
-            return f"Known: the user {user.id!r}, an admin. A code does not change an admin's email or metadata."
-        case SignIn(user=user, changes_user=True, new_email=new):
-            email = f" Its email is then {_state(verified=new.verified)}." if new else ""
-            return f"Known: the user {user.id!r}. The code updates the user's profile.{email}"
-        case SignIn(user=user):
-            return f"Known: the user {user.id!r}."
-        case Refuse():
-            return decision.code
 
 
 async def _check_seat(decision: Decision, result: Inspection) -> None:
@@ -284,11 +228,6 @@ async def _check_seat(decision: Decision, result: Inspection) -> None:
         result.add_failure("seat", refused, "Free a seat, or raise the limit.", found=found)
     else:
         result.add_pass("seat", f"Takes seat {count.used + 1} {of}.")
-
-
-def _name(text: str) -> str:
-    """Return a name from the code. Quoted and escaped unless it is an ASCII identifier: a terminal may show it."""
-    return text if text.isidentifier() and text.isascii() else repr(text)
 
 
 def _sentence(text: str) -> str:

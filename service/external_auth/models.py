@@ -22,6 +22,8 @@ class ExternalAuth(Model):
     issuer = fields.CharField(max_length=255, null=True)
     audience = fields.CharField(max_length=255, null=True)
     email_linking = fields.CharEnumField(EmailLinking, max_length=16, default=EmailLinking.REFUSE)
+    shared_metadata = fields.TextField(default="", db_default="")  # names, separated by commas
+    groups_member = fields.CharField(max_length=255, null=True)
     trust_emails = fields.BooleanField(default=True, db_default=True)
     sign_in_url = fields.CharField(max_length=2048, null=True, description="where a person without a code signs in")
     sign_out_url = fields.CharField(max_length=2048, null=True)

@@ -3,13 +3,16 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.text import find_unsafe_characters
 
 MAX_CLOCK_SKEW = 300  # seconds
 MAX_CODE_LIFETIME = 10 * 365 * 86_400  # seconds; a higher value would not limit anything
 MAX_NAME_LENGTH = 255
+MAX_SHARED_METADATA = 64  # names
+USER_MEMBERS = ("id", "email", "email_verified")
+"""The members of `user` in a code that have a meaning whatever the policy is. Others are metadata, or groups."""
 
 
 class EmailLinking(StrEnum):
@@ -33,6 +36,23 @@ _Name = Annotated[
     Field(min_length=1, max_length=MAX_NAME_LENGTH),
     AfterValidator(_without_unsafe_characters),
 ]
+
+
+def _not_a_member_with_a_meaning(name: str) -> str:
+    if name in USER_MEMBERS:
+        raise ValueError("has a meaning of its own")
+    return name
+
+
+def _as_names(value: object) -> object:
+    """Return the names as a tuple, each once: from a list, or from the text of the column."""
+    if isinstance(value, str):
+        value = [name for name in value.split(",") if name]
+    if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
+        return tuple(dict.fromkeys(value))
+    return value
+
+
 _A_NAME = f"1 to {MAX_NAME_LENGTH} characters without control characters, or null for any"
 
 
@@ -42,7 +62,7 @@ class Policy(BaseModel):
     A field's `description` completes the message "`name` must be …"; one without it only refuses null.
 
     A new field is written here; as a column of `models.py`, with a migration; and in `JwtPolicy` and `JwtPolicyInput` of
-    `graphql/external_auth.py`. `claims.py` or `exchange.py` obeys it. The panel's form and the guide show it.
+    `graphql/jwt_policy.py`. `claims.py` or `exchange.py` obeys it. The panel's form and the guide show it.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", from_attributes=True)
@@ -65,5 +85,22 @@ class Policy(BaseModel):
     audience: _Name | None = Field(None, description=_A_NAME)
     """If set, `aud` must equal or contain it (RFC 7519 §4.1.3)."""
     email_linking: EmailLinking = EmailLinking.REFUSE
+    groups_member: Annotated[_Name, AfterValidator(_not_a_member_with_a_meaning)] | None = Field(
+        None,
+        description=(
+            f"a name of 1 to {MAX_NAME_LENGTH} characters without control characters, other than {', '.join(USER_MEMBERS)}, "
+            "or null to read no groups"
+        ),
+    )
+    """The member of `user` that holds the user's groups. None: codes say nothing of groups."""
+    shared_metadata: Annotated[
+        tuple[Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")], ...],
+        BeforeValidator(_as_names),
+        Field(max_length=MAX_SHARED_METADATA),
+    ] = Field(
+        (),
+        description=f"an array of at most {MAX_SHARED_METADATA} names, each of 1 to 64 characters of A-Z a-z 0-9 _ and -",
+    )
+    """The members of the metadata that other services may see: in access tokens and from `/verify`."""
     trust_emails: bool = True
     """Whether the email of a code that does not say `email_verified` counts as verified."""

@@ -1,6 +1,5 @@
 """Queries and mutations of users, for admins."""
 
-from datetime import datetime
 from functools import partial
 from typing import Annotated
 
@@ -14,7 +13,8 @@ from service.email_login.invitations import invite, invite_again
 from service.errors import BadUserInput
 from service.graphql.connections import Connection
 from service.graphql.context import Info
-from service.graphql.enums import UserOrder, UserOrigin, UserRole, UserStatus
+from service.graphql.enums import UserOrder, UserRole
+from service.graphql.user_filter import UserFilter
 from service.graphql.users import User
 from service.paging import Slice
 from service.sessions.administration import end_user_sessions
@@ -35,43 +35,6 @@ _LAST = Annotated[
 ]
 _BEFORE = Annotated[str | None, strawberry.argument(description="Return what precedes this cursor.")]
 _ORDER = Annotated[UserOrder, strawberry.argument(description="The order. A cursor is valid for one order.")]
-
-
-@strawberry.input(description="Selects users. All given conditions must hold.")
-class UserFilter:
-    origin: UserOrigin | None = strawberry.field(default=None, description="Users that were created in this way.")
-    status: UserStatus | None = strawberry.field(default=None, description="Users with this status.")
-    role: UserRole | None = strawberry.field(default=None, description="Users with this role.")
-    email: str | None = strawberry.field(
-        default=None,
-        description=(
-            "Users with exactly this address, in any spelling of it, verified or claimed. At most one of them has it "
-            "verified. BAD_USER_INPUT if it is not an address."
-        ),
-    )
-    external_id: str | None = strawberry.field(default=None, description="The user with exactly this external ID.")
-    search: str | None = strawberry.field(
-        default=None,
-        description=(
-            "Users whose ID, external ID or email contains this text, in upper or lower case. A text of 1 or 2 "
-            "characters is searched at the start only. BAD_USER_INPUT for more than 255 characters."
-        ),
-    )
-    created_after: datetime | None = strawberry.field(default=None, description="Users created after this time.")
-    created_before: datetime | None = strawberry.field(default=None, description="Users created before this time.")
-
-    def as_wanted(self) -> directory.UserFilter:
-        """Return the filter for the directory."""
-        return directory.UserFilter(
-            origin=self.origin,
-            status=self.status,
-            role=self.role,
-            email=self.email,
-            external_id=self.external_id,
-            search=self.search,
-            created_after=self.created_after,
-            created_before=self.created_before,
-        )
 
 
 _FILTER = Annotated[UserFilter | None, strawberry.argument(description="Selects users. Default: all users.")]

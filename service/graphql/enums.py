@@ -8,7 +8,7 @@ import strawberry
 from strawberry.types.enum import has_enum_definition
 
 from service.accounts.directory import UserOrder
-from service.accounts.models import UserOrigin, UserRole, UserStatus
+from service.accounts.models import GroupSource, UserOrigin, UserRole, UserStatus
 from service.api_keys.models import ApiKeyScope
 from service.email_login.models import SignUpMode
 from service.external_auth.policy import EmailLinking
@@ -19,6 +19,7 @@ from service.sessions.models import SignInMethod
 __all__ = [
     "ApiKeyScope",
     "EmailLinking",
+    "GroupSource",
     "JwtSecretStatus",
     "SignInErrorCode",
     "SignInMethod",
@@ -64,6 +65,13 @@ _MEANINGS: Mapping[type[StrEnum], _Meaning] = {
                 "The existing user is signed in and gets this external ID. An admin, or a user with another external "
                 "ID: EMAIL_TAKEN."
             ),
+        },
+    ),
+    GroupSource: _Meaning(
+        "What put a user into a group.",
+        {
+            GroupSource.CODE: "A code, by the member that the policy names as `groupsMember`. The next code may end it.",
+            GroupSource.ADMIN: "An admin, or a program with an API key. No code ends it.",
         },
     ),
     JwtSecretStatus: _Meaning(

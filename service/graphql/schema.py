@@ -9,6 +9,7 @@ from service.graphql.audit import AuditQueries
 from service.graphql.customer_sign_in import CustomerSignInMutations
 from service.graphql.email_login import EmailLoginMutations, EmailLoginQueries
 from service.graphql.external_auth import ExternalAuthMutations
+from service.graphql.groups import GroupMutations, GroupQueries
 from service.graphql.inspection import InspectionQueries
 from service.graphql.nodes import NodeQueries
 from service.graphql.scalars import SCALAR_MAP
@@ -28,6 +29,7 @@ class Query(
     SignInQueries,
     SessionQueries,
     AccountQueries,
+    GroupQueries,
     SeatQueries,
     EmailLoginQueries,
     InspectionQueries,
@@ -48,6 +50,7 @@ class Mutation(
     CustomerSignInMutations,
     SeatMutations,
     AccountMutations,
+    GroupMutations,
     ApiKeyMutations,
     SettingsMutations,
 ):

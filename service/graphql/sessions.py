@@ -32,7 +32,10 @@ class AccessToken:
     async def issue(cls, info: Info, session: LiveSession) -> "AccessToken":
         """Sign an access token for this session."""
         instance = info.context.instance
-        issued = await issue_access_token(session, instance.settings, instance.cipher)
+        policy = (await instance.external_auth.configuration_cache.current()).policy
+        issued = await issue_access_token(
+            session, instance.settings, instance.cipher, shared_metadata=policy.shared_metadata
+        )
         return cls(token=issued.token, expires_at=issued.expires_at)
 
 

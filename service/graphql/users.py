@@ -8,13 +8,15 @@ import strawberry
 from strawberry.scalars import JSON
 
 from service.accounts import models
+from service.accounts.groups import MAX_GROUPS, groups_of
 from service.accounts.lookup import COLUMN_READERS, user_from_row
 from service.accounts.metadata import load_metadata
 from service.database import Row
 from service.errors import Forbidden, Unauthenticated
 from service.graphql.connections import Connection
 from service.graphql.context import Context, Info
-from service.graphql.enums import SignInMethod, UserOrigin, UserRole, UserStatus
+from service.graphql.enums import GroupSource, SignInMethod, UserOrigin, UserRole, UserStatus
+from service.graphql.server.node_count import ListLength
 from service.paging import Slice
 from service.sessions.lifecycle import LiveSession, session_from_row
 from service.sessions.listing import list_sessions
@@ -25,6 +27,12 @@ _SESSIONS_SHOWN = 20
 @strawberry.interface(description="An object that `node` finds by its ID, as Relay needs to fetch it again.")
 class Node:
     id: strawberry.ID = strawberry.field(description="The ID of the object.")
+
+
+@strawberry.type(description="A group of a user, and what put the user into it.")
+class UserGroup:
+    name: str = strawberry.field(description="The name of the group, in Unicode NFC. Compared exactly.")
+    source: GroupSource = strawberry.field(description="What put the user into the group.")
 
 
 @strawberry.type(description="A user of this service.")
@@ -69,6 +77,16 @@ class User(Node):
     )
     def metadata(self) -> JSON:
         return JSON(load_metadata(self.row.metadata))
+
+    @strawberry.field(
+        description=(
+            "The groups of the user, by name. A group that both a code and an admin gave has two entries. No group gives "
+            "rights in this service."
+        ),
+        metadata=ListLength(2 * MAX_GROUPS, entries_per_node=16).metadata,
+    )
+    def groups(self) -> list[UserGroup]:
+        return [UserGroup(name=name, source=source) for name, source in groups_of(self.row)]
 
     @strawberry.field(
         description=(

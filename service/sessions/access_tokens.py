@@ -7,6 +7,7 @@ SQL by hand: every request (the current key) and atomic (adding a key that anoth
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -17,7 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jwt.algorithms import ECAlgorithm
 from tortoise.expressions import Q
 
-from service.accounts.models import UserRole
+from service.accounts.groups import group_names
+from service.accounts.metadata import shared_members
+from service.accounts.models import User, UserRole
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import now
@@ -29,6 +32,8 @@ from service.sessions.models import SigningKey, SigningKeyState
 from service.settings import Settings
 
 ALGORITHM = "ES256"  # RFC 7518, 3.4
+MAX_GROUPS = 50  # in a token
+MAX_METADATA_BYTES = 2_048  # in a token, as compact JSON in UTF-8
 JWKS_MAX_AGE = 300  # seconds that a verifier may keep the key set
 _OVERLAP = timedelta(seconds=2 * JWKS_MAX_AGE)  # for clocks that differ, beyond the lifetime of the tokens themselves
 
@@ -46,8 +51,12 @@ class AccessToken:
     expires_at: datetime
 
 
-async def issue_access_token(session: LiveSession, settings: Settings, cipher: Cipher) -> AccessToken:
+async def issue_access_token(
+    session: LiveSession, settings: Settings, cipher: Cipher, *, shared_metadata: Sequence[str] = ()
+) -> AccessToken:
     """Sign an access token for this session (contract §3; claims of RFC 7519 §4.1). One read of the database.
+
+    It carries the user's groups and the members of the metadata that `shared_metadata` names.
 
     The token is valid for `access_token_lifetime` seconds, and no longer than the session. Ending a session does not
     revoke its tokens.
@@ -69,10 +78,29 @@ async def issue_access_token(session: LiveSession, settings: Settings, cipher: C
         "email_verified": user.email_verified,
         "origin": user.origin,
         "role": UserRole.ADMIN if session.has_admin_rights else UserRole.MEMBER,
+        **_groups(user),
+        **_metadata(user, shared_metadata),
     }
     key = _private_key(cipher, row["encrypted_private_key"])
     token = jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": row["kid"]})
     return AccessToken(token, datetime.fromtimestamp(expires_at, tz=UTC))
+
+
+def _groups(user: User) -> dict[str, object]:
+    names = group_names(user)
+    if len(names) <= MAX_GROUPS:
+        return {"groups": names}
+    return {"groups": names[:MAX_GROUPS], "groups_truncated": True}
+
+
+def _metadata(user: User, names: Sequence[str]) -> dict[str, object]:
+    """The metadata that other services may see. Left out where it is too long: tokens travel in headers."""
+    if not names:
+        return {}
+    shared = shared_members(user.metadata, names)
+    if len(json.dumps(shared, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_METADATA_BYTES:
+        return {"metadata_truncated": True}
+    return {"metadata": shared}
 
 
 async def published_keys(settings: Settings) -> list[dict[str, str]]:

@@ -5,12 +5,17 @@ a link on another site may cause that request. The response only names the user,
 itself must protect its forms against forged requests, as behind any cookie.
 """
 
+import json
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from service.accounts.groups import group_names
+from service.accounts.metadata import shared_members
+from service.accounts.models import User
 from service.authority import by_session_token
 from service.credentials import bearer_token, client_of
 from service.sessions.lifecycle import LiveSession
@@ -51,7 +56,8 @@ async def _answer(request: Request) -> Response:
     if session is None:
         headers = {**_NO_STORE, "WWW-Authenticate": "Bearer", "Location": _sign_in_url(request)}  # RFC 6750 §3
         return Response(status_code=401, headers=headers)
-    return Response(headers={**_NO_STORE, **_identity(session)})
+    policy = (await instance_of(request).external_auth.configuration_cache.current()).policy
+    return Response(headers={**_NO_STORE, **_identity(session, policy.shared_metadata)})
 
 
 def _sign_in_url(request: Request) -> str:
@@ -86,7 +92,7 @@ async def _session_of(request: Request) -> LiveSession | None:
     return (await by_session_token(token, client_of(request), frozenset(TokenTransport))).session
 
 
-def _identity(session: LiveSession) -> dict[str, str]:
+def _identity(session: LiveSession, shared_metadata: Sequence[str]) -> dict[str, str]:
     """Return every identity header. One without a value is empty, so that it replaces a header that a client forged.
 
     An email that is only claimed is left out: an application that finds its account by email would hand over that account.
@@ -98,7 +104,18 @@ def _identity(session: LiveSession) -> dict[str, str]:
         "X-Auth-Origin": user.origin.value,
         "X-Auth-Session-Id": session.id,
     }
-    return {name: _header_value(value) for name, value in values.items()}
+    groups = ",".join(map(_header_value, group_names(user)))
+    return {name: _header_value(value) for name, value in values.items()} | {
+        "X-Auth-Groups": groups,
+        **_shared(user, shared_metadata),
+    }
+
+
+def _shared(user: User, names: Sequence[str]) -> dict[str, str]:
+    """Return a header for each member of the metadata that other services may see. Empty if the user has none."""
+    members = shared_members(user.metadata, names)
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in members.items()}
+    return {f"X-Auth-Meta-{name}": _header_value(texts.get(name, "")) for name in names}
 
 
 def _header_value(text: str) -> str:

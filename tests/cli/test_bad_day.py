@@ -222,7 +222,7 @@ def test_admin_invite_says_so_if_codes_sign_in_as_the_new_admin(doorcode: Comman
     assert (told.exit_code, "external ID" in told.stderr) == (0, False)
     assert "crm-2" not in doorcode("admin", "list").stdout
     assert "external ID" not in doorcode("admin", "invite", "new@example.com").stderr
-    assert "trust emails yes" in doorcode("jwt", "status").stdout
+    assert "trustEmails yes" in doorcode("jwt", "status").stdout
 
 
 def test_commands_take_ids_of_either_kind(doorcode: Command, on_instance: Run) -> None:
@@ -275,3 +275,58 @@ def test_deleted_user_s_codes_are_revoked_with_the_user(doorcode: Command, on_in
 
 async def _found(_: Instance) -> list[User]:
     return list(await User.all().order_by("email"))[::-1]
+
+
+def test_policy_is_shown_and_changed(doorcode: Command) -> None:
+    assert "trustEmails yes" in doorcode("jwt", "policy").stdout
+    ran = doorcode(
+        "jwt",
+        "policy",
+        "trustEmails=false",
+        "groupsMember=groups",
+        "sharedMetadata=plan,locale",
+        "maxLifetimeSeconds=300",
+        "emailLinking=link",
+        "issuer=42",
+    )
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    shown = doorcode("jwt", "status").stdout
+    for words in (
+        "trustEmails no",
+        "groupsMember groups",
+        "sharedMetadata plan,locale",
+        "maxLifetimeSeconds 300",
+        "emailLinking LINK",
+        "issuer 42",
+    ):
+        assert words in ran.stdout
+        assert words in shown
+    ran = doorcode("jwt", "policy", "maxLifetimeSeconds=null", "sharedMetadata=", "groupsMember=null")
+    assert "maxLifetimeSeconds none" in ran.stdout
+    assert "sharedMetadata none" in ran.stdout
+    assert "groupsMember none" in ran.stdout
+    for wrong, status in (
+        ("clockSkewSeconds=x", 1),
+        ("groupsMember=email", 1),
+        ("emailLinking=x", 2),
+        ("x=1", 2),
+        ("issuer", 2),
+    ):
+        ran = doorcode("jwt", "policy", wrong)
+        assert (ran.exit_code, ran.stdout) == (status, ""), wrong
+
+
+def test_groups_are_given_and_listed(doorcode: Command, on_instance: Run) -> None:
+    _, ada = people(on_instance)
+    told = doorcode("users", "set-groups", ada.id, "staff", "b c")
+    assert (told.exit_code, told.stdout) == (0, "")
+    assert "b c, staff" in told.stderr
+    assert re.search(r"staff\s+│ 1", doorcode("groups").stdout)
+    assert "1 of 2 groups. Those that follow: --after " in doorcode("groups", "--first", "1").stderr
+    listed = doorcode("users", "list", "--group", "staff")
+    assert ada.id in listed.stdout
+    assert "b c, staff" in listed.stdout
+    assert ada.id not in doorcode("users", "list", "--group", "other").stdout
+    assert doorcode("users", "set-groups", ada.id, "x" * 129).exit_code == 1
+    assert doorcode("users", "set-groups", ada.id).exit_code == 0
+    assert "0 of 0 groups." in doorcode("groups").stderr

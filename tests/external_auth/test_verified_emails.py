@@ -280,7 +280,7 @@ async def test_later_verified_code_verifies_a_claimed_address(instance: Instance
     result = await sign_in(instance, code_of(secret, claims_of("crm-42", email_verified=True)))
     assert state(result.session.user) == state(await user("crm-42")) == (ADDRESS, True)
     [event] = await AuditEvent.filter(action="user.updated")
-    assert json.loads(event.detail) == {"changed": ["emailVerified"]}
+    assert json.loads(event.detail)["changed"] == ["emailVerified"]
     found = await find_by_email(ADDRESS)
     assert found
     assert found.id == "crm-42"
@@ -381,7 +381,7 @@ async def test_last_admin_with_a_verified_address_stays_one(instance: Instance) 
     ("trusted", "said"), [(True, {"email_verified": False}), (False, {}), (False, {"email_verified": True})]
 )
 @pytest.mark.parametrize("verified_before", [True, False])
-async def test_exchange_with_an_unchanged_address_costs_two_reads_and_one_write(
+async def test_exchange_with_an_unchanged_address_costs_one_read_and_one_write(
     instance: Instance, trusted: bool, said: dict[str, Any], verified_before: bool
 ) -> None:
     secret = await enable(instance)
@@ -392,7 +392,7 @@ async def test_exchange_with_an_unchanged_address_costs_two_reads_and_one_write(
     await sign_in(instance, code)
     async with noted_statements() as noted:
         await sign_in(instance, code)
-    assert (len(noted.reads), len(noted.writes), len(noted)) == (2, 1, 3), noted
+    assert (len(noted.reads), len(noted.writes), len(noted)) == (1, 1, 2), noted
 
 
 # ---------------------------------------------------------------- inspection

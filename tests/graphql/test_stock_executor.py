@@ -17,6 +17,7 @@ from graphql import (
     is_required_argument,
 )
 
+from service.accounts.groups import set_user_groups
 from service.accounts.models import User
 from service.api_keys.keys import create_api_key
 from service.api_keys.models import ApiKeyScope
@@ -38,6 +39,7 @@ QUERIES = [
     "viewer",
     "currentSession",
     f"users{PAGE}",
+    f"groups{PAGE}",
     'user(id: "$USER")',
     'node(id: "$USER")',
     "settings",
@@ -64,6 +66,7 @@ MUTATIONS = [
     "disableJwtAuth(endSessions: false)",
     "setSeatLimit(limit: 100)",
     'inviteUser(email: "new-$RUN@example.com")',
+    'setUserGroups(id: "$USER", names: ["a", "b"])',
     'updateUser(id: "$USER", externalId: "crm-$RUN")',
     'deactivateUser(id: "$USER")',
     'reactivateUser(id: "$USER")',
@@ -177,6 +180,7 @@ async def _side(run: str, instance: Instance, boss: User, secret: str) -> Side:
 
 async def test_both_executors_answer_every_type_of_the_schema_alike(instance: Instance) -> None:
     secret, boss = await enable(instance), await admin()
+    await set_user_groups(boss.id, ["staff"], TESTER)
     first, second = await _side("one", instance, boss, secret), await _side("two", instance, boss, secret)
     seen: set[str] = set()
     for document in (document_of("query", field) for field in QUERIES):

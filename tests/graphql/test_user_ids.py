@@ -77,7 +77,7 @@ def test_every_id_of_a_user_is_known_to_these_tests() -> None:
         "deleteUser",
         "endUserSessions",
     }
-    assert known | {"setUserRole"} <= set(USER_FIELDS)
+    assert known | {"setUserRole", "setUserGroups"} <= set(USER_FIELDS)
     for name, (_, field) in USER_FIELDS.items():
         argument = field.args.get("id") or field.args["ids"]
         assert "external ID" in (argument.description or ""), f"say it of {name}, or list it in OTHER_IDS"

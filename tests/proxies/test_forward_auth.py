@@ -24,7 +24,7 @@ ENVIRON = {
     "DOORCODE_COOKIE_DOMAIN": "example.com",
     "DOORCODE_TRUSTED_PROXIES": "127.0.0.1",
 }
-NAMES = ["X-Auth-User-Id", "X-Auth-Email", "X-Auth-Origin", "X-Auth-Session-Id"]
+NAMES = ["X-Auth-User-Id", "X-Auth-Email", "X-Auth-Origin", "X-Auth-Session-Id", "X-Auth-Groups", "X-Auth-Meta-plan"]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def proxy(
             yield proxy
 
 
-def follow_link(proxy: Proxy, site: Site, user_id: str, **user: str) -> dict[str, str]:
+def follow_link(proxy: Proxy, site: Site, user_id: str, **user: object) -> dict[str, str]:
     """The cookie of a user who has followed a sign-in link."""
     code = site.sign({"user": {"id": user_id, **user}})
     with proxy.client("auth.example.com") as browser:
@@ -119,9 +119,11 @@ def test_sign_in_is_where_they_are_sent(proxy: Proxy) -> None:
 
 def test_application_is_told_who_is_signed_in(proxy: Proxy, site: Site) -> None:
     user_id = new_user_id() + " ë"
-    cookie = follow_link(proxy, site, user_id, email=f"{new_user_id()}+a@example.com")
-
-    with proxy.client("app.example.com") as browser:
+    groups = ["b,c", "staff"]
+    with site.policy(groups_member="groups", shared_metadata=["plan"]), proxy.client("app.example.com") as browser:
+        cookie = follow_link(
+            proxy, site, user_id, email=f"{new_user_id()}+a@example.com", groups=groups, plan="gold é", secret="s"
+        )
         response = browser.post("/orders?page=2", content="the body", headers=cookie)
 
     assert response.json()["path"] == "/orders?page=2"
@@ -135,7 +137,10 @@ def test_application_is_told_who_is_signed_in(proxy: Proxy, site: Site) -> None:
         "X-Auth-Email": [user.email],
         "X-Auth-Origin": ["EXTERNAL_JWT"],
         "X-Auth-Session-Id": [session.id],
+        "X-Auth-Groups": ["b,c,staff"],
+        "X-Auth-Meta-plan": ["gold é"],
     }
+    assert told(response)["X-Auth-Groups"] == ["b%2Cc,staff"]
 
 
 def test_bearer_is_as_good(proxy: Proxy, site: Site) -> None:

@@ -23,7 +23,7 @@ from service.settings import load_settings
 from tests.actions import ADDRESS, TESTER, admin, code_of, enable, everything, member, open_for, rows, sign_in
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
-ES256_CLAIMS = {"iss", "aud", "sub", "sid", "iat", "exp", "jti", "email", "email_verified", "origin", "role"}
+ES256_CLAIMS = {"iss", "aud", "sub", "sid", "iat", "exp", "jti", "email", "email_verified", "origin", "role", "groups"}
 
 
 async def token_of(instance: Instance, session: LiveSession) -> str:

@@ -1,10 +1,12 @@
 """`/verify`, on both databases: who is told to be signed in, and in which headers."""
 
+import json
 from urllib.parse import unquote
 
 import pytest
 
 from service.accounts.administration import deactivate_user
+from service.accounts.groups import set_user_groups
 from service.api_keys.keys import create_api_key
 from service.api_keys.models import ApiKeyScope
 from service.credentials import cookie_name
@@ -12,10 +14,10 @@ from service.external_auth import secrets
 from service.instance import Instance
 from service.sessions.administration import end_user_sessions
 from service.sessions.models import TokenTransport
-from tests.actions import TESTER, code_of, enable, member, open_for, sign_in, user
+from tests.actions import TESTER, code_of, enable, member, open_for, set_policy, sign_in, user
 from tests.clients import Api
 
-HEADERS = ["x-auth-user-id", "x-auth-email", "x-auth-origin", "x-auth-session-id"]
+HEADERS = ["x-auth-user-id", "x-auth-email", "x-auth-origin", "x-auth-session-id", "x-auth-groups"]
 
 
 async def ask(api: Api, **headers: str) -> tuple[int, dict[str, str]]:
@@ -45,6 +47,7 @@ async def test_session_by_cookie_is_told_of(api: Api, instance: Instance) -> Non
             "x-auth-email": "ana@example.com",
             "x-auth-origin": "EXTERNAL_JWT",
             "x-auth-session-id": result.session.id,
+            "x-auth-groups": "",
         },
     )
 
@@ -55,6 +58,26 @@ async def test_address_that_is_only_claimed_is_not_told(api: Api, instance: Inst
     result = await sign_in(instance, code_of(await enable(instance), claims), token_transport=TokenTransport.COOKIE)
     _, told = await ask(api, **cookie(instance, result.token))
     assert (told["x-auth-user-id"], told["x-auth-email"]) == ("crm-42", "")
+
+
+async def test_groups_and_shared_metadata_are_told_as_they_are_now(api: Api, instance: Instance) -> None:
+    secret = await enable(instance)
+    await set_policy(groups_member="groups", shared_metadata=["plan", "seats", "missing"])
+    claims = {"user": {"id": "crm-42", "groups": ["b,c", "ä"], "plan": "gold é%", "seats": [1, 2], "secret": "s"}}
+    result = await sign_in(instance, code_of(secret, claims))
+
+    _, told = await ask(api, **bearer(result.token))
+
+    assert told["x-auth-groups"] == "b%2Cc,%C3%A4"
+    assert told["x-auth-meta-plan"] == "gold%20%C3%A9%25"
+    assert json.loads(unquote(told["x-auth-meta-seats"])) == [1, 2]
+    assert told["x-auth-meta-missing"] == "", "it replaces a header that a client forged"
+    assert "x-auth-meta-secret" not in told
+    await set_user_groups("crm-42", ["a"], TESTER)
+    await set_policy(shared_metadata=[])
+    _, told = await ask(api, **bearer(result.token))
+    assert told["x-auth-groups"] == "a,b%2Cc,%C3%A4"
+    assert not [name for name in told if name.startswith("x-auth-meta")]
 
 
 async def test_session_by_bearer_is_told_of(api: Api) -> None:

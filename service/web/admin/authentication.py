@@ -18,7 +18,7 @@ _API_KEY = "api-key"
 _GRACE_PERIODS = {0: "now", 3_600: "1 hour", 86_400: "24 hours", 604_800: "7 days"}
 _SWITCHES = ("requireExpiry", "singleUse", "sessionEndsWithCode", "trustEmails")
 _NUMBERS = {"maxLifetimeSeconds": "The maximum lifetime of a code", "clockSkewSeconds": "The clock skew"}
-_NAMES = ("issuer", "audience")
+_NAMES = ("issuer", "audience", "groupsMember")
 _URLS = ("signInUrl", "signOutUrl")
 _SIGN_IN_SWITCHES = ("startAutomatically", "requireState")
 _REQUIRED = "clockSkewSeconds"
@@ -138,7 +138,8 @@ def _typed_policy(form: FormData) -> dict[str, object]:
     """Return the typed policy with the field names of the schema, numbers as text."""
     switches: dict[str, object] = {name: bool(text_of(form, name)) for name in _SWITCHES}
     texts = {name: text_of(form, name) for name in (*_NUMBERS, *_NAMES)}
-    return switches | texts | {"emailLinking": "LINK" if text_of(form, "emailLinking") else "REFUSE"}
+    lists = {"sharedMetadata": text_of(form, "sharedMetadata").replace(",", " ").split()}
+    return switches | texts | lists | {"emailLinking": "LINK" if text_of(form, "emailLinking") else "REFUSE"}
 
 
 async def _update_sign_in(admin_page: AdminPage, form: FormData) -> Response:

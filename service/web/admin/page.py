@@ -49,6 +49,7 @@ _DONE = {
     "deleted": "Deleted.",
     "sessions-ended": "All sessions are ended.",
     "session-ended": "The session is ended.",
+    "groups-set": "Saved. The groups apply from the next access token and request on.",
     "role-set": "Saved. The role applies from now on.",
     "jwt-enabled": "JWT sign-in is on. Its secrets are the same as before.",
     "jwt-disabled": "JWT sign-in is off.",

@@ -4,7 +4,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from service.web.admin import api_keys, audit, authentication, debugger, leaked, seats, settings, snippets, user, users
+from service.web.admin import (
+    api_keys,
+    audit,
+    authentication,
+    debugger,
+    groups,
+    leaked,
+    seats,
+    settings,
+    snippets,
+    user,
+    users,
+)
 from service.web.admin.page import FormHandler, FormPage, done_by_admins, shown_to_admins
 from service.web.admin.sign_in_routes import admin_sign_in_routes
 from service.web.forms import form_route
@@ -30,6 +42,7 @@ def admin_routes() -> list[Route]:
         Route(leaked.LEAKED, shown_to_admins(leaked.show_leaked)),
         Route(snippets.SNIPPETS, shown_to_admins(snippets.show_snippets)),
         _page(debugger.DEBUGGER, debugger.show_debugger, debugger.debug_code),
+        Route(groups.GROUPS, shown_to_admins(groups.show_groups)),
         _page(seats.SEATS, seats.show_seats, seats.set_limit),
         Route(audit.AUDIT, shown_to_admins(audit.show_audit_log)),
         _page(settings.SETTINGS, settings.show_settings, settings.try_mail),

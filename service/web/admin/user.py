@@ -33,6 +33,7 @@ async def show_user(admin_page: AdminPage, problem: str | None = None, status: i
         failed=text_of(form, "action") if form else None,
         typed={name: _typed(form, name, data["user"][name]) for name in ("email", "externalId")},
         browsers=await browser_names(session["userAgent"] for session in data["user"]["sessions"]["nodes"]),
+        typed_groups=exact_text_of(form, "groups") if form and "groups" in form else None,
         events=data["auditLog"],
         seat_usage=data["seatUsage"],
     )
@@ -63,6 +64,13 @@ async def _verify_email(admin_page: AdminPage, user_id: str, form: FormData) -> 
     """Set the email that the page showed, so that another one that a code has claimed meanwhile is not verified."""
     await admin_page.run("update_user", id=user_id, email=text_of(form, "email"))
     return admin_page.go(USER, id=user_id, done="updated")
+
+
+async def _set_groups(admin_page: AdminPage, user_id: str, form: FormData) -> Response:
+    """Give the user the groups of the lines. A blank line is none; a name keeps the spaces around it."""
+    names = [line for line in exact_text_of(form, "groups").splitlines() if line.strip()]
+    await admin_page.run("set_user_groups", id=user_id, names=names)
+    return admin_page.go(USER, id=user_id, done="groups-set")
 
 
 async def _invite_again(admin_page: AdminPage, user_id: str, _form: FormData) -> Response:
@@ -117,6 +125,7 @@ async def _set_role(admin_page: AdminPage, user_id: str, form: FormData) -> Resp
 _ACTIONS: dict[str, Callable[[AdminPage, str, FormData], Awaitable[Response]]] = {
     "update": _update,
     "verify-email": _verify_email,
+    "set-groups": _set_groups,
     "deactivate": _deactivate,
     "reactivate": _reactivate,
     "delete": _delete,

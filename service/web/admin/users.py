@@ -29,6 +29,7 @@ _COLUMNS = (
     "createdAt",
     "lastSeenAt",
     "metadata",
+    "groups",
 )
 # What a spreadsheet runs: a cell that begins with one of these, in full width too. Where the list separator is `;` or a
 # tab, a part of a cell becomes a cell of its own.
@@ -47,7 +48,7 @@ async def show_users(admin_page: AdminPage, problem: str | None = None, status: 
         problem=problem,
         users=data["users"],
         seat_usage=data["seatUsage"],
-        filters={name: admin_page.asked(name) for name in ("search", *_FILTERS)},
+        filters={name: admin_page.asked(name) for name in ("search", "group", *_FILTERS)},
         order=order,
         link=_Links(admin_page),
         email_login=data["authentication"]["emailLogin"]["enabled"],
@@ -80,7 +81,7 @@ def _wanted_page(admin_page: AdminPage) -> dict[str, object]:
 
 
 def _filter(admin_page: AdminPage) -> dict[str, object]:
-    chosen: dict[str, object] = {"search": admin_page.asked("search")}
+    chosen: dict[str, object] = {"search": admin_page.asked("search"), "group": admin_page.asked_exactly("group")}
     for name, kind in _FILTERS.items():
         value = admin_page.asked(name)
         chosen[name] = value if value in kind.__members__ else None
@@ -102,7 +103,7 @@ class _Links:
     """URLs of the same list with another page or format."""
 
     def __init__(self, admin_page: AdminPage) -> None:
-        names = ("search", *_FILTERS, "order")
+        names = ("search", "group", *_FILTERS, "order")
         self._kept = {name: value for name in names if (value := admin_page.asked(name))}
 
     def page(self, **cursor: str) -> str:
@@ -117,7 +118,7 @@ class _Links:
 async def _lines(admin_page: AdminPage, page: dict[str, Any]) -> AsyncIterator[str]:
     yield _BYTE_ORDER_MARK + _line(_COLUMNS)
     while True:
-        yield "".join(_line([_cell(user[column]) for column in _COLUMNS]) for user in page["nodes"])
+        yield "".join(_line([_cell(_value(user, column)) for column in _COLUMNS]) for user in page["nodes"])
         if not page["pageInfo"]["hasNextPage"]:
             return
         page = await _read(admin_page, page["pageInfo"]["endCursor"])
@@ -129,6 +130,12 @@ async def _read(admin_page: AdminPage, after: str | None) -> dict[str, Any]:
     )
     users: dict[str, Any] = data["users"]
     return users
+
+
+def _value(user: dict[str, Any], column: str) -> object:
+    if column == "groups":
+        return list(dict.fromkeys(group["name"] for group in user["groups"]))
+    return user[column]
 
 
 def _cell(value: object) -> str:

@@ -31,6 +31,7 @@ PAGES = [
     "/admin/authentication/leaked",
     "/admin/authentication/snippets",
     "/admin/authentication/debugger",
+    "/admin/groups",
     "/admin/seats",
     "/admin/audit",
     "/admin/api-keys",

@@ -110,6 +110,8 @@ def test_policy_makes_the_round_trip(panel: Panel) -> None:
         "sessionEndsWithCode": "1",
         "emailLinking": "1",
         "trustEmails": "1",
+        "groupsMember": "roles",
+        "sharedMetadata": "plan",
         "maxLifetimeSeconds": "600",
         "clockSkewSeconds": "5",
         "issuer": 'https://"crm".example.com/<b>',

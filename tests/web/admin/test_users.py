@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from urllib.parse import urlencode
 
@@ -285,6 +286,26 @@ def test_address_that_is_only_claimed_is_marked_until_it_is_verified(panel: Pane
     assert "Not verified" not in panel.page(USER, id=user_id) + panel.page(USERS, search=user_id)
     [row] = rows_of(panel.get(f"{USERS}.csv", search=user_id).content)
     assert row["emailVerified"] == "true"
+
+
+def test_groups_of_a_user_are_edited_listed_and_filtered(panel: Panel) -> None:
+    user_id, staff, odd = new_user_id(), new_user_id(), f"{new_user_id()} &<b>, x"
+    sign_in_by_code(panel.site, user_id)
+    panel.done(USER, action="set-groups", id=user_id, groups=f"{staff}\r\n\r\n{odd}\r\n")
+    for page in (panel.get(USER, id=user_id), panel.get("/admin/groups"), panel.get(USERS, group=staff)):
+        assert page.status_code == 200
+        assert staff in page.text
+        assert "<b>, x" not in page.text
+    assert user_id in panel.page(USERS, group=odd)
+    assert user_id not in panel.page(USERS, group=staff.upper())
+    assert "No user matches" in panel.page(USERS, group="no such group")
+    [row] = rows_of(panel.get(f"{USERS}.csv", group=staff).content)
+    assert sorted(json.loads(row["groups"])) == sorted([staff, odd])
+    refused = panel.post(USER, action="set-groups", id=user_id, groups="x" * 129)
+    assert refused.status_code == 422
+    assert "x" * 129 in refused.text
+    panel.done(USER, action="set-groups", id=user_id, groups="")
+    assert staff not in panel.page("/admin/groups")
 
 
 def test_page_of_an_external_id_leads_to_the_user(panel: Panel) -> None:
