@@ -98,6 +98,8 @@ def parse_postgres_url(url: str) -> PostgresUrl:
     user, _, password = login.partition(":")
     hosts, ports = _hosts(host_list, parameters.get("host", ""), parameters.get("port", ""))
     database = parameters.get("dbname") or parameters.get("database") or unquote(parts.path.lstrip("/"))
+    if "/" in parts.path[1:] or "@" in parts.path:
+        raise ValueError("the name of the database has a / or an @; in a password, write / as %2F and @ as %40")
     if not database:
         raise ValueError("the name of the database is missing; write postgres://user:pass@host:port/name")
     transaction_pooling = parameters.get("pgbouncer", "false").lower() in _TRUE

@@ -19,6 +19,7 @@ _MIN_TOKEN_LENGTH = 16
 _SWITCH = {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}
 # The last label must have a letter: browsers accept no domain cookies for an IP address (RFC 6265, section 5.1.3).
 _DOMAIN = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*")
+_REDIS_DATABASE = re.compile(r"(?:/[0-9]{0,9})?")
 _HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\]")
 
 
@@ -107,7 +108,12 @@ def _rate(value: str) -> str:
 
 def _rate_limit_url(value: str) -> str:
     if value == "memory://" or value.startswith(("redis://", "rediss://")):
-        _check_port(urlsplit(value))
+        url = urlsplit(value)
+        _check_port(url)
+        if value != "memory://" and not _REDIS_DATABASE.fullmatch(url.path):
+            raise ValueError(
+                "only a number may follow the port, such as /0; in a password, write / as %2F and @ as %40"
+            )
         return value
     raise ValueError("write memory:// or redis://host:port/0")
 
@@ -117,6 +123,8 @@ def _smtp_url(value: str) -> str:
     if url.scheme not in ("smtp", "smtps", "smtp+starttls") or not url.hostname:
         raise ValueError("write smtp://user:pass@host:port, smtps://… for TLS from the start, or smtp+starttls://…")
     _check_port(url)
+    if url.path not in ("", "/") or url.query or url.fragment:
+        raise ValueError("nothing may follow the port; in a password, write / as %2F, ? as %3F, # as %23 and @ as %40")
     return value
 
 

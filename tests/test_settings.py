@@ -196,9 +196,20 @@ def test_lists_are_separated_by_commas() -> None:
         ("ADMIN_IDLE_TIMEOUT", ["0", "599", "x", "34560001"]),
         ("SESSIONS_PER_USER", ["0", "-1", "x", "10001"]),
         ("ACCESS_TOKEN_LIFETIME", ["0", "x", "86401", "-600"]),
-        ("SMTP_URL", ["x", "smtp://", "http://localhost", "smtp://localhost:port"]),
+        (
+            "SMTP_URL",
+            [
+                *("x", "smtp://", "http://localhost", "smtp://localhost:port"),
+                *(
+                    "smtp://user:p@ss/w@host",
+                    "smtp://user:p@ss?w@host",
+                    "smtp://user:p@ss#w@host",
+                    "smtp://host:25/path",
+                ),
+            ],
+        ),
         ("MAIL_FROM", ["x", "a@b@c", "a\nBcc: b@example.com"]),
-        ("RATE_LIMIT_URL", ["x", "memory", "http://localhost", "redis://localhost:port/0"]),
+        ("RATE_LIMIT_URL", ["x", "memory", "http://localhost", "redis://localhost:port/0", "redis://:p@ss/w@host/0"]),
         ("FAILED_SIGN_INS", ["x", "60", "minute", "60/fortnight", "-1/minute", "0/minute", "5/minute;10/hour"]),
         (
             "TRUSTED_PROXIES",
@@ -231,6 +242,9 @@ def test_no_refusal_repeats_a_secret() -> None:
         refusal(SMTP_URL=f"smtp://doorcode:{secret}@localhost:port"),
         refusal(RATE_LIMIT_URL=f"rediss:/{secret}"),
         refusal(RATE_LIMIT_URL=f"redis://:{secret}@localhost:port/0"),
+        refusal(SMTP_URL=f"smtp://user:a@b/{secret}@host"),
+        refusal(RATE_LIMIT_URL=f"redis://:a@b/{secret}@host/0"),
+        refusal(DATABASE_URL=f"postgres://user:a@b/{secret}@host/name"),
     ):
         assert secret not in said
         assert secret[:10] not in said
