@@ -39,7 +39,9 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="doorcode-demo-") as directory:
             environ = _environ(Path(directory), doorcode, shop)
-            secret = _enable_codes(environ)
+            secret = _run(environ, "enable")
+            _run(environ, "sign-in-url", f"{shop}/login")
+            _run(environ, "sign-out-url", f"{shop}/logout")
             with _serving(environ, port) as process, Shop(port + 1, doorcode, secret):
                 print(_where(doorcode, shop), flush=True)
                 process.wait()
@@ -80,9 +82,12 @@ def _environ(directory: Path, doorcode: str, shop: str) -> dict[str, str]:
     }
 
 
-def _enable_codes(environ: Mapping[str, str]) -> str:
-    """The secret that the shop signs with. The command runs in the data directory, where no `.env` file is found."""
-    command = [sys.executable, "-m", "service", "jwt", "enable"]
+def _run(environ: Mapping[str, str], *arguments: str) -> str:
+    """Run `doorcode jwt`; what it prints. `enable` prints the secret that the shop signs with.
+
+    The command runs in the data directory, where no `.env` file is found.
+    """
+    command = [sys.executable, "-m", "service", "jwt", *arguments]
     done = subprocess.run(
         command, env=environ, cwd=environ["DOORCODE_DATA_DIR"], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""A sample backend: it has customers, and signs codes for them. It uses the standard library only."""
+"""A sample backend: it has customers, signs codes for them, and has a sign-in page. It uses the standard library only."""
 
 import base64
 import hashlib
@@ -9,19 +9,24 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from html import escape
+from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 CODE_LIFETIME = 300  # seconds
 PAGE = Path(__file__).with_name("index.html")
+COOKIE = "shop-customer"  # a real shop would sign it, or keep a session
 
-# The customers of the shop. How they sign in to the shop is not shown: here they open `?as=ana`.
+# The customers of the shop. They need no password here: they open `?as=ana`, or press their name on the sign-in page.
 CUSTOMERS = {
     "ana": {"id": "shop-1", "email": "ana@example.com", "name": "Ana", "plan": "gold"},
     "ben": {"id": "shop-2", "email": "ben@example.com", "name": "Ben", "plan": "silver"},
 }
+
+_HEAD = '<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>Sample shop</title>'
+_SIGNED_OUT = f'{_HEAD}<h1>You are signed out of the sample shop</h1><p><a href="/">Back to the shop</a></p>'
 
 
 def sign(payload: Mapping[str, Any], secret: str) -> str:
@@ -73,10 +78,39 @@ class _Handler(BaseHTTPRequestHandler):
         customer = parse_qs(url.query).get("as", [""])[0]
         if url.path == "/":
             self._answer(200, "text/html", self._page(customer))
+        elif url.path == "/login":
+            self._sign_in({name: values[0] for name, values in parse_qs(url.query).items()})
+        elif url.path == "/logout":
+            self._answer(
+                200, "text/html", _SIGNED_OUT, Set_Cookie=f"{COOKIE}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"
+            )
         elif url.path == "/code" and customer in CUSTOMERS:
             self._answer(200, "text/plain", code_for(customer, self._secret))
         else:
             self._answer(404, "text/plain", "This page does not exist.\n")
+
+    def _sign_in(self, query: Mapping[str, str]) -> None:
+        """The shop's own sign-in page. Doorcode sends people here, with `returnTo` and `state`, who have no code.
+
+        A customer who is signed in goes back at once, with a code and with both as they came.
+        """
+        kept = {name: query[name] for name in ("returnTo", "state") if name in query}
+        customer = query.get("as") or self._signed_in_customer()
+        if customer in CUSTOMERS:
+            code = code_for(customer, self._secret)
+            there = f"{self._doorcode}/?{urlencode({'externalAuthCode': code, **kept})}"
+            cookie = f"{COOKIE}={customer}; Path=/; HttpOnly; SameSite=Lax"
+            self._answer(303, "text/plain", "", Location=there, Set_Cookie=cookie)
+        else:
+            links = "".join(
+                f'<p><a href="/login?{escape(urlencode({"as": name, **kept}))}">{about["name"]}</a></p>'
+                for name, about in CUSTOMERS.items()
+            )
+            self._answer(200, "text/html", f"{_HEAD}<h1>Sign in to the sample shop</h1><p>Who are you?</p>{links}")
+
+    def _signed_in_customer(self) -> str:
+        cookie = SimpleCookie(self.headers.get("Cookie", "")).get(COOKIE)
+        return cookie.value if cookie else ""
 
     def _page(self, customer: str) -> str:
         known = customer in CUSTOMERS
@@ -91,12 +125,14 @@ class _Handler(BaseHTTPRequestHandler):
             page = page.replace(f"{{{{ {name} }}}}", escape(value))
         return page
 
-    def _answer(self, status: int, media_type: str, text: str) -> None:
+    def _answer(self, status: int, media_type: str, text: str, **headers: str) -> None:
         body = text.encode()
         self.send_response(status)
         self.send_header("Content-Type", f"{media_type}; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(body)
 

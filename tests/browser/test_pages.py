@@ -1,13 +1,17 @@
 """The pages of link login in Chromium: how they look, and what a person can do with them, with JavaScript or without."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from anyio.from_thread import BlockingPortal
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect
 
+from service.external_auth.configuration import update_sign_in
+from service.external_auth.held_codes import HeldLink, hold
 from service.refusal_texts import SignInErrorCode
+from tests.actions import TESTER
 from tests.browser.frontend import Frontend
 from tests.browser.page_checks import LOOKS, Watched, looking
 from tests.programs import Programs
@@ -69,6 +73,34 @@ def asked_to_continue(watched: Watched, site: Site) -> None:
     expect(watched.page.get_by_role("button", name="Continue")).to_be_focused()
 
 
+def asked_to_change_the_user(watched: Watched, site: Site) -> None:
+    watched.page.goto(link(site, site.code_for(f"{new_user_id()}-{'x' * 180}")))
+    email = f"{new_user_id()}.von-und-zu-hohenstein@{LONG_DOMAIN}"
+    code = site.sign({"user": {"id": new_user_id(), "email": email}})
+    held_id = site.call(lambda _: hold(HeldLink(code, "/x", None)))
+    watched.page.goto(f"/login/continue?id={held_id}")
+    expect(watched.page.get_by_role("button", name="Continue")).to_be_visible()
+
+
+def asked_to_start_again(watched: Watched, site: Site) -> None:
+    with sign_in_at_the_customers(site):
+        watched.page.goto("/login/continue?id=unknown")
+    expect(watched.page.get_by_role("heading", name="Please start again")).to_be_visible()
+
+
+def asked_how_to_sign_in(watched: Watched, site: Site) -> None:
+    with sign_in_at_the_customers(site):
+        watched.page.goto("/login?returnTo=/x?y=1")
+    expect(watched.page.get_by_role("link", name="Sign in", exact=True)).to_be_visible()
+
+
+@contextmanager
+def sign_in_at_the_customers(site: Site) -> Iterator[None]:
+    site.call(lambda _: update_sign_in({"sign_in_url": "https://crm.example.com/login"}, TESTER))
+    yield
+    site.call(lambda _: update_sign_in({"sign_in_url": None}, TESTER))
+
+
 def nowhere(watched: Watched, _: Site) -> None:
     watched.page.goto("/nowhere")
     expect(watched.page.get_by_role("heading", name="This page does not exist")).to_be_visible()
@@ -84,7 +116,15 @@ def refused(error: str) -> Callable[[Watched, Site], None]:
     return go
 
 
-PAGES = {"signed in": signed_in, "signed out": signed_out, "continue": asked_to_continue, "nowhere": nowhere}
+PAGES = {
+    "signed in": signed_in,
+    "signed out": signed_out,
+    "continue": asked_to_continue,
+    "nowhere": nowhere,
+    "change the user": asked_to_change_the_user,
+    "start again": asked_to_start_again,
+    "ways": asked_how_to_sign_in,
+}
 REFUSALS = [error for error in SignInErrorCode if "EMAIL_CODE" not in error and "EMAIL_LOGIN" not in error]
 
 

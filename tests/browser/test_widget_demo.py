@@ -86,8 +86,19 @@ def test_widget_link_and_signing_out_work_across_origins(page: Page, demo: Demo)
     page.get_by_role("link", name="no one").click()
     expect(link_state).to_have_text(SIGNED_IN_AS_ANA)
     page.locator("#link-sign-out").click()
-    expect(page).to_have_url(f"{demo.shop}/")
+    expect(page).to_have_url(f"{demo.shop}/logout")
+    page.get_by_role("link", name="Back to the shop").click()
     expect(link_state).to_have_text(NO_USER)
+
+
+def test_sign_in_that_starts_at_doorcode_goes_through_the_shop(page: Page, demo: Demo) -> None:
+    page.goto(f"{demo.shop}/?as=ben")
+    page.get_by_role("link", name="Open page 2").click()
+    page.get_by_role("link", name="Sign in", exact=True).click()
+    expect(page.get_by_role("heading", name="Sign in to the sample shop")).to_be_visible()
+    page.get_by_role("link", name="Ben").click()
+    expect(page).to_have_url(f"{demo.shop}/?as=ben&page=2")
+    expect(page.locator("#link-state")).to_have_text("Signed in as Ben (ben@example.com).")
 
 
 def test_page_fits_a_telephone(page: Page, demo: Demo) -> None:
