@@ -28,6 +28,11 @@ ENCRYPTED: tuple[tuple[type[Model], str], ...] = (
 
 _ONE_ROW: tuple[type[Model], ...] = (Seats, ExternalAuth, EmailLogin)
 _USERS = Statement("SELECT origin, status, COUNT(*) AS users FROM users GROUP BY origin, status")
+_GROUPS = Statement(
+    "SELECT name, kept, counted FROM (SELECT g.name, g.member_count AS kept, (SELECT COUNT(*) FROM group_members m"
+    " JOIN users u ON u.serial = m.user_serial WHERE m.name = g.name AND u.status = 'ACTIVE') AS counted"
+    " FROM user_groups g) counts WHERE kept <> counted ORDER BY name"
+)
 _ORPHANS = {
     "sessions": Statement(
         "SELECT COUNT(*) AS orphans FROM sessions s WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.serial = s.user_serial)"
@@ -35,6 +40,10 @@ _ORPHANS = {
     "known_clients": Statement(
         "SELECT COUNT(*) AS orphans FROM known_clients k"
         " WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.serial = k.user_serial)"
+    ),
+    "group_members": Statement(
+        "SELECT COUNT(*) AS orphans FROM group_members m"
+        " WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.serial = m.user_serial)"
     ),
 }
 
@@ -60,11 +69,14 @@ async def _counters() -> AsyncIterator[str]:
         await lock_seats()
         kept = (await count_seats()).users
         counted = {(row["origin"], row["status"]): int(row["users"]) for row in await fetch(_USERS)}
+        groups = await fetch(_GROUPS)
     for origin in UserOrigin:
         for status in UserStatus:
             users = counted.get((origin.value, status.value), 0)
             if kept[origin, status] != users:
                 yield f"seats: {kept[origin, status]} users are counted as {status} and {origin}, and there are {users}"
+    for row in groups:
+        yield f"user_groups: {row['name']!r} has a count of {row['kept']} members, and there are {row['counted']}"
 
 
 async def _orphans() -> AsyncIterator[str]:

@@ -6,12 +6,13 @@ import pytest
 from cryptography.fernet import Fernet
 from tortoise import Tortoise
 
+from service.accounts.groups import set_user_groups
 from service.database import Statement, write
 from service.encryption import KEY_FILE
 from service.external_auth.models import HeldCode
 from service.instance import Instance
 from service.invariants import ENCRYPTED
-from tests.actions import admin, code_of, enable, member, open_for, sign_in
+from tests.actions import TESTER, admin, code_of, enable, member, open_for, sign_in
 from tests.cli.conftest import Command
 from tests.cli.test_bad_day import Run, on_instance
 
@@ -22,6 +23,7 @@ async def _fill(instance: Instance) -> None:
     await open_for(await admin("boss@example.com"))
     await open_for(await member("ada@example.com"))
     await sign_in(instance, code_of(await enable(instance), {"user": {"id": "crm-42"}}))
+    await set_user_groups("crm-42", ["sales"], TESTER)
 
 
 def test_sound_database_has_no_fault_and_nothing_changes(doorcode: Command, on_instance: Run) -> None:
@@ -41,6 +43,8 @@ def test_sound_database_has_no_fault_and_nothing_changes(doorcode: Command, on_i
         ("UPDATE jwt_secrets SET encrypted_secret = ''", "although the secret has not ended"),
         ("UPDATE signing_keys SET encrypted_private_key = 'x' WHERE state = 'NEXT'", "signing_keys: no encryption key fits encrypted_private_key of "),
         ("DELETE FROM signing_keys WHERE state = 'NEXT'", "signing_keys: there must be one key in the state NEXT, and there are 0"),
+        ("UPDATE user_groups SET member_count = 7", "user_groups: 'sales' has a count of 7 members, and there are 1"),
+        ("DELETE FROM users WHERE id = 'crm-42'", "group_members: 1 rows belong to users that do not exist"),
         ("DELETE FROM email_login", "email_login: there must be one row, and there are 0"),
         ("INSERT INTO jwt_secrets (id, encrypted_secret, hint, created_at) VALUES ('jws_x', '', '', '2026-01-01 00:00:00+00:00')", "jwt_secrets: at most one can be current, and 2 are"),
     ],
