@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tortoise.exceptions import OperationalError
 
 from service.accounts.code_cutoffs import SubjectHashes, open_subject_hashes
+from service.accounts.search_index import check_search_index
 from service.audit.pending import PendingEvents
 from service.database import check_encoding, is_migrated, is_unreachable, migrate, newer_migrations, open_database
 from service.database.connection import refuse_unreachable
@@ -47,6 +48,7 @@ async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
     if settings.uses_sqlite:
         await migrate(settings)
     async with open_checked_database(settings):
+        await check_search_index()
         with cipher_that_fits(settings) as cipher:
             await renew_secret_encryption(cipher)
             await renew_key_encryption(cipher)

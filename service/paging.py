@@ -9,9 +9,10 @@ SQL by hand: beyond the ORM. Pages are read by key and put nulls last, which Tor
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 import orjson
 
@@ -94,6 +95,13 @@ class Conditions:
         return " WHERE " + " AND ".join(self.clauses) if self.clauses else ""
 
 
+StatementFor: TypeAlias = Callable[[Conditions], Statement]
+"""Returns the statement of a page or a count under these conditions."""
+
+Reader: TypeAlias = Callable[[StatementFor, Conditions], Awaitable[Sequence[Row]]]
+"""Runs the statement, if need be with more conditions."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """The rows of a table that meet the conditions, in an order."""
@@ -101,6 +109,8 @@ class Listing:
     source: str
     order: Order
     conditions: Conditions
+    reader: Reader | None = None
+    """How the rows are read, for a list whose conditions need more than an index."""
 
     async def page(self, wanted: Slice) -> "Page":
         """Return one page, read by one query. Raises `BadUserInput` for a cursor of another list or order."""
@@ -117,8 +127,16 @@ class Listing:
 
     async def count(self) -> int:
         """Return the number of rows in the list."""
-        statement = Statement(f"SELECT COUNT(*) AS total FROM {self.source}{self.conditions.where}")
-        return int((await fetch(statement, *self.conditions.values))[0]["total"])
+
+        def count_of(conditions: Conditions) -> Statement:
+            return Statement(f"SELECT COUNT(*) AS total FROM {self.source}{conditions.where}")
+
+        if self.reader is not None:
+            rows = await self.reader(count_of, self.conditions)
+        else:
+            statement = count_of(self.conditions)
+            rows = await fetch(statement, *self.conditions.values)
+        return int(rows[0]["total"])
 
     async def has_rows(self, cursor: str, *, behind: bool) -> bool:
         """Return whether a row follows (or precedes) this cursor."""
@@ -164,10 +182,16 @@ class Listing:
             direction, nulls = ("ASC" if direction == "DESC" else "DESC"), "FIRST"
             id_direction = "ASC" if id_direction == "DESC" else "DESC"
         null_order = f" NULLS {nulls}" if order.nullable else ""
-        statement = Statement(
-            f"SELECT * FROM {self.source}{conditions.where}"
-            f" ORDER BY {order.column} {direction}{null_order}, {order.id_column} {id_direction} LIMIT {limit}"
-        )
+
+        def page_of(conditions: Conditions) -> Statement:
+            return Statement(
+                f"SELECT * FROM {self.source}{conditions.where}"
+                f" ORDER BY {order.column} {direction}{null_order}, {order.id_column} {id_direction} LIMIT {limit}"
+            )
+
+        if self.reader is not None:
+            return list(await self.reader(page_of, conditions))
+        statement = page_of(conditions)
         return list(await fetch_short(statement, *conditions.values))
 
     def _add_bound(self, conditions: Conditions, position: Position, *, behind: bool) -> None:

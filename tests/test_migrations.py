@@ -69,7 +69,7 @@ async def _indexes(table: str) -> dict[tuple[str, ...], bool]:
                 found[column["name"],] = True
         return found
     for index in await fetch(Statement("SELECT indexdef FROM pg_indexes WHERE tablename = $1"), table):
-        listed = re.search(r"USING btree \((.*?)\)", index["indexdef"])
+        listed = re.search(r"USING (?:btree|gin) \((.*?)\)", index["indexdef"])
         assert listed
         names = tuple(name.strip().split(" ")[0] for name in listed[1].split(","))
         found[names] = index["indexdef"].startswith("CREATE UNIQUE") or found.get(names, False)
@@ -162,7 +162,10 @@ async def test_tables_are_those_that_the_tests_look_at(database_url: str, tmp_pa
     async with open_database(settings_for(database_url, tmp_path)):
         connection: Any = get_connection(ALIAS)
         if connection.capabilities.dialect == "sqlite":
-            names = Statement("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+            names = Statement(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+                " AND name NOT LIKE 'users!_search%' ESCAPE '!'"  # the search index
+            )
         else:
             names = Statement("SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'")
         assert {row["name"] for row in await fetch(names)} - {"tortoise_migrations"} == set(TABLES)

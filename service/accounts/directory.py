@@ -10,16 +10,14 @@ from service.accounts.groups import parse_group_names
 from service.accounts.identifiers import parse_email
 from service.accounts.metadata import member_text
 from service.accounts.models import UserOrigin, UserRole, UserStatus
+from service.accounts.search import UserSearch
 from service.accounts.seats import count_seats
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.database import transaction
 from service.errors import BadUserInput
 from service.paging import Conditions, Listing, Order
-from service.text import find_unsafe_characters, has_lone_surrogates
-
-SHORTEST_INNER_SEARCH = 3  # characters; a shorter text is searched only at the start of a line
-MAX_SEARCH_LENGTH = 255
+from service.text import has_lone_surrogates
 
 
 class UserOrder(StrEnum):
@@ -96,9 +94,10 @@ def list_users(wanted: UserFilter, order: UserOrder) -> Listing:
         conditions.add("created_at > {}", wanted.created_after.astimezone(UTC))
     if wanted.created_before is not None:
         conditions.add("created_at < {}", wanted.created_before.astimezone(UTC))
-    if wanted.search:
-        conditions.add("search_text LIKE {} ESCAPE '!'", _pattern(wanted.search))
-    return Listing("users", _ORDERS[order], conditions)
+    search = UserSearch(wanted.search) if wanted.search else None
+    if search is not None:
+        conditions.add("search_text LIKE {} ESCAPE '!'", search.pattern)
+    return Listing("users", _ORDERS[order], conditions, None if search is None else search.read)
 
 
 async def count_users(wanted: UserFilter, listing: Listing) -> int:
@@ -127,19 +126,6 @@ def _group_name(text: str) -> str:
         return parse_group_names(text)[0]
     except ValueError as problem:
         raise BadUserInput(f"`filter.group` {problem}.") from None
-
-
-def _pattern(search: str) -> str:
-    """Return the LIKE pattern of a search.
-
-    A short text matches only at the start of a line, else it matches most users.
-    """
-    if len(search) > MAX_SEARCH_LENGTH:
-        raise BadUserInput(f"`filter.search` is longer than {MAX_SEARCH_LENGTH} characters.")
-    if problem := find_unsafe_characters(search):
-        raise BadUserInput(f"`filter.search` {problem}.")
-    escaped = search.casefold().replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return f"%{escaped}%" if len(search) >= SHORTEST_INNER_SEARCH else f"%\n{escaped}%"
 
 
 async def record_export(file_format: str, wanted: Mapping[str, object], by: Actor) -> None:

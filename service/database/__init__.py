@@ -6,14 +6,27 @@ Tortoise by path.
 
 from service.database.batches import Batches
 from service.database.connection import cause_of_outage, is_unreachable, open_database
+from service.database.limited_reads import ReadsBusyError, ReadTooLongError
 from service.database.migration import check_encoding, is_migrated, migrate, newer_migrations
 from service.database.purging import SAFETY_MARGIN, purge_expired
-from service.database.statements import Row, Statement, as_time, fetch, fetch_indexed, fetch_one, fetch_short
+from service.database.statements import (
+    Row,
+    Statement,
+    as_time,
+    fetch,
+    fetch_indexed,
+    fetch_limited,
+    fetch_one,
+    fetch_short,
+    on_sqlite,
+)
 from service.database.transactions import check_writable, transaction, write
 
 __all__ = [
     "SAFETY_MARGIN",
     "Batches",
+    "ReadTooLongError",
+    "ReadsBusyError",
     "Row",
     "Statement",
     "as_time",
@@ -22,12 +35,14 @@ __all__ = [
     "check_writable",
     "fetch",
     "fetch_indexed",
+    "fetch_limited",
     "fetch_one",
     "fetch_short",
     "is_migrated",
     "is_unreachable",
     "migrate",
     "newer_migrations",
+    "on_sqlite",
     "open_database",
     "purge_expired",
     "transaction",

@@ -10,6 +10,7 @@ import asyncpg
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import BaseORMException, DBConnectionError, OperationalError
 
+from service.database.limited_reads import PoolBusyError
 from service.postgres_url import parse_postgres_url
 from service.settings import Settings, SettingsError
 
@@ -107,6 +108,7 @@ _SQLITE_CAUSES = {
     sqlite3.SQLITE_CANTOPEN: "unreachable",
 }
 _CAUSES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
+    (PoolBusyError, "busy"),
     # The second is raised if no host is what `target_session_attrs` asks for, as in the seconds of a failover.
     ((asyncpg.ReadOnlySQLTransactionError, asyncpg.TargetServerAttributeNotMatched), "read-only"),
     (asyncpg.InsufficientPrivilegeError, "no-permission"),

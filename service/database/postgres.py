@@ -1,4 +1,7 @@
-"""Tortoise's asyncpg client without the reset of each connection, which costs a round trip for every query."""
+"""Tortoise's asyncpg client without the reset of each connection, which costs a round trip for every query.
+
+A request waits `LONGEST_WAIT` for a connection of the pool, and is answered 503 then.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -9,7 +12,10 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base_postgres.client import translate_exceptions
 from tortoise.exceptions import OperationalError, TransactionManagementError
 
+from service.database.limited_reads import PoolBusyError, Turns, read_error
 from service.errors import BadUserInput
+
+LONGEST_WAIT = 10.0  # seconds for a free connection; asyncpg itself waits without end
 
 
 class _RejectsNul(AsyncpgDBClient):
@@ -44,6 +50,14 @@ class _RejectsNul(AsyncpgDBClient):
 
     read_short = read_one
 
+    async def read_limited(
+        self, query: str, values: Sequence[object], seconds: float, scans: bool
+    ) -> Sequence[asyncpg.Record]:
+        """Return the rows of a query. Inside a transaction there is no limit."""
+        del seconds, scans
+        rows: Sequence[asyncpg.Record] = await self.read_one(query, values)
+        return rows
+
     @translate_exceptions
     async def write(self, query: str, values: Sequence[object]) -> int:
         """Run a statement and return how many rows it changed: the last word of `UPDATE 1` or `INSERT 0 1`."""
@@ -66,6 +80,21 @@ class Transaction(_RejectsNul, TransactionWrapper):
                 await self.rollback()
 
 
+class _Acquiring:
+    """A pooled connection for one statement. Raises `PoolBusyError` if none is free in time."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+        self._connection: Any = None
+
+    async def __aenter__(self) -> Any:
+        self._connection = await _acquire(self._pool)
+        return self._connection
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.release(self._connection)
+
+
 class _InTransaction:
     """A pooled connection for one statement, inside a transaction of its own.
 
@@ -74,7 +103,7 @@ class _InTransaction:
     """
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-        self._acquiring = pool.acquire()
+        self._acquiring = _Acquiring(pool)
         self._transaction: Any = None
 
     async def __aenter__(self) -> Any:
@@ -102,12 +131,29 @@ class Client(_RejectsNul):
         super().__init__(**kwargs)
         self._connect = connect
         self._transaction_pooling = transaction_pooling
+        self._turns = Turns()
 
     def acquire_connection(self) -> Any:
         """Return the context of one statement's connection."""
-        if self._transaction_pooling and self._pool is not None:
-            return _InTransaction(self._pool)
-        return super().acquire_connection()
+        if self._pool is None:
+            return super().acquire_connection()  # opens the pool
+        return (_InTransaction if self._transaction_pooling else _Acquiring)(self._pool)
+
+    @translate_exceptions
+    async def read_limited(
+        self, query: str, values: Sequence[object], seconds: float, scans: bool
+    ) -> Sequence[asyncpg.Record]:
+        """Return the rows of a query. Raises `ReadTooLongError` if it takes longer, with the wait for its turn."""
+        left = await self._turns.take(scans=scans, seconds=seconds)
+        try:
+            async with self.acquire_connection() as connection, connection.transaction():
+                await connection.execute(f"SET LOCAL statement_timeout = {round(left * 1000)}")
+                rows: list[asyncpg.Record] = await connection.fetch(query, *values)
+                return rows
+        except asyncpg.QueryCanceledError as error:
+            raise read_error(left, seconds) from error
+        finally:
+            self._turns.give_back(scans=scans)
 
     async def create_pool(self, **kwargs: Any) -> "asyncpg.Pool[asyncpg.Record]":
         """Create the pool without resets."""
@@ -124,13 +170,20 @@ class Client(_RejectsNul):
         """Take a connection from the pool for one transaction. The caller must release it in every case."""
         assert self._pool is not None, "opening the database has made it"
         transaction = Transaction(self)
-        transaction._connection = await self._pool.acquire()  # type: ignore[assignment]
+        transaction._connection = await _acquire(self._pool)
         return transaction
 
     async def give_back(self, transaction: Transaction) -> None:
         """Give the connection back. If there is no pool, the database was closed meanwhile."""
         if self._pool is not None:
             await self._pool.release(transaction._connection)  # type: ignore[arg-type]
+
+
+async def _acquire(pool: "asyncpg.Pool[asyncpg.Record]") -> Any:
+    try:
+        return await pool.acquire(timeout=LONGEST_WAIT)
+    except TimeoutError as error:
+        raise PoolBusyError(f"no connection became free in {LONGEST_WAIT:.0f} seconds") from error
 
 
 async def _read_committed_by_default(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

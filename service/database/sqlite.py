@@ -4,6 +4,7 @@
   much as the look-up, and in WAL mode a reader never waits for a lock.
 - A read that is usually as short, such as a page of a list, begins there too. After `STEPS_AT_ONCE` it is stopped, and
   starts again as a longer read.
+- Scans that a search needs run in two threads of their own, for a limited time (`limited_reads.py`).
 - Longer reads run in the thread of the reading connection, transactions in the thread of the writing connection.
 - A single writing statement runs in the event loop's thread too, in a group with those of other requests
   (`group_commit.py`).
@@ -18,8 +19,10 @@ from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapp
 
 from service.database.checkpoints import LONGEST_LOG, Checkpoints
 from service.database.group_commit import GroupCommit, is_busy
+from service.database.limited_reads import ScanThreads
 
 MAPPED_BYTES = 1 << 30  # of the file, at most: a page that is mapped is read without a system call and not copied
+SCAN_CACHE = -2_048  # KiB for each connection that scans: a scan uses no page twice
 STEPS_AT_ONCE = 20_000  # of SQLite's virtual machine, about a millisecond: a page of 200 users takes 8,000
 _STEPS_BETWEEN_CHECKS = 2_000
 
@@ -42,6 +45,14 @@ class ImmediateTransaction(SqliteTransactionWrapper):
 
     read_short = read_one
 
+    async def read_limited(
+        self, query: str, values: Sequence[object], seconds: float, scans: bool
+    ) -> Sequence[sqlite3.Row]:
+        """Return the rows as this transaction sees them. Inside a transaction there is no limit."""
+        del seconds, scans
+        rows: Sequence[sqlite3.Row] = await self.read_one(query, values)
+        return rows
+
     @translate_exceptions
     async def write(self, query: str, values: Sequence[object]) -> int:
         """Run a statement and return how many rows it changed."""
@@ -58,6 +69,7 @@ class EmbeddedDatabase(SqliteClient):
         self.pragmas["query_only"] = "ON"
         self.writer = SqliteClient(file_path, **kwargs | {"wal_autocheckpoint": LONGEST_LOG})
         self._at_once: sqlite3.Connection | None = None
+        self._scans = ScanThreads(lambda: self._connect(query_only="ON", cache_size=SCAN_CACHE))
         self.checkpoints = Checkpoints(file_path, self.writer._lock)
         self.group_commit = GroupCommit(self._connection_at_once, self.writer, self.checkpoints.count)
 
@@ -103,23 +115,36 @@ class EmbeddedDatabase(SqliteClient):
         return list((await self.execute_query(query, list(values)))[1])
 
     @translate_exceptions
+    async def read_limited(
+        self, query: str, values: Sequence[object], seconds: float, scans: bool
+    ) -> Sequence[sqlite3.Row]:
+        """Return the rows. Raises `ReadTooLongError` for a scan that takes longer than the limit."""
+        if scans:
+            return await self._scans.fetch(query, values, seconds)
+        return list((await self.execute_query(query, list(values)))[1])
+
+    @translate_exceptions
     async def write(self, query: str, values: Sequence[object]) -> int:
         """Run one statement, and return how many rows it changed, after the commit that it shares with other requests."""
         return await self.group_commit.run(lambda connection: connection.execute(query, values).rowcount)
 
     def _connection_at_once(self) -> sqlite3.Connection:
         if self._at_once is None:
-            connection = sqlite3.connect(self.filename, isolation_level=None, check_same_thread=False)
-            connection.row_factory = sqlite3.Row
-            for pragma, value in (self.writer.pragmas | {"busy_timeout": 0, "mmap_size": MAPPED_BYTES}).items():
-                connection.execute(f"PRAGMA {pragma}={value}")
-            self._at_once = connection
+            self._at_once = self._connect(busy_timeout=0)
         return self._at_once
+
+    def _connect(self, **pragmas: object) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.filename, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        for pragma, value in (self.writer.pragmas | {"mmap_size": MAPPED_BYTES} | pragmas).items():
+            connection.execute(f"PRAGMA {pragma}={value}")
+        return connection
 
     async def close(self) -> None:
         """Commit what is queued, and close all connections."""
         await self.group_commit.close()
         await self.checkpoints.close()
+        await self._scans.close()
         if self._at_once is not None:
             self._at_once.close()
             self._at_once = None

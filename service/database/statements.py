@@ -71,6 +71,22 @@ async def fetch_short(statement: Statement, *values: object) -> Sequence[Row]:
     return rows
 
 
+async def fetch_limited(statement: Statement, *values: object, seconds: float, scans: bool) -> Sequence[Row]:
+    """Return all rows of a statement within a time limit. `scans` says that no index answers it.
+
+    Raises `ReadTooLongError`. On SQLite there is no limit for a statement that an index answers.
+    """
+    connection: Any = get_connection(ALIAS)
+    rows: Sequence[Row] = await connection.read_limited(statement.text_for(connection), values, seconds, scans)
+    return rows
+
+
+def on_sqlite() -> bool:
+    """Return whether the database is SQLite, not PostgreSQL."""
+    connection: Any = get_connection(ALIAS)
+    return bool(connection.capabilities.dialect == "sqlite")
+
+
 def as_time(value: Any) -> datetime:
     """Return the value of a time column in UTC. PostgreSQL returns a datetime, SQLite a text."""
     return value if isinstance(value, datetime) else datetime.fromisoformat(value).astimezone(UTC)

@@ -44,7 +44,8 @@ class UserFilter:
         default=None,
         description=(
             "Users whose ID, external ID or email contains this text, in upper or lower case. A text of 1 or 2 "
-            "characters is searched at the start only. BAD_USER_INPUT for more than 255 characters."
+            "characters is searched at the start only. BAD_USER_INPUT for more than 255 characters, and for a search "
+            "that takes longer than 2 seconds. TOO_MANY_ATTEMPTS while too many long searches run."
         ),
     )
     created_after: datetime | None = strawberry.field(default=None, description="Users created after this time.")

@@ -4,13 +4,21 @@ import asyncio
 from pathlib import Path
 
 import asyncpg
+import httpx2
 import pytest
+import structlog
+from tortoise.connection import get_connection
 
+from service import error_reports
+from service.app import create_app
 from service.database import fetch, migrate, transaction, write
+from service.database import postgres as postgres_client
+from service.database.connection import ALIAS, POOL_SIZE
+from service.database.limited_reads import PoolBusyError
 from service.database.statements import Statement
 from service.instance import open_instance
 from service.settings import SettingsError, load_settings
-from tests.actions import code_of, enable, sign_in
+from tests.actions import code_of, enable, member, open_for, sign_in
 from tests.databases import PostgresServer, drop_postgres
 from tests.processes import run_command
 from tests.programs import Programs
@@ -162,3 +170,43 @@ async def test_table_that_cannot_be_read_is_not_called_unmigrated(postgres_url: 
     finally:
         await connection.execute("DROP ROLE reader")
         await connection.close()
+
+
+@pytest.mark.parametrize("query", ["", "?pgbouncer=true"])
+async def test_request_waits_a_limited_time_for_a_connection(
+    postgres_url: str, tmp_path: Path, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_client, "LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(error_reports, "_outages", {})  # each kind is logged once a minute
+    settings = load_settings({"DOORCODE_DATABASE_URL": postgres_url + query, "DOORCODE_DATA_DIR": str(tmp_path)})
+    async with open_instance(settings) as instance:
+        token = (await open_for(await member("ada@example.com"))).token
+        app = create_app(settings)
+        app.state.instance = instance
+        request = {"query": "{ viewer { email } }"}
+        transport, bearer = httpx2.ASGITransport(app), {"Authorization": f"Bearer {token}"}
+        async with httpx2.AsyncClient(transport=transport, base_url=settings.public_url, headers=bearer) as http:
+            pool = get_connection(ALIAS)._pool
+            taken = [await pool.acquire() for _ in range(POOL_SIZE)]
+            with structlog.testing.capture_logs() as logs:
+                refused = await http.post("/graphql", json=request)
+            assert refused.status_code == 503
+            assert refused.headers["retry-after"].isdigit()
+            assert "try again" in refused.json()["errors"][0]["message"]
+            assert [(line["event"], line["cause"]) for line in logs] == [("database_unreachable", "busy")]
+            for change in (in_transaction, read):
+                with pytest.raises(PoolBusyError):
+                    await change()
+            for connection in taken:
+                await pool.release(connection)
+            answered = await http.post("/graphql", json=request)
+            assert answered.json() == {"data": {"viewer": {"email": "ada@example.com"}}}
+
+
+async def in_transaction() -> None:
+    async with transaction():
+        pass
+
+
+async def read() -> None:
+    await fetch(Statement("SELECT 1"))

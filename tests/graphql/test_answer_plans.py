@@ -89,10 +89,13 @@ class Generator:
         return text
 
     def mutation(self, call: str, type_: Any) -> str:
-        """A mutation with a selection of this type."""
-        self._fragments, self._with_directives = [], False
-        text = f"mutation {{ {call} {self.of_type(type_, 4)} }}"
-        return " ".join([text, *self._fragments])
+        """A mutation with a selection of this type, within the limit of tokens."""
+        text = ""
+        while not 0 < len(text) - len(call) < LONGEST:
+            self._fragments, self._with_directives = [], False
+            text = f"mutation {{ {call} {self.of_type(type_, 4)} }}"
+            text = " ".join([text, *self._fragments])
+        return text
 
     def of_type(self, type_: Any, depth: int) -> str:
         """A selection of this type, empty for scalars and enums."""

@@ -235,7 +235,8 @@ def _union_plan(union: GraphQLUnionType, of_object: Callable[[GraphQLObjectType]
 def _classes_of(type_: GraphQLObjectType) -> Iterator[type]:
     """Return the classes whose objects are of this type without a further question. Raises `_NoPlanError` if none are."""
     definition = type_.extensions.get("strawberry-definition")
-    if type_.is_type_of is not None or not isinstance(definition, StrawberryObjectDefinition):
+    # Strawberry itself asks an object only for its class. A check that a type brings along may ask for more.
+    if not isinstance(definition, StrawberryObjectDefinition) or definition.is_type_of is not None:
         raise _NoPlanError
     yield definition.origin
     if definition.concrete_of is not None:
