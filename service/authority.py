@@ -1,12 +1,14 @@
 """The caller of a request and what the caller may do, for GraphQL, pages and commands alike (contract §4)."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from service.accounts.models import User
 from service.accounts.provisioning import record_user_seen
 from service.api_keys.models import ApiKey, ApiKeyScope
 from service.audit.log import Actor
-from service.errors import Forbidden, Unauthenticated
+from service.clock import now
+from service.errors import Forbidden, FreshProofNeeded, Unauthenticated
 from service.sessions.lifecycle import Client, LiveSession, find_session, record_session_seen
 from service.sessions.models import TokenTransport
 
@@ -17,6 +19,13 @@ _SIGN_IN_FIRST = (
 _ADMIN_NEEDED = "Only an admin who signed in by email may do this, or an API key."
 _SCOPE = "This API key has the scope {scope}. This needs an API key of scope {wanted}."
 _MANAGING = frozenset({ApiKeyScope.USERS, ApiKeyScope.ADMIN})
+PROOF_LIFETIME = timedelta(minutes=15)
+"""How long a sign-in, or an email code that was given again, counts as a proof for critical changes."""
+
+_PROVE_AGAIN = (
+    "This needs a sign-in within the last 15 minutes. Sign in again with `requestEmailCode` and `exchangeEmailCode`, "
+    "and repeat the request with the new session token."
+)
 _IN_PERSON = "Only an admin in person may do this, signed in by email: no API key can."
 
 
@@ -86,6 +95,18 @@ class Caller:
         """
         if self.session is None or not self.session.has_admin_rights:
             raise self._refusal(_IN_PERSON)
+        return self.actor
+
+    def require_fresh_proof(self) -> Actor:
+        """Return the actor, if a person who sends the request proved who they are within `PROOF_LIFETIME`.
+
+        Raises `FreshProofNeeded` for an older session. It is asked before signing secrets are made or revoked, API keys
+        are made, roles are given, and all users are exported: so a session that is left open or was stolen cannot do any
+        of these (contract §3). An API key is no person and proves nothing, so it passes. Call it after `require_admin` or
+        `require_admin_in_person`.
+        """
+        if self.session is not None and now() - self.session.last_proof_at > PROOF_LIFETIME:
+            raise FreshProofNeeded(_PROVE_AGAIN)
         return self.actor
 
     def require_session(self) -> LiveSession:

@@ -87,6 +87,10 @@ class Forbidden(RequestRefused):
     code = ErrorCode.FORBIDDEN
 
 
+class FreshProofNeeded(Forbidden):
+    """The session is an admin's, and its last proof by an email code or a one-time link is too old for this change."""
+
+
 class NotFound(RequestRefused):
     """The object does not exist, or the caller may not know that it exists."""
 

@@ -83,7 +83,7 @@ async def exchange_email_code(
     """
     async with record_refusal(SignInMethod.EMAIL, attempt.client, dependencies.folded_lines):
         configuration = await _require_enabled()
-        email = await _check_code(request_id, code, attempt, dependencies)
+        email = await check_code(request_id, code, attempt, dependencies)
     find_person = partial(_find_person, email, attempt)
     async with record_refusal(SignInMethod.EMAIL, attempt.client, dependencies.folded_lines, find_person):
         result = await _sign_in(request_id, email, configuration, attempt, dependencies)
@@ -107,7 +107,7 @@ async def _require_enabled() -> EmailLoginConfiguration:
     return configuration
 
 
-async def _check_code(request_id: str, code: str, attempt: SignInAttempt, dependencies: EmailLoginDependencies) -> str:
+async def check_code(request_id: str, code: str, attempt: SignInAttempt, dependencies: EmailLoginDependencies) -> str:
     """Return the address that the code was sent to.
 
     The limits are asked before the code is looked at. Over a limit, a right code is refused too, and can be used later.

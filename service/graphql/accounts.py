@@ -108,7 +108,8 @@ class AccountMutations:
         caller = info.context.caller
         by = caller.require_manager()
         if role is UserRole.ADMIN:
-            by = caller.require_admin_in_person()
+            caller.require_admin_in_person()
+            by = caller.require_fresh_proof()
         return User.of(await invite(email, role, by, info.context.instance.email_login))
 
     @strawberry.mutation(
@@ -229,14 +230,16 @@ class AccountMutations:
     @strawberry.mutation(
         description=(
             "Makes a user an admin or a member, which ends the sessions of the user. For an admin in person. Errors: "
-            "FORBIDDEN for API keys; CONFLICT for the last active admin, and for a user without a verified email, because "
+            "FORBIDDEN for API keys and for a sign-in that is older than 15 minutes (`freshProofNeeded`); CONFLICT for "
+            "the last active admin, and for a user without a verified email, because "
             "admins sign in by email; NOT_FOUND."
         )
     )
     async def set_user_role(
         self, info: Info, id: _ID, role: Annotated[UserRole, strawberry.argument(description="The new role.")]
     ) -> User | None:
-        by = info.context.caller.require_admin_in_person()
+        info.context.caller.require_admin_in_person()
+        by = info.context.caller.require_fresh_proof()
         return User.of(await administration.set_role(id, role, by))
 
 

@@ -65,7 +65,8 @@ class ApiKeyQueries:
 class ApiKeyMutations:
     @strawberry.mutation(
         description=(
-            "Creates an API key. For an admin in person. Errors: FORBIDDEN for API keys, BAD_USER_INPUT for a "
+            "Creates an API key. For an admin in person, who signed in within the last 15 minutes. Errors: "
+            "FORBIDDEN for API keys and for an older sign-in (`freshProofNeeded`), BAD_USER_INPUT for a "
             "name or an expiry that is not valid, CONFLICT if there are 100 usable keys already."
         )
     )
@@ -81,7 +82,8 @@ class ApiKeyMutations:
             strawberry.argument(description="When the key expires, a time in the future. Null: it does not expire."),
         ] = None,
     ) -> NewApiKey | None:
-        by = info.context.caller.require_admin_in_person()
+        info.context.caller.require_admin_in_person()
+        by = info.context.caller.require_fresh_proof()
         made = await keys.create_api_key(name, scope, expires_at, by)
         return NewApiKey(token=made.token, api_key=ApiKey.of(made.row))
 

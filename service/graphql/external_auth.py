@@ -96,11 +96,12 @@ class ExternalAuthMutations:
     @strawberry.mutation(
         description=(
             "Enables JWT sign-in. If there is no current secret, creates one and shows it only once. Errors: "
-            "CONFLICT if 5 secrets are live already."
+            "CONFLICT if 5 secrets are live already. An admin has to have signed in within the last 15 minutes, else FORBIDDEN with `freshProofNeeded`."
         )
     )
     async def enable_jwt_auth(self, info: Info) -> EnabledJwtAuth | None:
-        by = info.context.caller.require_admin()
+        info.context.caller.require_admin()
+        by = info.context.caller.require_fresh_proof()
         made = await secrets.enable(info.context.instance.cipher, by)
         return EnabledJwtAuth(secret=made.text if made else None, jwt_auth=await JwtAuth.read())
 
@@ -120,7 +121,7 @@ class ExternalAuthMutations:
         description=(
             "Creates a new current secret. The previous secret verifies codes until the grace period ends. Ends "
             "no session; after a leak, revoke the secret instead. Errors: CONFLICT if 5 secrets are live already,"
-            " BAD_USER_INPUT for a grace period out of range."
+            " BAD_USER_INPUT for a grace period out of range. An admin has to have signed in within the last 15 minutes, else FORBIDDEN with `freshProofNeeded`."
         )
     )
     async def rotate_jwt_secret(
@@ -133,14 +134,15 @@ class ExternalAuthMutations:
             ),
         ] = secrets.DEFAULT_GRACE_PERIOD,
     ) -> NewJwtSecret | None:
-        by = info.context.caller.require_admin()
+        info.context.caller.require_admin()
+        by = info.context.caller.require_fresh_proof()
         made = await secrets.rotate(info.context.instance.cipher, by, grace_period=grace_period_seconds)
         return NewJwtSecret(secret=made.text, jwt_secret=JwtSecret.of(made.row), jwt_auth=await JwtAuth.read())
 
     @strawberry.mutation(
         description=(
             "Revokes a secret: no code signed with it is accepted any more. If the current secret is revoked, "
-            "there is none until `rotateJwtSecret` creates one. Errors: NOT_FOUND."
+            "there is none until `rotateJwtSecret` creates one. Errors: NOT_FOUND. An admin has to have signed in within the last 15 minutes, else FORBIDDEN with `freshProofNeeded`."
         )
     )
     async def revoke_jwt_secret(
@@ -151,7 +153,8 @@ class ExternalAuthMutations:
             bool, strawberry.argument(description="Whether all sessions that codes of this secret opened end too.")
         ] = True,
     ) -> JwtAuth | None:
-        by = info.context.caller.require_admin()
+        info.context.caller.require_admin()
+        by = info.context.caller.require_fresh_proof()
         await secrets.revoke(id, by, end_sessions=end_sessions)
         return await JwtAuth.read()
 

@@ -17,12 +17,14 @@ from service.instance import Instance
 class OperationRefused(Exception):
     """The operation answered an error; the first one, in its public words."""
 
-    def __init__(self, code: ErrorCode, message: str, *, unavailable: bool = False) -> None:
+    def __init__(self, code: ErrorCode, message: str, *, unavailable: bool = False, needs_proof: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.unavailable = unavailable
         """Whether the database cannot do its work now."""
+        self.needs_proof = needs_proof
+        """Whether the admin may do this after giving an email code again."""
 
 
 async def run_operation(
@@ -35,5 +37,10 @@ async def run_operation(
     payload = await operations.answer(GraphQLRequest(document, variables), Context(instance, caller))
     for error in payload.get("errors", ()):
         code = ErrorCode(error["extensions"]["code"])
-        raise OperationRefused(code, error["message"], unavailable=is_unavailable(error))
+        raise OperationRefused(
+            code,
+            error["message"],
+            unavailable=is_unavailable(error),
+            needs_proof=error["extensions"].get("freshProofNeeded", False),
+        )
     return payload.get("data") or {}

@@ -4,7 +4,7 @@ SQL by hand: every request (finding, opening, noting use), atomic (ending sessio
 beyond the ORM (counting, with the same condition for "live").
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from service.accounts.lookup import user_from_row
@@ -33,7 +33,7 @@ LIVE = (
 ADMIN_RIGHTS = "(s.opened_as_admin AND u.role = 'ADMIN' AND s.method = 'EMAIL' AND s.carrier <> 'COOKIE')"
 SESSION_COLUMNS = (
     "s.id AS session_id, s.method, s.opened_as_admin, s.carrier, s.secret_id, s.created_at AS session_created_at, s.expires_at,"
-    " s.last_seen_at AS session_last_seen_at, s.idle_until, s.ip_address, s.user_agent"
+    " s.last_seen_at AS session_last_seen_at, s.proven_at, s.idle_until, s.ip_address, s.user_agent"
 )
 _FIND = Statement(
     f"SELECT {SESSION_COLUMNS}, u.* FROM sessions s JOIN users u ON u.serial = s.user_serial WHERE s.token_hash = $2 AND {LIVE}"
@@ -45,6 +45,7 @@ _MAKE_ROOM = Statement(
     f" WHERE s.user_serial = $2 AND {LIVE} ORDER BY s.id DESC LIMIT $3)"
 )
 _SEEN = Statement("UPDATE sessions SET last_seen_at = $1, idle_until = $3 WHERE id = $2 AND last_seen_at < $1")
+_PROVEN = Statement("UPDATE sessions SET proven_at = $1 WHERE id = $2")
 _END = Statement("DELETE FROM sessions WHERE id = $1")
 _END_ALL_OF_USER = Statement("UPDATE users SET session_epoch = session_epoch + 1 WHERE serial = $1")
 _COUNT_OF_USER = Statement(
@@ -76,6 +77,13 @@ class LiveSession:
     user_agent: str | None
     idle_until: datetime | None = None
     """When the session ends if no request uses it. None if it has no idle end."""
+    proven_at: datetime | None = None
+    """When the user gave an email code again in this session. None if it was not since the session opened."""
+
+    @property
+    def last_proof_at(self) -> datetime:
+        """When the user last proved who it is: by signing in, or by another email code since then."""
+        return self.proven_at or self.created_at
 
     @property
     def has_admin_rights(self) -> bool:
@@ -211,6 +219,7 @@ def session_from_row(row: Row, user: User) -> LiveSession:
         ip_address=row["ip_address"],
         user_agent=row["user_agent"],
         idle_until=None if row["idle_until"] is None else as_time(row["idle_until"]),
+        proven_at=None if row["proven_at"] is None else as_time(row["proven_at"]),
     )
 
 
@@ -239,6 +248,13 @@ async def record_session_seen(session: LiveSession) -> None:
     if moment - session.last_seen_at >= NOTED_EVERY:
         idle_until = None if session.idle_until is None else moment + (session.idle_until - session.last_seen_at)
         await write(_SEEN, moment, session.id, idle_until)
+
+
+async def record_proof(session: LiveSession) -> LiveSession:
+    """Record that the user has proved again who it is, and return the session with this proof."""
+    moment = now()
+    await write(_PROVEN, moment, session.id)
+    return replace(session, proven_at=moment)
 
 
 async def end_session(session_id: str) -> bool:

@@ -46,6 +46,7 @@ class Session(Model):
     created_at = fields.DatetimeField()
     expires_at = fields.DatetimeField(db_index=True)
     last_seen_at = fields.DatetimeField(description="to 5 minutes")
+    proven_at = fields.DatetimeField(null=True)  # when its user gave an email code again; null: not since it opened
     idle_until = fields.DatetimeField(null=True)  # when it ends without a request; null: it has no idle end
     ip_address = fields.CharField(max_length=45, null=True)
     user_agent = fields.CharField(max_length=256, null=True)

@@ -18,13 +18,13 @@ from tests.email_login.test_known_and_unknown import Basket
 
 
 async def delivered(instance: Instance) -> list[EmailMessage]:
-    """What the mail worker sends of what is queued, without the codes. The second run sends what the first one queued."""
+    """The alerts of wrong codes among what the mail worker sends of what is queued. The second run sends what the first one queued."""
     basket = Basket()
     for _ in range(2):
         worker = MailWorker(instance.email_login.mail_queue, basket, instance.settings)
         worker.finish()
         await worker.work()
-    return [mail for mail in basket.mails if "code for" not in mail["Subject"]]
+    return [mail for mail in basket.mails if "Wrong sign-in codes" in mail["Subject"]]
 
 
 async def failed() -> list[tuple[str, str | None, str | None, int]]:

@@ -14,7 +14,7 @@ from graphql import GraphQLError, ValueNode
 from graphql.language import FormattedSourceLocation
 from strawberry.exceptions import StrawberryInputCoercionError
 
-from service.errors import ErrorCode, RequestRefused, TooManyAttempts, new_reference
+from service.errors import ErrorCode, FreshProofNeeded, RequestRefused, TooManyAttempts, new_reference
 
 MAX_MESSAGE = 500
 """Characters of a message at most: graphql-core repeats names from the request, and those may be 64 KiB long."""
@@ -35,11 +35,15 @@ _LEFT_OUT_NOT_NULL = "This may be left out, but it cannot be null."
 
 
 class ErrorExtensions(TypedDict):
-    """The `extensions` of an error. `retryAfterSeconds` is set with TOO_MANY_ATTEMPTS."""
+    """The `extensions` of an error. `retryAfterSeconds` is set with TOO_MANY_ATTEMPTS.
+
+    `freshProofNeeded` is true with FORBIDDEN if the same user may do this after signing in again.
+    """
 
     code: str
     reference: NotRequired[str]
     retryAfterSeconds: NotRequired[int]
+    freshProofNeeded: NotRequired[bool]
 
 
 class FormattedError(TypedDict):
@@ -66,6 +70,8 @@ def refusal_error(refusal: RequestRefused) -> FormattedError:
     extensions: ErrorExtensions = {"code": refusal.code, "reference": refusal.reference}
     if isinstance(refusal, TooManyAttempts):
         extensions["retryAfterSeconds"] = refusal.retry_after
+    if isinstance(refusal, FreshProofNeeded):
+        extensions["freshProofNeeded"] = True
     return {"message": refusal.message, "extensions": extensions}
 
 

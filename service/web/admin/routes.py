@@ -18,6 +18,7 @@ from service.web.admin import (
     users,
 )
 from service.web.admin.page import FormHandler, FormPage, done_by_admins, shown_to_admins
+from service.web.admin.proof import shown_with_proof, with_proof
 from service.web.admin.sign_in_routes import admin_sign_in_routes
 from service.web.forms import form_route
 from service.web.requests import instance_of
@@ -31,7 +32,11 @@ def admin_routes() -> list[Route]:
         Route("/admin/", _to_users),
         *admin_sign_in_routes(),
         _page(users.USERS, users.show_users, users.invite),
-        Route(f"{users.USERS}.csv", shown_to_admins(users.export_users)),
+        form_route(
+            f"{users.USERS}.csv",
+            show=shown_to_admins(shown_with_proof(users.export_users)),
+            send=done_by_admins(with_proof(users.go_on_to_export), on_problem=users.show_users),
+        ),
         _page(user.USER, user.show_user, user.change_user),
         _page(
             authentication.AUTHENTICATION,
@@ -51,7 +56,7 @@ def admin_routes() -> list[Route]:
 
 
 def _page(path: str, show: FormPage, change: FormHandler) -> Route:
-    return form_route(path, show=shown_to_admins(show), send=done_by_admins(change, on_problem=show))
+    return form_route(path, show=shown_to_admins(show), send=done_by_admins(with_proof(change), on_problem=show))
 
 
 async def _to_users(request: Request) -> Response:

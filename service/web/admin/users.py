@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from service.accounts.directory import UserOrder, record_export
 from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.web.admin.page import AdminPage, text_of
+from service.web.security import see_other
 
 USERS = "/admin/users"
 _PAGE = 50
@@ -65,6 +66,7 @@ async def invite(admin_page: AdminPage, form: FormData) -> Response:
 
 async def export_users(admin_page: AdminPage) -> Response:
     """`GET /admin/users.csv`: all users that the filters let through, as they are read: no size is too large."""
+    admin_page.caller.require_fresh_proof()
     first = await _read(admin_page, None)  # what is refused, is refused before the file begins
     await record_export("csv", _filter(admin_page), admin_page.caller.actor)
     headers = {
@@ -73,6 +75,13 @@ async def export_users(admin_page: AdminPage) -> Response:
         "X-Content-Type-Options": "nosniff",
     }
     return StreamingResponse(_lines(admin_page, first), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+async def go_on_to_export(admin_page: AdminPage, _form: FormData) -> Response:
+    """`POST /admin/users.csv`: the page that asked for a proof sends this. The filters are in the URL."""
+    admin_page.caller.require_fresh_proof()
+    query = admin_page.request.url.query
+    return see_other(admin_page.settings, f"{USERS}.csv?{query}" if query else f"{USERS}.csv")
 
 
 def _wanted_page(admin_page: AdminPage) -> dict[str, object]:
