@@ -12,6 +12,7 @@ import structlog
 
 from service.accounts.code_cutoffs import purge_cutoffs
 from service.audit.pending import PendingEvents
+from service.audit.refusals import purge_refusals
 from service.email_login.allowances import purge_allowances
 from service.email_login.codes import purge_codes
 from service.email_login.known_clients import purge_known_clients
@@ -76,6 +77,7 @@ async def _write_regularly(pending_events: PendingEvents, folded_lines: FoldedLi
 async def _purge_regularly(settings: Settings) -> None:
     purges = (
         partial(purge_expired_sessions, PURGE_BATCH),
+        partial(purge_refusals, PURGE_BATCH),
         partial(purge_used_codes, PURGE_BATCH),
         partial(purge_held_codes, PURGE_BATCH),
         partial(purge_cutoffs, PURGE_BATCH),

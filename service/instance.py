@@ -24,6 +24,7 @@ from service.rate_limit import FailedSignIns
 from service.sessions.access_tokens import ensure_signing_keys, renew_key_encryption
 from service.sessions.shown_once import renew_shown_encryption
 from service.settings import MailDelivery, Settings, SettingsError
+from service.sign_in.outcome import Outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +74,19 @@ async def open_checked_database(settings: Settings) -> AsyncIterator[None]:
 
 def _instance(settings: Settings, cipher: Cipher, subject_hashes: SubjectHashes) -> Instance:
     failed_sign_ins = FailedSignIns(settings, cipher.keyed_hash)  # exchanges and email codes are counted together
-    pending_events, folded_lines = PendingEvents(), FoldedLines()
+    outcomes = Outcomes(PendingEvents(), FoldedLines())
     return Instance(
         settings,
         cipher,
         subject_hashes,
-        pending_events,
-        folded_lines,
+        outcomes.pending_events,
+        outcomes.folded_lines,
         ExchangeDependencies(
             JwtConfigurationCache(cipher),
             subject_hashes,
             KnownUsers(batched=not settings.uses_sqlite),
             failed_sign_ins,
-            pending_events,
-            folded_lines,
+            outcomes,
             settings.session_lifetime,
             settings.sessions_per_user,
         ),
@@ -95,8 +95,7 @@ def _instance(settings: Settings, cipher: Cipher, subject_hashes: SubjectHashes)
             failed_sign_ins,
             MailQueue(cipher, longest_delay=MAX_DELAY if settings.mail_delivery is MailDelivery.SMTP else 0.0),
             PageUrls(settings.public_url),
-            pending_events,
-            folded_lines,
+            outcomes,
             settings.session_lifetime,
             settings.admin_session_lifetime,
             settings.admin_idle_timeout,

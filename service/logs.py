@@ -20,7 +20,12 @@ class RedactingFormatter(structlog.stdlib.ProcessorFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line without codes and tokens."""
-        return _CONFIDENTIAL.sub("[removed]", super().format(record))
+        return redact(super().format(record))
+
+
+def redact(text: str) -> str:
+    """Return the text with `[removed]` in place of everything that looks like a code or a token."""
+    return _CONFIDENTIAL.sub("[removed]", text)
 
 
 def configure_logs(settings: Settings) -> None:

@@ -40,6 +40,7 @@ TABLES = [
     "jwt_secrets",
     "known_clients",
     "outgoing_mails",
+    "refused_sign_ins",
     "seat_samples",
     "seats",
     "session_cutoffs",

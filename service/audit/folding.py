@@ -1,6 +1,6 @@
 """Folds events that a page may repeat at every load: one event an hour, with a count (contract §3).
 
-SQL by hand: atomic. One upsert adds hourly events or raises their counts, also from several processes at once.
+An upsert adds hourly events or raises their counts, also from several processes at once.
 """
 
 import hashlib
@@ -8,20 +8,20 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 
 from service.audit.actions import Action
 from service.audit.log import Actor
 from service.clock import HOUR, floor, now
-from service.database import Statement, write
+from service.database import ManyRows
 from service.ids import new_id
 
 Key = tuple[str | None, ...]
 
-_COLUMNS = "id, action, actor, user_id, secret_id, detail, count, fold_key, ip_address, network, reference, created_at"
-_WIDTH = len(_COLUMNS.split(", "))
-# Few sizes, because the drivers keep a prepared statement for each text.
-_ROWS_AT_ONCE = (64, 8, 1)
+_ROWS = ManyRows(
+    "audit_events",
+    "id, action, actor, user_id, secret_id, detail, count, fold_key, ip_address, network, reference, created_at",
+    "ON CONFLICT (fold_key) DO UPDATE SET count = audit_events.count + excluded.count",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +79,7 @@ async def write_folded(counted: Iterable[tuple[HourlyEvent, int]]) -> None:
 
     In the order of their keys, so that two processes lock the rows that both count in the same order.
     """
-    rows = sorted((_row(event, count) for event, count in counted), key=lambda row: str(row[7]))
-    while rows:
-        size = next(size for size in _ROWS_AT_ONCE if size <= len(rows))
-        statement = _fold(size)
-        await write(statement, *(value for row in rows[:size] for value in row))
-        del rows[:size]
-
-
-@lru_cache(maxsize=len(_ROWS_AT_ONCE))
-def _fold(rows: int) -> Statement:
-    values = ", ".join(_placeholders(row) for row in range(rows))
-    return Statement(
-        f"INSERT INTO audit_events ({_COLUMNS}) VALUES {values}"
-        " ON CONFLICT (fold_key) DO UPDATE SET count = audit_events.count + excluded.count"
-    )
-
-
-def _placeholders(row: int) -> str:
-    return "(" + ", ".join(f"${number}" for number in range(row * _WIDTH + 1, (row + 1) * _WIDTH + 1)) + ")"
+    await _ROWS.write(sorted((_row(event, count) for event, count in counted), key=lambda row: str(row[7])))
 
 
 def _row(event: HourlyEvent, count: int) -> tuple[object, ...]:

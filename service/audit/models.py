@@ -1,4 +1,4 @@
-"""The table of audit events."""
+"""The tables of audit events and of refused sign-ins."""
 
 from tortoise import fields
 from tortoise.models import Model
@@ -30,4 +30,29 @@ class AuditEvent(Model):
             ("actor", "created_at"),
             ("network", "created_at"),
             ("reference",),
+        )
+
+
+class RefusedSignIn(Model):
+    """A refused sign-in as a person saw it, so that its reference can be looked up. Never holds a code or a token."""
+
+    reference = fields.CharField(max_length=16, primary_key=True)
+    method = fields.CharField(max_length=16)
+    code = fields.CharField(max_length=32, description="a SignInErrorCode")
+    cause = fields.CharField(max_length=500, null=True)
+    is_proven = fields.BooleanField(description="whether the person had proved who they are")
+    user_id = fields.CharField(max_length=255, null=True, description="as text: it outlives the user")
+    email = fields.CharField(max_length=320, null=True)
+    secret_id = fields.CharField(max_length=36, null=True)
+    ip_address = fields.CharField(max_length=45, null=True)
+    network = fields.CharField(max_length=49, description="the IPv4 address, or the /64 of an IPv6 address")
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "refused_sign_ins"
+        indexes = (
+            ("created_at", "reference"),
+            ("code", "created_at"),
+            ("user_id", "created_at"),
+            ("network", "is_proven", "created_at"),
         )

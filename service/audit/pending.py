@@ -1,4 +1,4 @@
-"""Collects folded events in memory, so that a sign-in of a member costs no further statement.
+"""Collects folded events and refusals in memory, so that a sign-in of a member costs no further statement.
 
 A background task writes them within a second (`service/housekeeping.py`). They are also written before this process
 reads the audit log, when the table is full, and at shutdown. A crash loses at most what one second collected.
@@ -9,21 +9,25 @@ import asyncio
 import structlog
 
 from service.audit.folding import HourlyEvent, Key, write_folded
+from service.audit.refusals import SeenRefusal, write_refusals
 from service.database import transaction
 
 MAX_PENDING = 1_000  # events, of about 1 KiB each
 
-_log = structlog.get_logger()
+MAX_REFUSALS = 500  # of about 1 KiB each
+MAX_REFUSALS_OF_NETWORK = 50
 
+_log = structlog.get_logger()
 
 _Counted = dict[Key, tuple[HourlyEvent, int]]
 
 
 class PendingEvents:
-    """The events of one process that are not written yet, each with its count."""
+    """The events of one process that are not written yet, each with its count, and the refusals."""
 
     def __init__(self) -> None:
         self._counted: _Counted = {}
+        self._refusals: list[SeenRefusal] = []
         self._one_writer = asyncio.Lock()
         self._is_failing = False
         self._lost = 0
@@ -42,32 +46,40 @@ class PendingEvents:
         else:
             self._lost += 1
 
+    def add_refusal(self, refusal: SeenRefusal) -> None:
+        """Keep a refusal. Leaves it out if there are too many in all or of its network, because strangers cause them."""
+        of_network = sum(other.network == refusal.network for other in self._refusals)
+        if len(self._refusals) < MAX_REFUSALS and of_network < MAX_REFUSALS_OF_NETWORK:
+            self._refusals.append(refusal)
+
     async def write(self) -> None:
         """Write all events in one transaction. Raises nothing: what cannot be written stays for the next time.
 
         Runs to its end even if the request that asks for it is cancelled, because what was committed must not be
         counted again.
         """
-        if self._counted or self._one_writer.locked():
+        if self._counted or self._refusals or self._one_writer.locked():
             await asyncio.shield(asyncio.ensure_future(self._write()))
 
     async def _write(self) -> None:
         async with self._one_writer:
-            batch, self._counted = self._counted, {}
+            batch, refusals = self._counted, self._refusals
+            self._counted, self._refusals = {}, []
             try:
                 async with transaction():
                     await write_folded(batch.values())
+                    await write_refusals(refusals)
             except Exception as error:
-                self._keep(batch)
+                self._keep(batch, refusals)
                 self._log_failure(error)
             else:
                 self._log_success()
 
-    def _keep(self, batch: _Counted) -> None:
+    def _keep(self, batch: _Counted, refusals: list[SeenRefusal]) -> None:
         """Put a batch back, before what was added meanwhile."""
         for event, count in self._counted.values():
             _count(batch, event, count)
-        self._counted = batch
+        self._counted, self._refusals = batch, (refusals + self._refusals)[:MAX_REFUSALS]
 
     def _log_failure(self, error: Exception) -> None:
         if not self._is_failing:

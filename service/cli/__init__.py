@@ -21,6 +21,7 @@ from service.cli import (
     codes,
     encryption_keys,
     jwt,
+    refusals,
     restoring,
     schema,
     seats,
@@ -65,6 +66,8 @@ app.command("after-restore")(restoring.after_restore)
 app.command("check")(checking.check)
 app.command("schema")(schema.print_schema)
 app.command("seats")(seats.seats)
+app.command("refusal")(refusals.refusal)
+app.command("refusals")(refusals.refusals)
 app.command("settings")(settings.settings)
 app.command("groups")(user_groups.groups)
 app.add_typer(admin.app, name="admin")

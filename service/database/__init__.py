@@ -7,6 +7,7 @@ Tortoise by path.
 from service.database.batches import Batches
 from service.database.connection import cause_of_outage, is_unreachable, open_database
 from service.database.limited_reads import ReadsBusyError, ReadTooLongError
+from service.database.many_rows import ManyRows
 from service.database.migration import check_encoding, is_migrated, migrate, newer_migrations
 from service.database.purging import SAFETY_MARGIN, purge_expired
 from service.database.statements import (
@@ -25,6 +26,7 @@ from service.database.transactions import check_writable, transaction, write
 __all__ = [
     "SAFETY_MARGIN",
     "Batches",
+    "ManyRows",
     "ReadTooLongError",
     "ReadsBusyError",
     "Row",

@@ -4,20 +4,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from service.accounts.models import User, UserRole
-from service.audit.pending import PendingEvents
 from service.clock import now
 from service.email_login.alerts import announce_admin_sign_in
 from service.email_login.configuration import read_configuration
 from service.email_login.known_clients import remember_client
 from service.email_login.mail_queue import MailQueue
 from service.encryption import Cipher
-from service.folded_lines import FoldedLines
 from service.page_urls import PageUrls
 from service.rate_limit import FailedSignIns
 from service.sessions.lifecycle import LiveSession, Opening, may_give_admin_rights, open_session
 from service.sessions.models import SignInMethod
 from service.sign_in.attempt import SignInAttempt, SignInResult
-from service.sign_in.outcome import record_admin_session
+from service.sign_in.outcome import Outcomes, record_admin_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +26,7 @@ class EmailLoginDependencies:
     failed_sign_ins: FailedSignIns
     mail_queue: MailQueue
     page_urls: PageUrls
-    pending_events: PendingEvents
-    folded_lines: FoldedLines
+    outcomes: Outcomes
     session_lifetime: int
     admin_session_lifetime: int
     admin_idle_timeout: int

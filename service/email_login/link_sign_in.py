@@ -55,7 +55,7 @@ async def use_invitation(token: str, attempt: SignInAttempt, dependencies: Email
 
     An admin's invitation works while email login is off, so that the operator can always create an admin session.
     """
-    async with record_refusal(SignInMethod.EMAIL, attempt.client, dependencies.folded_lines), transaction():
+    async with record_refusal(SignInMethod.EMAIL, attempt.client, dependencies.outcomes), transaction():
         user = await find_invitation(token, attempt.token_transport)
         if user is None:
             raise LinkNotGood
@@ -81,7 +81,7 @@ async def _finish(result: SignInResult, attempt: SignInAttempt, dependencies: Em
     if user.email is not None:
         await reset_wrong_codes(user.email, dependencies.cipher)
     await dependencies.remember_client(result.session, attempt)
-    return await record_success(result, dependencies.pending_events)
+    return await record_success(result, dependencies.outcomes)
 
 
 async def _require_open(user: User, token_transport: TokenTransport) -> None:

@@ -55,7 +55,7 @@ async def request_email_code(
     Raises `BadUserInput` if it is not an address, `SignInRefused`.
     """
     email, cipher = parse_email(email), dependencies.cipher
-    async with record_refusal(SignInMethod.EMAIL, client, dependencies.folded_lines):
+    async with record_refusal(SignInMethod.EMAIL, client, dependencies.outcomes):
         await _require_enabled()
         sources = await find_sources(email, client, device, cipher)
         await require_hope(email, sources, cipher, LIFETIME)
@@ -81,14 +81,14 @@ async def exchange_email_code(
     Raises `SignInRefused`; `Forbidden` if the admin cookie is asked for and the user is not an admin. A right code that
     is refused because all seats are taken can be used again within its remaining tries.
     """
-    async with record_refusal(SignInMethod.EMAIL, attempt.client, dependencies.folded_lines):
+    async with record_refusal(SignInMethod.EMAIL, attempt.client, dependencies.outcomes):
         configuration = await _require_enabled()
         email = await check_code(request_id, code, attempt, dependencies)
     find_person = partial(_find_person, email, attempt)
-    async with record_refusal(SignInMethod.EMAIL, attempt.client, dependencies.folded_lines, find_person):
+    async with record_refusal(SignInMethod.EMAIL, attempt.client, dependencies.outcomes, find_person):
         result = await _sign_in(request_id, email, configuration, attempt, dependencies)
     await dependencies.remember_client(result.session, attempt)
-    return await record_success(result, dependencies.pending_events)
+    return await record_success(result, dependencies.outcomes)
 
 
 async def should_send(queued_mail: QueuedMail) -> bool:

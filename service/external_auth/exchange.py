@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from service.accounts.code_cutoffs import SubjectHashes
-from service.accounts.lookup import find_by_email, find_by_id_claim
 from service.accounts.models import User, UserRole
 from service.accounts.provisioning import (
     CodeTerms,
@@ -26,22 +25,27 @@ from service.accounts.provisioning import (
 )
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.audit.log import Actor
-from service.audit.pending import PendingEvents
 from service.clock import now
 from service.database import transaction
 from service.errors import BadUserInput, SignInRefused
-from service.external_auth.codes import UnverifiedCode, VerifiedClaims, claimed_subject_of, run_checks
+from service.external_auth.codes import UnverifiedCode, VerifiedClaims, run_checks
 from service.external_auth.configuration import JwtConfiguration, JwtConfigurationCache
 from service.external_auth.known_users import Candidate, KnownUsers
 from service.external_auth.policy import EmailLinking, Policy
+from service.external_auth.refused_person import find_refused_person
 from service.external_auth.used_codes import as_date, use_up_code
-from service.folded_lines import FoldedLines
 from service.rate_limit import FailedSignIns
 from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Opening, can_continue, open_session
 from service.sessions.models import SignInMethod
 from service.sign_in.attempt import Confirmation, ConfirmationNeeded, Person, SignInAttempt, SignInResult
-from service.sign_in.outcome import ProvenPerson, count_guess, record_admin_session, record_refusal, record_success
+from service.sign_in.outcome import (
+    Outcomes,
+    count_guess,
+    record_admin_session,
+    record_refusal,
+    record_success,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,7 @@ class ExchangeDependencies:
     subject_hashes: SubjectHashes
     known_users: KnownUsers
     failed_sign_ins: FailedSignIns
-    pending_events: PendingEvents
-    folded_lines: FoldedLines
+    outcomes: Outcomes
     session_lifetime: int
     sessions_per_user: int
 
@@ -119,13 +122,13 @@ async def exchange(
     if lifetime is not None and lifetime < 1:
         raise BadUserInput("`lifetimeSeconds` must be 1 or more.")
     if (known := await _sign_in_known_user(code, attempt, dependencies, lifetime)) is not None:
-        return await record_success(known, dependencies.pending_events)
+        return await record_success(known, dependencies.outcomes)
     configuration, unverified = await _read(code, dependencies)
-    find_person = partial(_find_person, unverified, attempt)
-    async with record_refusal(SignInMethod.EXTERNAL_JWT, attempt.client, dependencies.folded_lines, find_person):
+    find_person = partial(find_refused_person, unverified, attempt)
+    async with record_refusal(SignInMethod.EXTERNAL_JWT, attempt.client, dependencies.outcomes, find_person):
         claims = await _check(unverified, configuration, attempt, dependencies.failed_sign_ins)
         result = await _sign_in(_VerifiedExchange(claims, attempt, configuration, dependencies, lifetime))
-    return await record_success(result, dependencies.pending_events)
+    return await record_success(result, dependencies.outcomes)
 
 
 async def _sign_in_known_user(
@@ -164,8 +167,8 @@ def _is_usual(configuration: JwtConfiguration, attempt: SignInAttempt) -> bool:
 async def verify_only(code: str, attempt: SignInAttempt, dependencies: ExchangeDependencies) -> None:
     """Run the checks of a code without signing in. Raises `SignInRefused`, which is recorded as for an exchange."""
     configuration, unverified = await _read(code, dependencies)
-    find_person = partial(_find_person, unverified, attempt)
-    async with record_refusal(SignInMethod.EXTERNAL_JWT, attempt.client, dependencies.folded_lines, find_person):
+    find_person = partial(find_refused_person, unverified, attempt)
+    async with record_refusal(SignInMethod.EXTERNAL_JWT, attempt.client, dependencies.outcomes, find_person):
         await _check(unverified, configuration, attempt, dependencies.failed_sign_ins)
 
 
@@ -267,33 +270,3 @@ async def _open_or_continue(verified: _VerifiedExchange, user: User, *, is_new: 
     opened = await open_session(user, verified.opening, session_end)
     await record_admin_session(opened.session)
     return SignInResult(opened.token, opened.session, new_user=is_new)
-
-
-async def _find_person(
-    unverified: UnverifiedCode, attempt: SignInAttempt, refusal: SignInRefused
-) -> ProvenPerson | None:
-    """Name the person of a refused code for the audit log; None if the code's signature is not right."""
-    if not unverified.is_genuine:
-        return None
-    name = claimed_subject_of(unverified)
-    email = name.email if isinstance(name, EmailClaim) else None
-    user_id = refusal.user_id or await _id_of(name)
-    return ProvenPerson(
-        Actor.of_code(unverified.signer.id, attempt.client.ip_address),
-        person=user_id or email or "",
-        user_id=user_id,
-        detail={"reason": refusal.cause} | ({"email": email} if email else {}),
-    )
-
-
-async def _id_of(name: IdClaim | EmailClaim | None) -> str | None:
-    """Return the ID of the user whom the code names by ID, external ID or email, so that all events are of one user."""
-    match name:
-        case IdClaim(id=user_id):
-            user = await find_by_id_claim(user_id)
-            return user.id if user else user_id
-        case EmailClaim(email=email):
-            user = await find_by_email(email)
-            return user.id if user else None
-        case None:
-            return None

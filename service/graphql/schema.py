@@ -12,6 +12,7 @@ from service.graphql.external_auth import ExternalAuthMutations
 from service.graphql.groups import GroupMutations, GroupQueries
 from service.graphql.inspection import InspectionQueries
 from service.graphql.nodes import NodeQueries
+from service.graphql.refusals import RefusalQueries
 from service.graphql.scalars import SCALAR_MAP
 from service.graphql.seats import SeatMutations, SeatQueries
 from service.graphql.sessions import SessionMutations, SessionQueries
@@ -35,6 +36,7 @@ class Query(
     InspectionQueries,
     ApiKeyQueries,
     AuditQueries,
+    RefusalQueries,
     NodeQueries,
     SettingsQueries,
 ):

@@ -16,6 +16,7 @@ from service.audit.actions import Action
 from service.audit.folding import HourlyEvent, record_hourly
 from service.audit.log import Actor, record
 from service.audit.pending import PendingEvents
+from service.audit.refusals import SeenRefusal
 from service.errors import SignInRefused
 from service.folded_lines import FoldedLines
 from service.metrics import SIGN_IN_REFUSALS, SIGN_INS
@@ -26,6 +27,14 @@ from service.sessions.models import SignInMethod
 from service.sign_in.attempt import SignInResult
 
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Where the outcomes of this process are collected: what waits to be written, and which log lines are left out."""
+
+    pending_events: PendingEvents
+    folded_lines: FoldedLines
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,7 @@ async def _find_no_person(refusal: SignInRefused) -> None:
 
 @asynccontextmanager
 async def record_refusal(
-    method: SignInMethod, client: Client, lines: FoldedLines, find_person: FindPerson = _find_no_person
+    method: SignInMethod, client: Client, outcomes: Outcomes, find_person: FindPerson = _find_no_person
 ) -> AsyncIterator[None]:
     """Record a `SignInRefused` that leaves the block, then raise it again. Use it outside the sign-in's transaction.
 
@@ -63,7 +72,8 @@ async def record_refusal(
         if (person := await find_person(refusal)) is not None:
             await _audit(refusal, person)
         SIGN_IN_REFUSALS.labels(refusal.code).inc()
-        if person is not None or lines.admits(f"sign_in_refused {refusal.code}", client.ip_address):
+        outcomes.pending_events.add_refusal(_seen(method, refusal, person, client))
+        if person is not None or outcomes.folded_lines.admits(f"sign_in_refused {refusal.code}", client.ip_address):
             _log.info(
                 "sign_in_refused",
                 method=method,
@@ -75,7 +85,7 @@ async def record_refusal(
         raise
 
 
-async def record_success(result: SignInResult, pending_events: PendingEvents) -> SignInResult:
+async def record_success(result: SignInResult, outcomes: Outcomes) -> SignInResult:
     """Count a sign-in that succeeded, and return its result. Call it after the commit.
 
     A continued session is no event: its opening was one.
@@ -83,7 +93,7 @@ async def record_success(result: SignInResult, pending_events: PendingEvents) ->
     session = result.session
     SIGN_INS.labels(session.method, "new" if result.new_user else "continued" if result.continued else "known").inc()
     if not result.continued and not session.opened_as_admin:
-        await pending_events.add(_opened_by_member(session))
+        await outcomes.pending_events.add(_opened_by_member(session))
     return result
 
 
@@ -102,6 +112,21 @@ async def count_guess(refusal: SignInRefused, client: Client, failed_sign_ins: F
     if retry_after is None:
         return refusal
     return SignInRefused(SignInErrorCode.TOO_MANY_ATTEMPTS, retry_after=retry_after)
+
+
+def _seen(method: SignInMethod, refusal: SignInRefused, person: ProvenPerson | None, client: Client) -> SeenRefusal:
+    email = person.detail.get("email") if person else None
+    return SeenRefusal(
+        refusal.reference,
+        method,
+        refusal.code,
+        refusal.cause,
+        client.ip_address,
+        is_proven=person is not None,
+        user_id=person.user_id if person else None,
+        email=str(email) if email else None,
+        secret_id=person.actor.secret_id if person else None,
+    )
 
 
 def _opened_by_member(session: LiveSession) -> HourlyEvent:

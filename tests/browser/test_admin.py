@@ -22,6 +22,7 @@ PAGES = [
     "/admin/seats",
     "/admin/audit",
     "/admin/api-keys",
+    "/admin/refusals",
     "/admin/settings",
 ]
 ODD = "a/b?c#d ü"

@@ -58,3 +58,23 @@ def test_codes_that_the_operator_signs_and_inspects_are_events_without_the_code(
     assert "ada@example.com" in signed
     assert [row.count("MALFORMED_CODE") for row in listed(doorcode, "--action", "code.inspected")] == [1, 0]
     assert code.split(".")[1] not in "".join(listed(doorcode))
+
+
+def test_reference_is_looked_up_on_the_command_line(doorcode: Command, environ: dict[str, str]) -> None:
+    doorcode("jwt", "enable")
+
+    async def refuse() -> str:
+        async with open_instance(load_settings(environ)) as instance:
+            return (await refusal_of(instance, "junk")).reference
+
+    reference = asyncio.run(refuse())
+    ran = doorcode("refusal", reference.lower())
+    assert ran.exit_code == 0
+    for text in (reference, "MALFORMED_CODE", str(CLIENT.ip_address), "This sign-in link is damaged or incomplete"):
+        assert text in ran.stdout
+    ran = doorcode("refusal", "K7XA249Z5R")
+    assert (ran.exit_code, ran.stdout) == (1, "")
+    assert "K7XA249Z5R" in ran.stderr
+    assert reference in doorcode("refusals", "--code", "malformed_code", "--ip", str(CLIENT.ip_address)).stdout
+    assert reference not in doorcode("refusals", "--code", "CODE_EXPIRED").stdout
+    assert doorcode("refusals", "--ip", "x").exit_code == 1

@@ -132,6 +132,8 @@ FIELDS = [
     ),
     _reading("apiKeys", "{ apiKeys { id } }"),
     _reading("auditLog", "{ auditLog(first: 5) { nodes { id detail } totalCount } }"),
+    _reading("refusal", '{ refusal(reference: "K7XA249Z5R") { reference } }'),
+    _reading("refusals", "{ refusals(first: 5) { nodes { reference } totalCount } }"),
     Field(
         "issueAccessToken",
         "mutation { issueAccessToken { token } }",

@@ -29,7 +29,7 @@ from service.graphql.schema import schema
 from service.graphql.server.requests import GraphQLRequest
 from service.instance import Instance
 from service.sessions.lifecycle import Client, find_session
-from tests.actions import TESTER, admin, code_of, enable, member, open_for
+from tests.actions import TESTER, admin, code_of, enable, member, open_for, refusal_of
 
 GRAPHQL = schema._schema
 PAGE = "(first: 3)"
@@ -49,6 +49,8 @@ QUERIES = [
     'inspectExternalAuthCode(externalAuthCode: "no.good.code")',
     "apiKeys",
     f"auditLog{PAGE}",
+    'refusal(reference: "K7XA249Z5R")',
+    f"refusals{PAGE}",
 ]
 MUTATIONS = [
     'exchangeExternalAuthCode(externalAuthCode: "$CODE")',
@@ -181,6 +183,7 @@ async def _side(run: str, instance: Instance, boss: User, secret: str) -> Side:
 async def test_both_executors_answer_every_type_of_the_schema_alike(instance: Instance) -> None:
     secret, boss = await enable(instance), await admin()
     await set_user_groups(boss.id, ["staff"], TESTER)
+    await refusal_of(instance, "no.good.code")
     first, second = await _side("one", instance, boss, secret), await _side("two", instance, boss, secret)
     seen: set[str] = set()
     for document in (document_of("query", field) for field in QUERIES):

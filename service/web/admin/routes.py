@@ -11,6 +11,7 @@ from service.web.admin import (
     debugger,
     groups,
     leaked,
+    refusals,
     seats,
     settings,
     snippets,
@@ -50,6 +51,7 @@ def admin_routes() -> list[Route]:
         Route(groups.GROUPS, shown_to_admins(groups.show_groups)),
         _page(seats.SEATS, seats.show_seats, seats.set_limit),
         Route(audit.AUDIT, shown_to_admins(audit.show_audit_log)),
+        Route(refusals.REFUSALS, shown_to_admins(refusals.show_refusals)),
         _page(settings.SETTINGS, settings.show_settings, settings.try_mail),
         _page(api_keys.API_KEYS, api_keys.show_api_keys, api_keys.change_api_keys),
     ]

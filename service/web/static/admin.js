@@ -3,12 +3,14 @@
 "use strict";
 
 const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const localSecond = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const localDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 for (const time of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(time.dateTime);
   if (Number.isNaN(moment.getTime())) continue;
   time.title = time.textContent; // the time in UTC is shown as a tooltip
-  time.textContent = "hour" in time.dataset ? ago(moment) : localTime.format(moment);
+  const exact = "seconds" in time.dataset ? localSecond : localTime;
+  time.textContent = "hour" in time.dataset ? ago(moment) : exact.format(moment);
 }
 
 // What is kept to the hour is shown to the hour, and to the day after a day.

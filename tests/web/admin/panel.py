@@ -35,6 +35,7 @@ PAGES = [
     "/admin/seats",
     "/admin/audit",
     "/admin/api-keys",
+    "/admin/refusals",
     "/admin/settings",
 ]
 FORMS = ["/admin/users", "/admin/users/user", "/admin/authentication", "/admin/authentication/debugger", "/admin/seats"]

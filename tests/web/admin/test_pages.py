@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 import pytest
@@ -252,6 +252,21 @@ def test_audit_log_is_filtered_by_actor_secret_address_and_reference(panel: Pane
     for nothing in ({"secretId": "x"}, {"actor": "cli"}, {"ipAddress": "192.0.2.1"}, {"reference": "K7XA249Z5R"}):
         assert "No event matches the filters." in panel.page("/admin/audit", userId=user_id, **nothing)
     assert panel.get("/admin/audit", ipAddress="x").status_code == 422
+
+
+def test_reference_that_a_person_saw_is_looked_up(panel: Panel) -> None:
+    with panel.site.client() as client:
+        refused = client.get("/", params={"externalAuthCode": "junk"}, headers={"Sec-Fetch-Mode": "navigate"})
+    reference = parse_qs(urlsplit(refused.headers["location"]).query)["reference"][0]
+    page = panel.page("/admin/refusals", reference=reference.lower())
+    assert f'<h2 id="found">{reference}</h2>' in page
+    assert "MALFORMED_CODE" in page
+    assert reference in panel.page("/admin/refusals", code="MALFORMED_CODE", ipAddress="127.0.0.1")
+    unknown = panel.get("/admin/refusals", reference="K7XA249Z5R")
+    assert unknown.status_code == 404
+    assert "K7XA249Z5R is not known." in unknown.text
+    assert "No refusal matches the filters." in panel.page("/admin/refusals", ipAddress="192.0.2.1")
+    assert panel.get("/admin/refusals", code="NO_CODE").status_code == 422
 
 
 def test_export_of_the_users_is_in_the_audit_log(panel: Panel) -> None:
