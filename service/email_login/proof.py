@@ -32,7 +32,7 @@ class ProofOf:
 
     async def give(self, request_id: str, code: str) -> LiveSession:
         """Use up the code, and return the session with the new proof. Raises `SignInRefused`, also for another's code."""
-        async with record_refusal(SignInMethod.EMAIL, self.attempt.client, self.dependencies.folded_lines):
+        async with record_refusal(SignInMethod.EMAIL, self.attempt.client, self.dependencies.outcomes):
             email = await check_code(request_id, code, self.attempt, self.dependencies)
             async with transaction():
                 if email != self.session.user.verified_email or not await use_up(request_id):
