@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 
+from service.accounts.access import end_lapsed_accesses
 from service.accounts.code_cutoffs import purge_cutoffs
 from service.audit.pending import PendingEvents
 from service.audit.refusals import purge_refusals
@@ -81,6 +82,7 @@ async def _purge_regularly(settings: Settings) -> None:
         partial(purge_used_codes, PURGE_BATCH),
         partial(purge_held_codes, PURGE_BATCH),
         partial(purge_cutoffs, PURGE_BATCH),
+        partial(end_lapsed_accesses, PURGE_BATCH),
         partial(purge_shown_secrets, PURGE_BATCH),
         partial(purge_sent_forms, PURGE_BATCH),
         partial(purge_codes, PURGE_BATCH),

@@ -94,7 +94,7 @@ REFUSAL_TEXTS: Mapping[SignInErrorCode, RefusalText] = {
         401,
         "There is no account for you here",
         "Ask your administrator for access.",
-        "No user has this `id` or `email`. To create a user, sign a `user` object.",
+        "No user has this `id` or `email`. A `user` object creates a user, unless the policy admits existing users only.",
     ),
     SignInErrorCode.EMAIL_TAKEN: RefusalText(
         403,

@@ -68,7 +68,14 @@ PARTS_OF_STATEMENTS = {
     "service/accounts/search_index.py": {"_ADD_NEW", "_REMOVE_OLD", "name"},
     "service/audit/refusals.py": {"_NETWORK", "KEPT_OF_NETWORK", "KEPT"},
     "service/database/many_rows.py": {"insert", "values", "on_conflict"},  # `ManyRows` is made of literals
-    "service/accounts/seats.py": {"_USED", "(column := f'{status}_{origin}'.lower())", "column", "status", "origin"},
+    "service/accounts/seats.py": {
+        "_USED",
+        "(column := f'{status}_{origin}'.lower())",
+        "column",
+        "status",
+        "origin",
+        "_LAPSED",
+    },
     "service/email_login/allowances.py": {"_OVER"},
     "service/database/purging.py": {"table", "key", "column"},  # `purge_expired` is called with literals
     "service/paging.py": {

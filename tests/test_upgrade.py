@@ -236,7 +236,7 @@ async def test_addresses_are_verified_and_links_and_email_codes_work(filled: Set
         assert invited.id == "usr_3"
         assert await find_request(REQUEST)
         assert await answer_to_email_code(instance, REQUEST, "123456") is None
-        assert (await read_configuration()).is_open
+        assert (await read_configuration()).admits("new@example.com")
         mail = await claim(timedelta(minutes=1))
         assert isinstance(mail, ClaimedMail)
         assert instance.email_login.mail_queue.read(mail).email == "boss@example.com"

@@ -6,14 +6,19 @@ SQL by hand: beyond the ORM. The models of sessions and known clients belong to 
 not import.
 """
 
+from datetime import datetime
+
+from tortoise.expressions import Q
+
+from service.accounts.access import end_lapsed_access, set_status
 from service.accounts.changes import Profile, record_update
 from service.accounts.code_cutoffs import SubjectHashes, apply_cutoff, cutoff_from, keep_cutoff
-from service.accounts.groups import count_group_member, leave_all_groups
+from service.accounts.groups import leave_all_groups
 from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made, parse_email, parse_user_id
 from service.accounts.lookup import find_by_email, find_by_id_claim, lock_to_change
 from service.accounts.models import IDENTIFIER_COLUMNS, User, UserOrigin, UserRole, UserStatus
 from service.accounts.new_users import add_user
-from service.accounts.seats import count_user, lock_seats, take_seat
+from service.accounts.seats import count_user, lock_seats
 from service.audit.actions import Action
 from service.audit.log import Actor, changes_of, record
 from service.clock import now
@@ -60,6 +65,7 @@ async def update_user(
     *,
     email: str | Unchanged | None = UNCHANGED,
     external_id: str | Unchanged | None = UNCHANGED,
+    access_until: datetime | Unchanged | None = UNCHANGED,
     hashes: SubjectHashes | None = None,
 ) -> User:
     """Set or clear the email and the external ID. Another email ends the sessions of the user.
@@ -67,12 +73,14 @@ async def update_user(
     The email that is set is verified. Setting the email that the user has claimed verifies it. With `hashes`, codes of
     the new external ID that were revoked when its last user was deleted stay revoked.
 
-    Raises `Conflict` if another user has it, `BadUserInput`, `NotFound`, `Forbidden` for an admin.
+    From `access_until` on the user is treated as deactivated. Raises `Conflict` if another user has the value, and for
+    the last active admin whose access would end; `SeatLimitReached` if access that has ended is to continue and no seat is
+    free; `BadUserInput`, `NotFound`, and `Forbidden` for an admin.
     """
     if isinstance(email, str):
         email = parse_email(email)
     if isinstance(external_id, str):
-        external_id = _external_id(external_id)
+        external_id = parse_external_id(external_id)
     async with transaction():
         await lock_seats()
         user = await lock_to_change(user_id, by)
@@ -86,6 +94,8 @@ async def update_user(
             await _set_external_id(user, external_id)
             if hashes is not None:
                 await apply_cutoff(user, hashes)
+        if not isinstance(access_until, Unchanged) and access_until != user.access_until:
+            await set_access_until(user, access_until, by)
         if Profile.of(user) != before:
             await user.save(update_fields=("session_epoch", "codes_valid_from", *IDENTIFIER_COLUMNS))
             await record_update(user, before, by)
@@ -125,7 +135,7 @@ async def deactivate_user(user_id: str, by: Actor) -> User:
     async with transaction():
         await lock_seats()
         user = await lock_to_change(user_id, by)
-        if user.status is UserStatus.ACTIVE:
+        if user.status is UserStatus.ACTIVE or user.access_ended:
             await keep_an_admin(user)
             await set_status(user, UserStatus.DEACTIVATED)
             await record(Action.USER_DEACTIVATED, by, user_id=user.id)
@@ -133,14 +143,25 @@ async def deactivate_user(user_id: str, by: Actor) -> User:
 
 
 async def reactivate_user(user_id: str, by: Actor) -> User:
-    """Activate a deactivated user, who takes a seat. Raises `NotFound`, or `SeatLimitReached` if no seat is free."""
+    """Activate a deactivated user, who takes a seat. Access that has ended, or would end, has no end any more.
+
+    Raises `NotFound`, or `SeatLimitReached` if no seat is free.
+    """
     async with transaction():
         await lock_seats()
         user = await lock_to_change(user_id, by)
-        if user.status is UserStatus.DEACTIVATED:
-            await set_status(user, UserStatus.ACTIVE)
-            await record(Action.USER_REACTIVATED, by, user_id=user.id)
+        if user.current_status is UserStatus.DEACTIVATED:
+            await activate(user, by)
     return user
+
+
+async def activate(user: User, by: Actor) -> None:
+    """Activate a user that is locked and deactivated, on a seat, with access that has no end. Raises `SeatLimitReached`."""
+    await end_lapsed_access(user)
+    await set_status(user, UserStatus.ACTIVE)
+    user.access_until = None
+    await user.save(update_fields=["access_until"])
+    await record(Action.USER_REACTIVATED, by, user_id=user.id)
 
 
 async def delete_user(user_id: str, by: Actor, hashes: SubjectHashes, *, revoke_codes: bool = False) -> str:
@@ -182,32 +203,39 @@ async def _set_external_id(user: User, external_id: str | None) -> None:
     user.set_identifiers(email=user.email, email_verified=user.email_verified, external_id=external_id)
 
 
-async def set_status(user: User, status: UserStatus) -> None:
-    """Set the other status, under the seat lock. Raises `SeatLimitReached` if ACTIVE needs a seat and none is free.
+async def set_access_until(user: User, until: datetime | None, by: Actor) -> None:
+    """Set the end of the access of a user that is locked. A user whose access has ended takes a seat if it continues.
 
-    Raising the epoch ends the sessions, and keeps them ended when the user is active again.
+    A user whom an admin deactivated stays deactivated. Raises `Conflict` for the last active admin, `SeatLimitReached`.
     """
-    if status is UserStatus.ACTIVE:
-        await take_seat(user.origin)
-    else:
-        await count_user(user.origin, status, 1)
-    await count_user(user.origin, user.status, -1)
-    await count_group_member(user, 1 if status is UserStatus.ACTIVE else -1)
-    user.status = status
-    user.session_epoch += 1
-    await user.save(update_fields=["status", "session_epoch"])
+    await end_lapsed_access(user)
+    if until is not None:
+        await keep_an_admin(user)
+    user.access_until = until
+    await user.save(update_fields=["access_until"])
+    if user.access_ended and (until is None or until > now()):
+        await set_status(user, UserStatus.ACTIVE)
+        await record(Action.USER_REACTIVATED, by, user_id=user.id)
+    await end_lapsed_access(user)
 
 
 async def keep_an_admin(user: User) -> None:
-    """Raise `Conflict` if this user is the last active admin who can sign in by email."""
-    if user.role is not UserRole.ADMIN or user.status is not UserStatus.ACTIVE:
+    """Raise `Conflict` if this user is the last active admin who can sign in by email.
+
+    An admin whose access has an end counts only for another such admin: one whose access has no end always remains.
+    """
+    if user.role is not UserRole.ADMIN or user.current_status is not UserStatus.ACTIVE:
         return
-    admins = User.filter(role=UserRole.ADMIN, status=UserStatus.ACTIVE, verified_email__isnull=False)
+    counts = Q(access_until__isnull=True)
+    if user.access_until is not None:
+        counts |= Q(access_until__gt=now())
+    admins = User.filter(counts, role=UserRole.ADMIN, status=UserStatus.ACTIVE, verified_email__isnull=False)
     if not await admins.exclude(serial=user.serial).exists():
         raise Conflict("This is the last active admin. Make another user an admin first.")
 
 
-def _external_id(text: str) -> str:
+def parse_external_id(text: str) -> str:
+    """Return the external ID of an argument. Raises `BadUserInput`, also for the form that this service makes."""
     try:
         external_id = parse_user_id(text)
     except ValueError as problem:

@@ -1,19 +1,22 @@
 """Makes the first admin, and the admins that the operator creates from the command line."""
 
-from service.accounts.administration import add_invited_user, change_role, keep_an_admin, set_status
+from tortoise.expressions import Q
+
+from service.accounts.administration import activate, add_invited_user, change_role, keep_an_admin
 from service.accounts.identifiers import parse_email
 from service.accounts.lookup import find_by_email, lock_by_id, lock_to_change
 from service.accounts.models import User, UserRole, UserStatus
 from service.accounts.seats import lock_seats
-from service.audit.actions import Action
-from service.audit.log import Actor, record
+from service.audit.log import Actor
+from service.clock import now
 from service.database import transaction
 from service.errors import NotFound
 
 
 async def has_admin() -> bool:
     """Return whether there is an active admin."""
-    return await User.filter(role=UserRole.ADMIN, status=UserStatus.ACTIVE).exists()
+    unlimited = Q(access_until__isnull=True) | Q(access_until__gt=now())
+    return await User.filter(unlimited, role=UserRole.ADMIN, status=UserStatus.ACTIVE).exists()
 
 
 async def make_admin(email: str, by: Actor) -> User:
@@ -28,9 +31,8 @@ async def make_admin(email: str, by: Actor) -> User:
     if found is None:
         return await add_invited_user(email, UserRole.ADMIN, by)
     user = await lock_by_id(found.id)
-    if user.status is UserStatus.DEACTIVATED:
-        await set_status(user, UserStatus.ACTIVE)
-        await record(Action.USER_REACTIVATED, by, user_id=user.id)
+    if user.status is UserStatus.DEACTIVATED or user.access_until is not None:
+        await activate(user, by)
     if user.role is not UserRole.ADMIN:
         await change_role(user, UserRole.ADMIN, by)
     return user

@@ -1,6 +1,7 @@
 """The audit events of changes of a user's profile: old and new values, and of the metadata only the names of members."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
 from service.accounts.metadata import changed_members
@@ -8,6 +9,7 @@ from service.accounts.models import User
 from service.audit.actions import Action
 from service.audit.folding import record_hourly
 from service.audit.log import Actor, changes_of, record
+from service.clock import to_the_second
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +20,24 @@ class Profile:
     email_verified: bool
     external_id: str | None
     metadata: str
+    access_until: datetime | None
 
     @classmethod
     def of(cls, user: User) -> Self:
         """Return the profile as it is now."""
-        return cls(user.email, user.email_verified, user.external_id, user.metadata)
+        return cls(user.email, user.email_verified, user.external_id, user.metadata, user.access_until)
 
     def changes(self, later: Self) -> dict[str, dict[str, object]]:
         """Return what differs later, except the metadata."""
         return changes_of(self._told(), later._told())
 
     def _told(self) -> dict[str, object]:
-        return {"email": self.email, "emailVerified": self.email_verified, "externalId": self.external_id}
+        return {
+            "email": self.email,
+            "emailVerified": self.email_verified,
+            "externalId": self.external_id,
+            "accessUntil": to_the_second(self.access_until) if self.access_until else None,
+        }
 
     def names_of_members(self, later: Self) -> dict[str, object]:
         """Return the names of the metadata's members that differ later, as a member of the detail of an event."""

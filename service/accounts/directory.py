@@ -14,6 +14,7 @@ from service.accounts.search import UserSearch
 from service.accounts.seats import count_seats
 from service.audit.actions import Action
 from service.audit.log import Actor, record
+from service.clock import now
 from service.database import transaction
 from service.errors import BadUserInput
 from service.paging import Conditions, Listing, Order
@@ -77,12 +78,21 @@ class UserFilter:
         return all(other is None for other in others)
 
 
+# What `User.current_status` says, as conditions.
+_OF_STATUS = {
+    UserStatus.ACTIVE: "status = {} AND (access_until IS NULL OR access_until > {})",
+    UserStatus.DEACTIVATED: "status = {} OR access_until <= {}",
+}
+
+
 def list_users(wanted: UserFilter, order: UserOrder) -> Listing:
     """Return the users that match the filter, in this order. Raises `BadUserInput` for an invalid email or search."""
     conditions = Conditions()
-    for column in ("origin", "status", "role", "external_id"):
+    for column in ("origin", "role", "external_id"):
         if (value := getattr(wanted, column)) is not None:
             conditions.add(f"{column} = {{}}", value)
+    if wanted.status is not None:
+        conditions.add(_OF_STATUS[wanted.status], wanted.status, now())
     if wanted.email is not None:
         conditions.add("email = {}", parse_email(wanted.email, "filter.email"))
     if wanted.group is not None:

@@ -95,6 +95,8 @@ def user_from_row(row: Row) -> User:
         email_epoch=row["email_epoch"],
         code_epoch=row["code_epoch"],
         codes_valid_from=None if row["codes_valid_from"] is None else as_time(row["codes_valid_from"]),
+        access_until=None if row["access_until"] is None else as_time(row["access_until"]),
+        access_ended=bool(row["access_ended"]),
         search_text=row["search_text"],
         code_groups=row["code_groups"],
         admin_groups=row["admin_groups"],
@@ -118,7 +120,9 @@ COLUMN_READERS: Mapping[str, Callable[[Row], object]] = {
     "email_verified": lambda row: row["verified_email"] is not None,
     "origin": lambda row: _ORIGINS[row["origin"]],
     "role": lambda row: _ROLES[row["role"]],
-    "status": lambda row: _STATUSES[row["status"]],
+    "status": lambda row: (
+        _STATUSES[row["status"]] if row["access_until"] is None else user_from_row(row).current_status
+    ),
     "created_at": lambda row: as_time(row["created_at"]),
     "last_seen_at": lambda row: None if row["last_seen_at"] is None else as_time(row["last_seen_at"]),
 }

@@ -1,11 +1,14 @@
 """A user's metadata: any JSON object, stored as text."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from service.text import JsonObject
+from service.text import JsonObject, JsonValue, has_lone_surrogates
 
 EMPTY = "{}"
+MAX_LEVELS: Final = 8
 
 
 def dump_metadata(metadata: JsonObject) -> str:
@@ -59,3 +62,33 @@ def load_metadata(text: str) -> JsonObject:
     """Return the object. Integers keep every digit."""
     metadata: JsonObject = json.loads(text)
     return metadata
+
+
+def check_metadata(metadata: JsonObject) -> None:
+    """Raise `ValueError` with the reason unless the metadata can be stored. The object itself is level 1 of 8.
+
+    Walks level by level, because recursion could exhaust the stack.
+    """
+    containers: list[JsonValue] = [metadata]
+    for _ in range(MAX_LEVELS):
+        values = [value for container in containers for value in _contents(container)]
+        for value in values:
+            _check_value(value)
+        containers = [value for value in values if isinstance(value, (dict, list))]
+        if not containers:
+            return
+    raise ValueError(f"is nested more than {MAX_LEVELS} levels deep")
+
+
+def _contents(container: JsonValue) -> Iterable[JsonValue]:
+    if isinstance(container, dict):
+        return [*container.keys(), *container.values()]
+    return container if isinstance(container, list) else ()
+
+
+def _check_value(value: JsonValue) -> None:
+    """Reject values that parse but cannot be serialised again: `1e400`, which becomes infinity, and lone surrogates."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("has a number that is too large")
+    if isinstance(value, str) and has_lone_surrogates(value):
+        raise ValueError("has a lone surrogate, which is half a character")

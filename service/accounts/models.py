@@ -7,6 +7,7 @@ from tortoise.models import Model
 
 from service.accounts.identifiers import with_unicode_domain
 from service.accounts.metadata import EMPTY
+from service.clock import now
 
 IDENTIFIER_COLUMNS = ("email", "verified_email", "external_id", "search_text")
 
@@ -64,6 +65,9 @@ class User(Model):
     )  # raised to end the sessions that were opened by email before
     code_epoch = fields.IntField(default=0, db_default=0)  # raised to end the sessions that codes opened before
     codes_valid_from = fields.DatetimeField(null=True)  # a code issued before is refused; to the second
+    # From this time on the user is treated as DEACTIVATED. `status` and the seat counters follow within a minute.
+    access_until = fields.DatetimeField(null=True)
+    access_ended = fields.BooleanField(default=False, db_default=False)  # whether `access_until` made it DEACTIVATED
     search_text = fields.TextField(
         default="", description="id, external id and email, each on a line of its own, in lower case"
     )
@@ -72,6 +76,12 @@ class User(Model):
     admin_groups = fields.TextField(default="[]", db_default="[]")
     created_at = fields.DatetimeField()
     last_seen_at = fields.DatetimeField(null=True, description="to the hour")
+
+    @property
+    def current_status(self) -> UserStatus:
+        """The status at this moment: DEACTIVATED once `access_until` has passed, also if `status` does not say so yet."""
+        ended = self.access_until is not None and self.access_until <= now()
+        return UserStatus.DEACTIVATED if ended else self.status
 
     @property
     def email_verified(self) -> bool:

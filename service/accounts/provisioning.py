@@ -16,8 +16,9 @@ from service.accounts.groups import change_groups, dump_groups
 from service.accounts.identifiers import SERVICE_ID_PREFIX, is_service_made
 from service.accounts.lookup import find_by_email, find_by_id_claim
 from service.accounts.metadata import dump_metadata, is_same_metadata
-from service.accounts.models import IDENTIFIER_COLUMNS, GroupSource, User, UserOrigin, UserRole, UserStatus
+from service.accounts.models import IDENTIFIER_COLUMNS, GroupSource, User, UserOrigin, UserRole
 from service.accounts.new_users import sign_up
+from service.accounts.refusals import Refuse, refusal, refuse_deactivated
 from service.accounts.seats import lock_seats
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.audit.actions import Action
@@ -25,7 +26,6 @@ from service.audit.folding import record_hourly
 from service.audit.log import Actor
 from service.clock import HOUR, floor, now
 from service.database import Statement, write
-from service.errors import SignInRefused
 from service.refusal_texts import SignInErrorCode
 
 
@@ -68,17 +68,8 @@ class Create:
     """The moment that was kept when a user with the code's ID was deleted. None if there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """The sign-in must be refused. `code` says why."""
-
-    code: SignInErrorCode
-    reason: str | None = None
-    user: User | None = None
-    """The user who may not sign in, or the user who has the email. None if no user is concerned."""
-    cause: str | None = None
-    """The real reason, if the client must not learn it."""
-
+_MORE_THAN_UNKNOWN = frozenset({SignInErrorCode.CODE_EXPIRED, SignInErrorCode.USER_DEACTIVATED})
+"""What a code with an unknown ID is refused for, also if the policy creates no users."""
 
 Decision = SignIn | Link | Create | Refuse
 
@@ -90,6 +81,8 @@ class CodeTerms:
     issued_at: float | None
     """`iat` of the code, in seconds since 1970."""
     link_by_email: bool
+    create_users: bool
+    """False: a user whose ID is not known is refused, unless it is linked by email."""
     hashes: SubjectHashes
 
 
@@ -156,31 +149,21 @@ async def provision(subject: Subject, terms: CodeTerms, by: Actor) -> tuple[User
             assert_never(decision)
 
 
-def refusal(decision: Refuse) -> SignInRefused:
-    """Return the exception for a decision to refuse."""
-    known = None if decision.code is SignInErrorCode.EMAIL_TAKEN else decision.user
-    return SignInRefused(
-        decision.code, reason=decision.reason, cause=decision.cause, user_id=known.id if known else None
-    )
-
-
-def refuse_deactivated(user: User) -> Refuse | None:
-    """Return the decision to refuse a deactivated user. None for an active one. Every sign-in method calls this."""
-    return Refuse(SignInErrorCode.USER_DEACTIVATED, user=user) if user.status is UserStatus.DEACTIVATED else None
-
-
-def require_active(user: User) -> None:
-    """Raise `SignInRefused` for a deactivated user."""
-    if refused := refuse_deactivated(user):
-        raise refusal(refused)
-
-
 def _refuse_cut_off(valid_from: datetime | None, terms: CodeTerms, user: User | None = None) -> Refuse | None:
     cause = find_cutoff_problem(terms.issued_at, valid_from, "this person's codes")
     return Refuse(SignInErrorCode.CODE_EXPIRED, user=user, cause=cause) if cause else None
 
 
 async def _decide_for_new(claim: UserClaim, terms: CodeTerms) -> Link | Create | Refuse:
+    decision = await _decide_to_create_or_link(claim, terms)
+    if terms.create_users or isinstance(decision, Link):
+        return decision
+    if isinstance(decision, Refuse) and decision.code in _MORE_THAN_UNKNOWN:
+        return decision
+    return Refuse(SignInErrorCode.UNKNOWN_USER, "no user has this ID", cause="the policy admits existing users only")
+
+
+async def _decide_to_create_or_link(claim: UserClaim, terms: CodeTerms) -> Link | Create | Refuse:
     if is_service_made(claim.id):
         return Refuse(
             SignInErrorCode.INVALID_CLAIMS,

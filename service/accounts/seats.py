@@ -19,9 +19,15 @@ MAX_HISTORY_DAYS = 3_660
 MAX_LIMIT = 2**31 - 1
 
 _USED = "active_email + active_invitation + active_external_jwt"
-_READ = "SELECT * FROM seats WHERE id = 1"
-_COUNT = Statement(_READ)
-_LOCK = Statement(_READ + " FOR UPDATE")
+# Users whose access has ended and whose row does not say so yet: they take no seat from that moment on.
+_LAPSED = ", ".join(
+    f"(SELECT COUNT(*) FROM users WHERE status = 'ACTIVE' AND access_until <= $1 AND origin = '{origin}') AS lapsed_{origin.lower()}"
+    for origin in UserOrigin
+)
+_COUNT = Statement(f"SELECT s.*, {_LAPSED} FROM seats s WHERE id = 1")
+# Two statements: on PostgreSQL, one that waits for the lock reads the users as they were before it waited.
+_LOCK = Statement("SELECT * FROM seats WHERE id = 1 FOR UPDATE")
+_COUNT_LAPSED = Statement(f"SELECT {_LAPSED}")
 _SET_LIMIT = Statement("UPDATE seats SET seat_limit = $1 WHERE id = 1")
 _SAMPLE = Statement(
     f"INSERT INTO seat_samples (day, used, seat_limit) VALUES ($1, (SELECT {_USED} FROM seats), (SELECT seat_limit FROM seats))"
@@ -64,8 +70,9 @@ class SeatCount:
 
 
 async def count_seats() -> SeatCount:
-    """Return the current count."""
-    return _count_of(await fetch_one(_COUNT))
+    """Return the current count. A user whose access has ended is not counted as active from that moment on."""
+    row = await fetch_one(_COUNT, now())
+    return _count_of(row, row)
 
 
 async def lock_seats() -> SeatCount:
@@ -74,7 +81,8 @@ async def lock_seats() -> SeatCount:
     Prevents these races: two new users take the last free seat, or two simultaneous requests create the same user.
     After taking the lock, look the user up again, and do not use a limit that was read before.
     """
-    return _count_of(await fetch_one(_LOCK))
+    row = await fetch_one(_LOCK)
+    return _count_of(row, await fetch_one(_COUNT_LAPSED, now()))
 
 
 async def take_seat(origin: UserOrigin) -> None:
@@ -143,9 +151,12 @@ async def _sample() -> None:
     await write(_SAMPLE, now().date())
 
 
-def _count_of(row: Row | None) -> SeatCount:
+def _count_of(row: Row | None, lapsed: Row | None) -> SeatCount:
     assert row is not None, "the first migration makes this row"
-    return SeatCount(
-        limit=row["seat_limit"],
-        users={(origin, status): row[f"{status}_{origin}".lower()] for origin in UserOrigin for status in UserStatus},
-    )
+    assert lapsed is not None, "it counts"
+    users = {}
+    for origin in UserOrigin:
+        moved = lapsed[f"lapsed_{origin.lower()}"]
+        users[origin, UserStatus.ACTIVE] = row[f"active_{origin.lower()}"] - moved
+        users[origin, UserStatus.DEACTIVATED] = row[f"deactivated_{origin.lower()}"] + moved
+    return SeatCount(limit=row["seat_limit"], users=users)

@@ -15,6 +15,7 @@ class Action(StrEnum):
     USER_ROLE_SET = "user.role_set"
     USER_DEACTIVATED = "user.deactivated"
     USER_REACTIVATED = "user.reactivated"
+    USER_ACCESS_ENDED = "user.access_ended"
     USER_DELETED = "user.deleted"
     USER_CODES_REVOKED = "user.codes_revoked"
     USER_EMAIL_SIGN_IN_UNLOCKED = "user.email_sign_in_unlocked"

@@ -84,6 +84,8 @@ class Actor:
 
 
 COMMAND_LINE = Actor("cli", may_change_admins=True)
+CLOCK = Actor("clock")
+"""A time that an admin set before: nothing but the clock makes this change."""
 BY_PEOPLE = Q(actor=COMMAND_LINE.name) | Q(actor__startswith=_USER) | Q(actor__startswith=_API_KEY)
 """The events of commands, of signed-in users and of API keys, not those of sign-ins."""
 

@@ -50,7 +50,7 @@ async def invite_again(user_id: str, by: Actor, dependencies: EmailLoginDependen
     configuration = await read_configuration()
     async with transaction():
         user = await lock_to_change(user_id, by)
-        if not user.email_verified or user.last_seen_at is not None or user.status is UserStatus.DEACTIVATED:
+        if not user.email_verified or user.last_seen_at is not None or user.current_status is UserStatus.DEACTIVATED:
             raise Conflict(
                 "Only an active user who has a verified email and has not signed in yet can be invited again."
             )

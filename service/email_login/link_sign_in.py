@@ -6,7 +6,8 @@ sign-in does not use it up.
 
 from service.accounts.admins import make_admin
 from service.accounts.models import User, UserRole
-from service.accounts.provisioning import record_user_seen, require_active
+from service.accounts.provisioning import record_user_seen
+from service.accounts.refusals import require_active
 from service.accounts.seats import lock_seats
 from service.audit.actions import Action
 from service.audit.log import Actor, record

@@ -14,7 +14,8 @@ from service.accounts.identifiers import SERVICE_ID_PREFIX, parse_email
 from service.accounts.lookup import find_by_email
 from service.accounts.models import User, UserOrigin, UserRole, UserStatus
 from service.accounts.new_users import sign_up
-from service.accounts.provisioning import record_user_seen, require_active
+from service.accounts.provisioning import record_user_seen
+from service.accounts.refusals import require_active
 from service.accounts.seats import lock_seats
 from service.audit.log import Actor
 from service.clock import now
@@ -94,9 +95,9 @@ async def exchange_email_code(
 async def should_send(queued_mail: QueuedMail) -> bool:
     """Return whether a mail may be sent: a code if the address may sign in by it, an invitation if its user is active."""
     configuration, user = await read_configuration(), await find_by_email(queued_mail.email)
-    is_here = user is not None and user.status is UserStatus.ACTIVE
+    is_here = user is not None and user.current_status is UserStatus.ACTIVE
     if queued_mail.kind is MailKind.CODE:
-        return configuration.enabled and (configuration.is_open or is_here)
+        return configuration.enabled and (is_here or configuration.admits(queued_mail.email))
     return is_here
 
 
@@ -154,7 +155,7 @@ async def _sign_in(
 async def _admit(email: str, configuration: EmailLoginConfiguration, attempt: SignInAttempt) -> tuple[User, bool]:
     """Return the user with this address, and whether it is new. Raises `SignInRefused`, or `Forbidden` in the panel."""
     user = await find_by_email(email)
-    if user is None and not configuration.is_open:
+    if user is None and not configuration.admits(email):
         raise SignInRefused(SignInErrorCode.INVALID_EMAIL_CODE)
     if user is not None:
         require_active(user)

@@ -19,6 +19,7 @@ class EmailLogin(Model):
     id = fields.IntField(primary_key=True, generated=False)
     enabled = fields.BooleanField(default=True)
     sign_up = fields.CharEnumField(SignUpMode, max_length=16, default=SignUpMode.INVITATION)
+    allowed_domains = fields.TextField(default="[]", db_default="[]")  # JSON array; empty: any domain
     session_epoch = fields.IntField(default=0, db_default=0)  # raised to end every session that was opened by email
 
     class Meta:

@@ -6,19 +6,18 @@ value.
 """
 
 import math
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final, NamedTuple
 
 from service.accounts.groups import parse_group_names
 from service.accounts.identifiers import normalise_email, parse_user_id
+from service.accounts.metadata import check_metadata
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.errors import SignInRefused
 from service.external_auth.policy import USER_MEMBERS, Policy
 from service.refusal_texts import SignInErrorCode
 from service.text import JsonObject, JsonValue, has_lone_surrogates, name_type
 
-MAX_METADATA_LEVELS: Final = 8
 MAX_JTI_CHARACTERS: Final = 255
 MAX_EXPIRY_AHEAD: Final = 100 * 365.25 * 86_400  # seconds: 100 years (contract §1)
 MILLISECONDS_FROM: Final = 1e11  # as seconds this is the year 5138, as milliseconds 1973: a signer means milliseconds
@@ -122,33 +121,11 @@ def _read_email(name: str, value: JsonValue) -> str:
 
 
 def _checked_metadata(metadata: JsonObject) -> JsonObject:
-    """Return the metadata unchanged, or raise `SignInRefused`. The metadata object itself is level 1.
-
-    Walks level by level, because recursion could exhaust the stack.
-    """
-    containers: list[JsonValue] = [metadata]
-    for _ in range(MAX_METADATA_LEVELS):
-        values = [value for container in containers for value in _contents(container)]
-        for value in values:
-            _check_value(value)
-        containers = [value for value in values if isinstance(value, (dict, list))]
-        if not containers:
-            return metadata
-    raise _invalid(f"the metadata in user is nested more than {MAX_METADATA_LEVELS} levels deep")
-
-
-def _contents(container: JsonValue) -> Iterable[JsonValue]:
-    if isinstance(container, dict):
-        return [*container.keys(), *container.values()]
-    return container if isinstance(container, list) else ()
-
-
-def _check_value(value: JsonValue) -> None:
-    """Reject values that parse but cannot be serialised again: `1e400`, which becomes infinity, and lone surrogates."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise _invalid("the metadata in user has a number that is too large")
-    if isinstance(value, str) and has_lone_surrogates(value):
-        raise _invalid("the metadata in user has a lone surrogate, which is half a character")
+    try:
+        check_metadata(metadata)
+    except ValueError as problem:
+        raise _invalid(f"the metadata in user {problem}") from None
+    return metadata
 
 
 def read_claimed_subject(payload: JsonObject) -> IdClaim | EmailClaim | None:

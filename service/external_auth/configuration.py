@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 
+from service.accounts.code_cutoffs import SubjectHashes
+from service.accounts.provisioning import CodeTerms
 from service.audit.actions import Action
 from service.audit.log import Actor, changes_of, record
 from service.clock import MINUTE, floor, now
@@ -22,7 +24,7 @@ from service.errors import BadUserInput
 from service.external_auth.codes import SigningSecret, UnverifiedCode
 from service.external_auth.customer_sign_in import JwtSignIn
 from service.external_auth.models import ExternalAuth, JwtSecret
-from service.external_auth.policy import Policy
+from service.external_auth.policy import EmailLinking, Policy, Provisioning
 from service.external_auth.secrets import (
     LIVE,
     is_destroyed,
@@ -108,6 +110,13 @@ class JwtConfigurationCache:
             return SigningSecret(secret.id, None, live=False)
         text = self._cipher.decrypt(secret.encrypted_secret)
         return SigningSecret(secret.id, text.encode(), status_of(secret, moment) in LIVE)
+
+
+def code_terms(issued_at: float | None, policy: Policy, hashes: SubjectHashes) -> CodeTerms:
+    """Return what a decision about a code depends on beside its subject, for exchanges and inspections alike."""
+    return CodeTerms(
+        issued_at, policy.email_linking is EmailLinking.LINK, policy.provisioning is Provisioning.CREATE, hashes
+    )
 
 
 def policy_of(auth: ExternalAuth) -> Policy:

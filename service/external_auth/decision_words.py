@@ -3,7 +3,8 @@
 from service.accounts.email_changes import EmailKept
 from service.accounts.groups import compare_groups
 from service.accounts.models import GroupSource, User
-from service.accounts.provisioning import Create, Decision, Link, Refuse, SignIn
+from service.accounts.provisioning import Create, Decision, Link, SignIn
+from service.accounts.refusals import Refuse
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.refusal_texts import SignInErrorCode
 from service.text import JsonObject

@@ -15,7 +15,6 @@ from service.accounts.provisioning import (
     Create,
     Decision,
     Link,
-    Refuse,
     SignIn,
     decide,
     decide_for,
@@ -23,15 +22,15 @@ from service.accounts.provisioning import (
     record_ignored_profile,
     record_user_seen,
 )
+from service.accounts.refusals import Refuse
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.audit.log import Actor
 from service.clock import now
 from service.database import transaction
 from service.errors import BadUserInput, SignInRefused
 from service.external_auth.codes import UnverifiedCode, VerifiedClaims, run_checks
-from service.external_auth.configuration import JwtConfiguration, JwtConfigurationCache
+from service.external_auth.configuration import JwtConfiguration, JwtConfigurationCache, code_terms
 from service.external_auth.known_users import Candidate, KnownUsers
-from service.external_auth.policy import EmailLinking, Policy
 from service.external_auth.refused_person import find_refused_person
 from service.external_auth.used_codes import as_date, use_up_code
 from service.rate_limit import FailedSignIns
@@ -78,7 +77,7 @@ class _VerifiedExchange:
 
     @property
     def terms(self) -> CodeTerms:
-        return code_terms(self.claims.issued_at, self.configuration.policy, self.dependencies)
+        return code_terms(self.claims.issued_at, self.configuration.policy, self.dependencies.subject_hashes)
 
     @property
     def opening(self) -> Opening:
@@ -103,11 +102,6 @@ class _VerifiedExchange:
             past = claims.expires_at <= moment.timestamp()
             end = min(end, as_date(claims.expires_at + (policy.clock_skew_seconds if past else 0)))
         return end
-
-
-def code_terms(issued_at: float | None, policy: Policy, dependencies: ExchangeDependencies) -> CodeTerms:
-    """Return what the decision about a code depends on, for an exchange and for an inspection alike."""
-    return CodeTerms(issued_at, policy.email_linking is EmailLinking.LINK, dependencies.subject_hashes)
 
 
 async def exchange(

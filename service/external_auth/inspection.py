@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from service.accounts.models import User
-from service.accounts.provisioning import Create, Decision, Refuse, decide, refusal
+from service.accounts.provisioning import Create, Decision, decide
+from service.accounts.refusals import Refuse, refusal
 from service.accounts.seats import count_seats
 from service.clock import now, to_the_second
 from service.errors import SignInRefused
 from service.external_auth.codes import CHECKS, Check, UnverifiedCode, read_jti_of
+from service.external_auth.configuration import code_terms
 from service.external_auth.decision_words import describe_conflict, describe_decision, describe_subject, quote_name
-from service.external_auth.exchange import ExchangeDependencies, code_terms
+from service.external_auth.exchange import ExchangeDependencies
 from service.external_auth.likely_causes import (
     describe_secret,
     explain_claims,
@@ -203,7 +205,7 @@ async def _check_user_and_seat(
         result.add_unreached("user")
         result.add_unreached("seat")
         return
-    terms = code_terms(unverified.times.iat, unverified.policy, dependencies)
+    terms = code_terms(unverified.times.iat, unverified.policy, dependencies.subject_hashes)
     decision = await decide(unverified.subject, terms)
     if isinstance(decision, Refuse):
         result.add_failure("user", refusal(decision), describe_conflict(decision))

@@ -3,7 +3,7 @@
 from tortoise import fields
 from tortoise.models import Model
 
-from service.external_auth.policy import EmailLinking
+from service.external_auth.policy import EmailLinking, Provisioning
 
 
 class ExternalAuth(Model):
@@ -24,6 +24,9 @@ class ExternalAuth(Model):
     email_linking = fields.CharEnumField(EmailLinking, max_length=16, default=EmailLinking.REFUSE)
     shared_metadata = fields.TextField(default="", db_default="")  # names, separated by commas
     groups_member = fields.CharField(max_length=255, null=True)
+    provisioning = fields.CharEnumField(
+        Provisioning, max_length=16, default=Provisioning.CREATE, db_default=Provisioning.CREATE
+    )
     trust_emails = fields.BooleanField(default=True, db_default=True)
     sign_in_url = fields.CharField(max_length=2048, null=True, description="where a person without a code signs in")
     sign_out_url = fields.CharField(max_length=2048, null=True)

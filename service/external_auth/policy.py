@@ -25,6 +25,16 @@ class EmailLinking(StrEnum):
     LINK = "LINK"
 
 
+class Provisioning(StrEnum):
+    """What a code with a `user.id` that is not known does (contract §3b).
+
+    CREATE: it creates the user. EXISTING_ONLY: it is refused with UNKNOWN_USER, unless it is linked to a user by email.
+    """
+
+    CREATE = "CREATE"
+    EXISTING_ONLY = "EXISTING_ONLY"
+
+
 def _without_unsafe_characters(name: str) -> str:
     if problem := find_unsafe_characters(name):
         raise ValueError(problem)
@@ -102,5 +112,6 @@ class Policy(BaseModel):
         description=f"an array of at most {MAX_SHARED_METADATA} names, each of 1 to 64 characters of A-Z a-z 0-9 _ and -",
     )
     """The members of the metadata that other services may see: in access tokens and from `/verify`."""
+    provisioning: Provisioning = Provisioning.CREATE
     trust_emails: bool = True
     """Whether the email of a code that does not say `email_verified` counts as verified."""

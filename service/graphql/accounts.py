@@ -1,12 +1,12 @@
 """Queries and mutations of users, for admins."""
 
+from datetime import datetime
 from functools import partial
 from typing import Annotated
 
 import strawberry
 
 from service.accounts import administration, directory
-from service.accounts.code_cutoffs import revoke_user_codes
 from service.accounts.lookup import find_by_external_id, find_by_id
 from service.accounts.models import User as UserRow
 from service.email_login.invitations import invite, invite_again
@@ -15,16 +15,10 @@ from service.graphql.connections import Connection
 from service.graphql.context import Info
 from service.graphql.enums import UserOrder, UserRole
 from service.graphql.user_filter import UserFilter
-from service.graphql.users import User
+from service.graphql.users import User, UserId, given
 from service.paging import Slice
 from service.sessions.administration import end_user_sessions
 
-_ID = Annotated[
-    strawberry.ID,
-    strawberry.argument(
-        description="The `id` of a user, or else its external ID. CONFLICT if these are two different users."
-    ),
-]
 _FIRST = Annotated[
     int | None, strawberry.argument(description="The number of users from the start: 0 to 200. Default 50.")
 ]
@@ -119,60 +113,50 @@ class AccountMutations:
             "disabled; FORBIDDEN if an API key invites an admin; NOT_FOUND."
         )
     )
-    async def send_invitation(self, info: Info, id: _ID) -> User | None:
+    async def send_invitation(self, info: Info, id: UserId) -> User | None:
         caller = info.context.caller
         by, dependencies = caller.require_manager(), info.context.instance.email_login
         return User.of(await invite_again(id, by, dependencies))
 
     @strawberry.mutation(
         description=(
-            "Sets the email, which is then verified, or the external ID. Null clears a value; an argument that is left "
-            "out changes nothing. Another email ends the sessions of the user. Errors: CONFLICT if another user has the value, or "
-            "if the email of an admin would be cleared; FORBIDDEN if the user is an admin and the caller is an API "
+            "Sets the email, which is then verified, the external ID or the end of the access. Null clears a value; an "
+            "argument that is left out changes nothing. Another email ends the sessions of the user. Errors: CONFLICT if another "
+            "user has the value, if the email of an admin would be cleared or if the access of the last active admin would end; "
+            "SEAT_LIMIT_REACHED if access that has ended is to continue and no seat is free; FORBIDDEN if the user is an admin and the caller is an API "
             "key; NOT_FOUND; BAD_USER_INPUT."
         )
     )
     async def update_user(
         self,
         info: Info,
-        id: _ID,
+        id: UserId,
         email: Annotated[
             strawberry.Maybe[str | None], strawberry.argument(description="The new email address. Null clears it.")
         ] = None,
         external_id: Annotated[
             strawberry.Maybe[str | None], strawberry.argument(description="The new external ID. Null clears it.")
         ] = None,
+        access_until: Annotated[
+            strawberry.Maybe[datetime | None],
+            strawberry.argument(
+                description=(
+                    "From this time on the user is treated as DEACTIVATED. A later time, or null for no end, gives a user "
+                    "whose access has ended a seat again. A user whom an admin deactivated stays deactivated."
+                )
+            ),
+        ] = None,
     ) -> User | None:
         caller = info.context.caller
         user = await administration.update_user(
             id,
             caller.require_manager(),
-            email=_given(email),
-            external_id=_given(external_id),
+            email=given(email),
+            external_id=given(external_id),
+            access_until=given(access_until),
             hashes=info.context.instance.subject_hashes,
         )
         return User.of(user)
-
-    @strawberry.mutation(
-        description=(
-            "Deactivates a user: ends its sessions, frees its seat, and refuses its sign-ins until it is "
-            "reactivated. Errors: CONFLICT for the last active admin; FORBIDDEN if the user is an admin and the "
-            "caller is an API key; NOT_FOUND."
-        )
-    )
-    async def deactivate_user(self, info: Info, id: _ID) -> User | None:
-        by = info.context.caller.require_manager()
-        return User.of(await administration.deactivate_user(id, by))
-
-    @strawberry.mutation(
-        description=(
-            "Reactivates a user, who takes a seat. Errors: SEAT_LIMIT_REACHED if no seat is free; FORBIDDEN if the "
-            "user is an admin and the caller is an API key; NOT_FOUND."
-        )
-    )
-    async def reactivate_user(self, info: Info, id: _ID) -> User | None:
-        by = info.context.caller.require_manager()
-        return User.of(await administration.reactivate_user(id, by))
 
     @strawberry.mutation(
         description=(
@@ -184,7 +168,7 @@ class AccountMutations:
     async def delete_user(
         self,
         info: Info,
-        id: _ID,
+        id: UserId,
         revoke_codes: Annotated[
             bool,
             strawberry.argument(
@@ -201,29 +185,11 @@ class AccountMutations:
 
     @strawberry.mutation(
         description=(
-            "Refuses the codes of a user that were issued before now, in every process at once: they are CODE_EXPIRED. "
-            "For a link that leaked. A code that is issued in this second or later works. A code without `iat` is refused "
-            "from now on. Errors: FORBIDDEN if the user is an admin and the caller is an API key; NOT_FOUND."
-        )
-    )
-    async def revoke_user_codes(
-        self,
-        info: Info,
-        id: _ID,
-        end_sessions: Annotated[
-            bool, strawberry.argument(description="Whether the sessions that codes of the user opened end too.")
-        ] = True,
-    ) -> User | None:
-        by = info.context.caller.require_manager()
-        return User.of(await revoke_user_codes(id, by, end_sessions=end_sessions))
-
-    @strawberry.mutation(
-        description=(
             "Ends all sessions of a user, from the next request on in every process. Returns how many were live. "
             "Errors: FORBIDDEN if the user is an admin and the caller is an API key; NOT_FOUND."
         )
     )
-    async def end_user_sessions(self, info: Info, id: _ID) -> int | None:
+    async def end_user_sessions(self, info: Info, id: UserId) -> int | None:
         by = info.context.caller.require_manager()
         return await end_user_sessions(id, by)
 
@@ -236,7 +202,7 @@ class AccountMutations:
         )
     )
     async def set_user_role(
-        self, info: Info, id: _ID, role: Annotated[UserRole, strawberry.argument(description="The new role.")]
+        self, info: Info, id: UserId, role: Annotated[UserRole, strawberry.argument(description="The new role.")]
     ) -> User | None:
         info.context.caller.require_admin_in_person()
         by = info.context.caller.require_fresh_proof()
@@ -245,7 +211,3 @@ class AccountMutations:
 
 def _shown(row: UserRow | None) -> User | None:
     return User.of(row) if row else None
-
-
-def _given(argument: strawberry.Maybe[str | None]) -> str | administration.Unchanged | None:
-    return administration.UNCHANGED if argument is None else argument.value

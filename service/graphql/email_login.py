@@ -24,11 +24,17 @@ Value = TypeVar("Value")
 class EmailLogin:
     enabled: bool = strawberry.field(description="Whether email login is enabled.")
     sign_up: SignUpMode = strawberry.field(description="Who may sign in by email.")
+    allowed_domains: list[str] = strawberry.field(
+        description=(
+            "The domains whose addresses may sign up in mode OPEN, in IDNA A-form. `*.example.com` means the subdomains of "
+            "example.com. Empty: any domain. Users who exist already are not affected."
+        )
+    )
 
     @classmethod
     def of(cls, current: configuration.EmailLoginConfiguration) -> "EmailLogin":
         """Return the GraphQL type of the configuration."""
-        return cls(enabled=current.enabled, sign_up=current.sign_up)
+        return cls(enabled=current.enabled, sign_up=current.sign_up, allowed_domains=list(current.allowed_domains))
 
 
 @strawberry.type(description="The settings of both sign-in methods.")
@@ -140,10 +146,21 @@ class EmailLoginMutations:
         sign_up: Annotated[
             strawberry.Maybe[SignUpMode], strawberry.argument(description="Who may sign in by email.")
         ] = None,
+        allowed_domains: Annotated[
+            strawberry.Maybe[list[str]],
+            strawberry.argument(
+                description=(
+                    "The domains whose addresses may sign up in mode OPEN, at most 100. `*.example.com` means the subdomains "
+                    "of example.com. Empty: any domain. BAD_USER_INPUT for what is no domain."
+                )
+            ),
+        ] = None,
     ) -> EmailLogin | None:
         by = info.context.caller.require_admin()
         return EmailLogin.of(
-            await configuration.update_configuration(by, enabled=_given(enabled), sign_up=_given(sign_up))
+            await configuration.update_configuration(
+                by, enabled=_given(enabled), sign_up=_given(sign_up), allowed_domains=_given(allowed_domains)
+            )
         )
 
 

@@ -11,7 +11,7 @@ from service.accounts.directory import UserOrder
 from service.accounts.models import GroupSource, UserOrigin, UserRole, UserStatus
 from service.api_keys.models import ApiKeyScope
 from service.email_login.models import SignUpMode
-from service.external_auth.policy import EmailLinking
+from service.external_auth.policy import EmailLinking, Provisioning
 from service.external_auth.secrets import JwtSecretStatus
 from service.refusal_texts import REFUSAL_TEXTS, SignInErrorCode
 from service.sessions.models import SignInMethod
@@ -21,6 +21,7 @@ __all__ = [
     "EmailLinking",
     "GroupSource",
     "JwtSecretStatus",
+    "Provisioning",
     "SignInErrorCode",
     "SignInMethod",
     "SignUpMode",
@@ -48,8 +49,8 @@ _MEANINGS: Mapping[type[StrEnum], _Meaning] = {
         {
             ApiKeyScope.READ: "Allows every admin query and no mutation.",
             ApiKeyScope.USERS: (
-                "Allows every admin query, and to manage members: invite, update, deactivate, reactivate and delete them, "
-                "and end their sessions."
+                "Allows every admin query, and to manage members: create, invite, update, deactivate, reactivate and "
+                "delete them, end their sessions and revoke their codes."
             ),
             ApiKeyScope.ADMIN: (
                 "Allows what an admin may do, except what needs an admin in person: API keys, roles, and what concerns "
@@ -72,6 +73,16 @@ _MEANINGS: Mapping[type[StrEnum], _Meaning] = {
         {
             GroupSource.CODE: "A code, by the member that the policy names as `groupsMember`. The next code may end it.",
             GroupSource.ADMIN: "An admin, or a program with an API key. No code ends it.",
+        },
+    ),
+    Provisioning: _Meaning(
+        "What happens if a code has a `user.id` that is not known.",
+        {
+            Provisioning.CREATE: "The user is created and takes a seat.",
+            Provisioning.EXISTING_ONLY: (
+                "The answer is UNKNOWN_USER, also if another user has the email. With `emailLinking` LINK, the code can still "
+                "be linked to an invited user."
+            ),
         },
     ),
     JwtSecretStatus: _Meaning(

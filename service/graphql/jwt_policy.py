@@ -3,7 +3,7 @@
 import strawberry
 
 from service.external_auth import policy
-from service.graphql.enums import EmailLinking
+from service.graphql.enums import EmailLinking, Provisioning
 
 
 @strawberry.type(description="The policy: what codes must fulfil beyond a valid signature.")
@@ -31,6 +31,9 @@ class JwtPolicy:
     )
     email_linking: EmailLinking = strawberry.field(
         description="What happens if a code has a new `user.id` and the email of an existing user."
+    )
+    provisioning: Provisioning = strawberry.field(
+        description="What happens if a code has a `user.id` that is not known. Updates of known users are not affected."
     )
 
     groups_member: str | None = strawberry.field(
@@ -64,6 +67,7 @@ class JwtPolicy:
             issuer=value.issuer,
             audience=value.audience,
             email_linking=value.email_linking,
+            provisioning=value.provisioning,
             groups_member=value.groups_member,
             shared_metadata=list(value.shared_metadata),
             trust_emails=value.trust_emails,
@@ -101,6 +105,9 @@ class JwtPolicyInput:
     )
     email_linking: strawberry.Maybe[EmailLinking] = strawberry.field(
         default=None, description="What happens if a code has a new `user.id` and the email of an existing user."
+    )
+    provisioning: strawberry.Maybe[Provisioning] = strawberry.field(
+        default=None, description="What happens if a code has a `user.id` that is not known."
     )
     groups_member: strawberry.Maybe[str | None] = strawberry.field(
         default=None,

@@ -3,6 +3,7 @@
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from service.graphql.access import AccessMutations
 from service.graphql.accounts import AccountMutations, AccountQueries
 from service.graphql.api_keys import ApiKeyMutations, ApiKeyQueries
 from service.graphql.audit import AuditQueries
@@ -53,6 +54,7 @@ class Mutation(
     SeatMutations,
     AccountMutations,
     GroupMutations,
+    AccessMutations,
     ApiKeyMutations,
     SettingsMutations,
 ):

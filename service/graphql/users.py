@@ -2,12 +2,13 @@
 
 from datetime import datetime
 from functools import partial
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import strawberry
 from strawberry.scalars import JSON
 
 from service.accounts import models
+from service.accounts.administration import UNCHANGED, Unchanged
 from service.accounts.groups import MAX_GROUPS, groups_of
 from service.accounts.lookup import COLUMN_READERS, user_from_row
 from service.accounts.metadata import load_metadata
@@ -20,6 +21,15 @@ from service.graphql.server.node_count import ListLength
 from service.paging import Slice
 from service.sessions.lifecycle import LiveSession, session_from_row
 from service.sessions.listing import list_sessions
+
+UserId = Annotated[
+    strawberry.ID,
+    strawberry.argument(
+        description="The `id` of a user, or else its external ID. CONFLICT if these are two different users."
+    ),
+]
+
+Value = TypeVar("Value", str | None, datetime | None)
 
 _SESSIONS_SHOWN = 20
 
@@ -60,7 +70,15 @@ class User(Node):
     )
     origin: UserOrigin = strawberry.field(description="How the user came to be.")
     role: UserRole = strawberry.field(description="The role: MEMBER or ADMIN.")
-    status: UserStatus = strawberry.field(description="The status: ACTIVE or DEACTIVATED.")
+    status: UserStatus = strawberry.field(
+        description="The status: ACTIVE or DEACTIVATED. DEACTIVATED once `accessUntil` has passed."
+    )
+    access_until: datetime | None = strawberry.field(
+        description=(
+            "From this time on the user is treated as DEACTIVATED: the sessions end and the seat is free. Null if the access "
+            "has no end."
+        )
+    )
     codes_valid_from: datetime | None = strawberry.field(
         description=(
             "Codes of the user that were issued before this time are refused, and codes without `iat`. To the second. Null "
@@ -143,7 +161,8 @@ class User(Node):
             email_verified=row.email_verified,
             origin=row.origin,
             role=row.role,
-            status=row.status,
+            status=row.current_status,
+            access_until=row.access_until,
             codes_valid_from=row.codes_valid_from,
             created_at=row.created_at,
             last_seen_at=row.last_seen_at,
@@ -220,3 +239,8 @@ def _require_self_or_reader(context: Context, user: models.User) -> None:
     if not own:
         raise Unauthenticated("Sign in first: sessions are shown to the user itself and to admins.")
     raise Forbidden("Sessions are shown to the user itself and to admins.")
+
+
+def given(argument: strawberry.Maybe[Value]) -> Value | Unchanged:
+    """Return the value of an argument, `UNCHANGED` if it was left out."""
+    return UNCHANGED if argument is None else argument.value

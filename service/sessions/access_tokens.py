@@ -58,14 +58,16 @@ async def issue_access_token(
 
     It carries the user's groups and the members of the metadata that `shared_metadata` names.
 
-    The token is valid for `access_token_lifetime` seconds, and no longer than the session. Ending a session does not
+    The token is valid for `access_token_lifetime` seconds, and no longer than the session and the access of the user.
+    Ending a session does not
     revoke its tokens.
     """
     row = await fetch_one(_CURRENT)
     assert row is not None, "ensure_signing_keys runs at the start"
     issued_at = int(now().timestamp())
-    expires_at = min(issued_at + settings.access_token_lifetime, int(session.expires_at.timestamp()))
     user = session.user
+    ends = [moment.timestamp() for moment in (session.expires_at, user.access_until) if moment is not None]
+    expires_at = int(min(issued_at + settings.access_token_lifetime, *ends))
     claims = {
         "iss": settings.public_url,
         "aud": settings.access_token_audience,

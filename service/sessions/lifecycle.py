@@ -24,7 +24,8 @@ NOTED_EVERY = timedelta(minutes=5)
 # A session that was opened by email also ends when its user gets another email, one that was opened by a code when the
 # user's codes are revoked.
 LIVE = (
-    "s.expires_at > $1 AND (s.idle_until IS NULL OR s.idle_until > $1) AND u.status = 'ACTIVE' AND u.session_epoch = s.user_epoch"
+    "s.expires_at > $1 AND (s.idle_until IS NULL OR s.idle_until > $1)"
+    " AND u.status = 'ACTIVE' AND (u.access_until IS NULL OR u.access_until > $1) AND u.session_epoch = s.user_epoch"
     " AND (s.method <> 'EMAIL' OR u.email_epoch = s.email_epoch)"
     " AND (s.method <> 'EXTERNAL_JWT' OR u.code_epoch = s.code_epoch)"
     " AND NOT EXISTS (SELECT 1 FROM session_cutoffs c WHERE (c.scope = s.method AND c.epoch > s.method_epoch) OR c.scope = s.secret_id)"

@@ -62,7 +62,7 @@ def form_route(
     return Route(path, endpoint, methods=methods, max_body_size=MAX_BODY)
 
 
-async def read_form(request: Request) -> FormData:
+async def read_form(request: Request, *, max_fields: int = _MAX_FIELDS) -> FormData:
     """Return the fields of a form, without files. Raises `HTTPException` 400 or 415."""
     encoding, options = parse_options_header(request.headers.get("content-type"))
     if encoding not in _ENCODINGS:
@@ -73,7 +73,7 @@ async def read_form(request: Request) -> FormData:
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise HTTPException(415, headers={"Accept-Encoding": "identity"})  # RFC 9110, section 15.5.16
     try:
-        return await request.form(max_files=0, max_fields=_MAX_FIELDS, max_part_size=MAX_BODY)
+        return await request.form(max_files=0, max_fields=max_fields, max_part_size=MAX_BODY)
     except (FormParserError, UnicodeError) as error:
         raise HTTPException(400) from error
 

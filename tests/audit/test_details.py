@@ -110,7 +110,12 @@ async def test_changes_of_roles_and_settings_tell_the_value_before(instance: Ins
         }
     ]
     assert await details_of("email_login.updated") == [
-        {"enabled": True, "signUp": "OPEN", "changes": {"signUp": {"from": "INVITATION", "to": "OPEN"}}}
+        {
+            "enabled": True,
+            "signUp": "OPEN",
+            "allowedDomains": [],
+            "changes": {"signUp": {"from": "INVITATION", "to": "OPEN"}},
+        }
     ]
 
 

@@ -11,7 +11,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,7 +26,7 @@ from service.external_auth import secrets
 from service.external_auth.configuration import update_policy
 from service.external_auth.exchange import exchange
 from service.external_auth.known_users import Candidate, KnownUsers
-from service.external_auth.policy import EmailLinking
+from service.external_auth.policy import EmailLinking, Provisioning
 from service.instance import Instance
 from service.sessions.lifecycle import Client, OpenedSession, end_sessions_of_user, find_session
 from service.sessions.models import TokenTransport
@@ -66,6 +66,8 @@ POLICIES: tuple[dict[str, object], ...] = (
     {"trust_emails": True},
     {"email_linking": EmailLinking.LINK},
     {"email_linking": EmailLinking.REFUSE},
+    {"provisioning": Provisioning.EXISTING_ONLY},
+    {"provisioning": Provisioning.CREATE},
 )
 
 
@@ -188,22 +190,26 @@ class Twins:
                 "external id",
                 "end",
                 "revoke",
+                "access",
                 "invite",
             ]
         )
         email = self.random.choice([None, "{}-{}@example.com", "{}-{}@other.example"])
+        until = self.random.choice([None, datetime.now(UTC) + timedelta(seconds=self.random.choice([-60, 1, 600]))])
 
         async def run(letter: str) -> object:
             user_id = self.ids[letter].get(number, f"{letter}-{number}")
             try:
-                await self._change(what, letter, number, user_id, email and email.format(letter, number))
+                await self._change(what, letter, number, user_id, email and email.format(letter, number), until)
             except (Refusal, AssertionError) as refused:
                 return what, type(refused).__name__
             return what
 
         return run
 
-    async def _change(self, what: str, letter: str, number: int, user_id: str, email: str | None) -> None:
+    async def _change(
+        self, what: str, letter: str, number: int, user_id: str, email: str | None, until: datetime | None
+    ) -> None:
         match what:
             case "invite":
                 self.ids[letter][number] = (await add_invited(f"{letter}-{number}@example.com", UserRole.MEMBER)).id
@@ -217,6 +223,8 @@ class Twins:
             case "delete":
                 hashes, revoke_codes = self.dependencies.subject_hashes, number % 2 == 0
                 await administration.delete_user(user_id, TESTER, hashes, revoke_codes=revoke_codes)
+            case "access":
+                await administration.update_user(user_id, TESTER, access_until=until)
             case "revoke":
                 await revoke_user_codes(user_id, TESTER, end_sessions=number % 2 == 0)
             case "end":

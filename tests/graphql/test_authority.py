@@ -164,6 +164,15 @@ FIELDS = [
     _managing("updateUser", 'mutation ($id: ID!) { updateUser(id: $id, externalId: "crm-9") { id } }', _person(1)),
     _managing("deactivateUser", "mutation ($id: ID!) { deactivateUser(id: $id) { id } }", _person(1)),
     _managing("reactivateUser", "mutation ($id: ID!) { reactivateUser(id: $id) { id } }", _person(1)),
+    _managing("createUser", 'mutation { createUser(externalId: "crm-77") { id } }'),
+    _managing("inviteUsers", 'mutation { inviteUsers(emails: ["many@example.com"]) { error } }'),
+    _personal("inviteUsers", 'mutation { inviteUsers(emails: ["more@example.com"], role: ADMIN) { error } }'),
+    _managing(
+        "deactivateUsers", "mutation ($id: ID!) { deactivateUsers(ids: [$id]) { error user { id } } }", _person(1)
+    ),
+    _managing(
+        "reactivateUsers", "mutation ($id: ID!) { reactivateUsers(ids: [$id]) { error user { id } } }", _person(1)
+    ),
     _managing("endUserSessions", "mutation ($id: ID!) { endUserSessions(id: $id) }", _person(0)),
     _managing("revokeUserCodes", "mutation ($id: ID!) { revokeUserCodes(id: $id) { id codesValidFrom } }", _person(0)),
     _managing("deleteUser", "mutation ($id: ID!) { deleteUser(id: $id) { id } }", _person(2)),

@@ -139,7 +139,11 @@ def _typed_policy(form: FormData) -> dict[str, object]:
     switches: dict[str, object] = {name: bool(text_of(form, name)) for name in _SWITCHES}
     texts = {name: text_of(form, name) for name in (*_NUMBERS, *_NAMES)}
     lists = {"sharedMetadata": text_of(form, "sharedMetadata").replace(",", " ").split()}
-    return switches | texts | lists | {"emailLinking": "LINK" if text_of(form, "emailLinking") else "REFUSE"}
+    choices: dict[str, object] = {
+        "emailLinking": "LINK" if text_of(form, "emailLinking") else "REFUSE",
+        "provisioning": "EXISTING_ONLY" if text_of(form, "existingOnly") else "CREATE",
+    }
+    return switches | texts | lists | choices
 
 
 async def _update_sign_in(admin_page: AdminPage, form: FormData) -> Response:
@@ -158,6 +162,7 @@ async def _update_email_login(admin_page: AdminPage, form: FormData) -> Response
         "update_email_login",
         enabled=bool(text_of(form, "enabled")),
         signUp="OPEN" if text_of(form, "open") else "INVITATION",
+        allowedDomains=text_of(form, "allowedDomains").split(),
     )
     return admin_page.go(AUTHENTICATION, done="email-login-updated")
 

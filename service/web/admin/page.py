@@ -29,6 +29,7 @@ from service.web.requests import instance_of
 from service.web.security import see_other
 
 SIGN_IN = "/admin/login"
+MAX_FIELDS = 100  # of a form: the list of users has 50 boxes to tick
 FEW_SEATS = 0.1  # of the limit: with fewer left, every page warns
 
 _STATUSES = {
@@ -41,6 +42,10 @@ _STATUSES = {
 # The messages after a form, by the name in the URL of the next page.
 _DONE = {
     "invited": "Invited. The seat is taken.",
+    "invited-many": "Invited. The seats are taken.",
+    "created": "Created. The seat is taken.",
+    "deactivated-many": "Deactivated. All sessions of these users are ended, and their seats are free.",
+    "reactivated-many": "Reactivated.",
     "invited-again": "A new invitation is being sent. The previous link is void.",
     "unlocked": "Email codes are accepted again for this user.",
     "updated": "Saved.",
@@ -74,6 +79,8 @@ _FIELDS = {
     "signOutUrl": "The sign-out page",
     "email": "The email",
     "externalId": "The external ID",
+    "accessUntil": "The end of the access",
+    "allowedDomains": "The list of domains",
     "name": "The name",
     "expiresAt": "The last day of the key",
 }
@@ -165,7 +172,7 @@ def done_by_admins(handler: FormHandler, *, on_problem: FormPage) -> Callable[[R
     """Return the endpoint of an admin's form. A refusal is shown on the page of the form."""
 
     async def endpoint(request: Request) -> Response:
-        form = await read_form(request)
+        form = await read_form(request, max_fields=MAX_FIELDS)
         admin_page = await _admin_page_of(request)
         if admin_page is None:
             return _to_sign_in(request)

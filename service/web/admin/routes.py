@@ -16,6 +16,7 @@ from service.web.admin import (
     settings,
     snippets,
     user,
+    user_forms,
     users,
 )
 from service.web.admin.page import FormHandler, FormPage, done_by_admins, shown_to_admins
@@ -32,7 +33,7 @@ def admin_routes() -> list[Route]:
         Route("/admin", _to_users),
         Route("/admin/", _to_users),
         *admin_sign_in_routes(),
-        _page(users.USERS, users.show_users, users.invite),
+        _page(users.USERS, users.show_users, user_forms.change_users),
         form_route(
             f"{users.USERS}.csv",
             show=shown_to_admins(shown_with_proof(users.export_users)),

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from service.accounts.models import UserRole
 from service.web.admin.browsers import browser_names
 from service.web.admin.page import AdminPage, exact_text_of, show_problem, text_of
+from service.web.admin.user_forms import typed_time
 from service.web.admin.users import USERS
 
 USER = f"{USERS}/user"
@@ -31,7 +32,7 @@ async def show_user(admin_page: AdminPage, problem: str | None = None, status: i
         problem=problem,
         user=data["user"],
         failed=text_of(form, "action") if form else None,
-        typed={name: _typed(form, name, data["user"][name]) for name in ("email", "externalId")},
+        typed={name: _typed(form, name, data["user"][name]) for name in ("email", "externalId", "accessUntil")},
         browsers=await browser_names(session["userAgent"] for session in data["user"]["sessions"]["nodes"]),
         typed_groups=exact_text_of(form, "groups") if form and "groups" in form else None,
         events=data["auditLog"],
@@ -56,6 +57,8 @@ async def _update(admin_page: AdminPage, user_id: str, form: FormData) -> Respon
     """Change only the fields that were edited, because a code may have updated the others since the page was loaded."""
     typed = {"email": text_of(form, "email"), "externalId": exact_text_of(form, "externalId")}
     changed = {name: text or None for name, text in typed.items() if text != exact_text_of(form, f"{name}Before")}
+    if text_of(form, "accessUntil") != text_of(form, "accessUntilBefore"):
+        changed["accessUntil"] = typed_time(form, "accessUntil")
     await admin_page.run("update_user", id=user_id, **changed)
     return admin_page.go(USER, id=user_id, done="updated")
 

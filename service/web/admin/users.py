@@ -1,4 +1,4 @@
-"""The page of users: search, filters and pages, whose state is in the URL; invitations; and the export."""
+"""The page of users: search, filters and pages, whose state is in the URL; and the export."""
 
 import csv
 import io
@@ -42,6 +42,7 @@ _BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as the encoding of i
 async def show_users(admin_page: AdminPage, problem: str | None = None, status: int = 200) -> Response:
     """`GET /admin/users`: the page. With a `problem`, also the answer to a refused form."""
     order = _order(admin_page)
+    form = await admin_page.request.form() if problem else FormData()
     data = await admin_page.run("users", **_wanted_page(admin_page), filter=_filter(admin_page), orderBy=order)
     return admin_page.show(
         "users.html",
@@ -53,15 +54,8 @@ async def show_users(admin_page: AdminPage, problem: str | None = None, status: 
         order=order,
         link=_Links(admin_page),
         email_login=data["authentication"]["emailLogin"]["enabled"],
-        typed_email=text_of(await admin_page.request.form(), "email") if problem else "",
+        typed={name: text_of(form, name) for name in ("email", "externalId", "newEmail", "accessUntil")},
     )
-
-
-async def invite(admin_page: AdminPage, form: FormData) -> Response:
-    """`POST /admin/users`: invite a user."""
-    role = UserRole.ADMIN if text_of(form, "role") == UserRole.ADMIN else UserRole.MEMBER
-    invited = await admin_page.run("invite_user", email=text_of(form, "email"), role=role)
-    return admin_page.go(f"{USERS}/user", id=invited["inviteUser"]["id"], done="invited")
 
 
 async def export_users(admin_page: AdminPage) -> Response:
@@ -108,12 +102,17 @@ def _steady_order(admin_page: AdminPage) -> UserOrder:
     return UserOrder.CREATED_AT_DESC if order is UserOrder.LAST_SEEN_AT_DESC else order
 
 
+def kept_filters(admin_page: AdminPage) -> dict[str, str]:
+    """Return the search, the filters and the order of the list that is shown."""
+    names = ("search", "group", *_FILTERS, "order")
+    return {name: value for name in names if (value := admin_page.asked(name))}
+
+
 class _Links:
     """URLs of the same list with another page or format."""
 
     def __init__(self, admin_page: AdminPage) -> None:
-        names = ("search", "group", *_FILTERS, "order")
-        self._kept = {name: value for name in names if (value := admin_page.asked(name))}
+        self._kept = kept_filters(admin_page)
 
     def page(self, **cursor: str) -> str:
         """Return the URL of another page of the list."""

@@ -245,3 +245,22 @@ def test_snippets_have_this_services_own_address(panel: Panel) -> None:
     assert f'<script defer data-external-auth-code="XXXXXX" src="{panel.site.server.url}/widget.js">' in page
     assert f"{panel.site.server.url}/?externalAuthCode=XXXXXX" in page
     assert f"curl {panel.site.server.url}/graphql" in page
+
+
+def test_existing_users_only_and_domains_make_the_round_trip(panel: Panel) -> None:
+    panel.done(AUTHENTICATION, **POLICY, existingOnly="1")
+    assert re.search(r'name="existingOnly" value="1" checked', panel.page(AUTHENTICATION))
+    panel.done(AUTHENTICATION, **POLICY)
+    assert not re.search(r'name="existingOnly" value="1" checked', panel.page(AUTHENTICATION))
+    email_login = {"action": "email-login", "enabled": "1"}
+    panel.done(AUTHENTICATION, **email_login, allowedDomains="Example.com\n*.example.com")
+    assert ">example.com\n*.example.com</textarea>" in panel.page(AUTHENTICATION)
+    refused = panel.post(AUTHENTICATION, **email_login, allowedDomains="a@example.com")
+    assert refused.status_code == 422
+    assert "The list of domains has an entry that is no domain." in words(refused)
+    panel.done(AUTHENTICATION, **email_login, allowedDomains="")
+
+
+def test_all_links_are_made_invalid(panel: Panel) -> None:
+    panel.done(AUTHENTICATION, action="revoke-codes")
+    assert "Links that were made before" in panel.page(AUTHENTICATION)

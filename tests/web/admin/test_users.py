@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+from functools import partial
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -223,7 +225,7 @@ def test_refused_form_stays_as_it_was_typed(panel: Panel) -> None:
     assert "<details open><summary>Delete" not in refused.text
     wrong = panel.post(USER, action="delete", id=user_id, confirmation="x")
     assert "<details open><summary>Delete" in wrong.text
-    assert 'name="email" value="boss@example.com"' in panel.post(USERS, email="boss@example.com").text
+    assert ">boss@example.com</textarea>" in panel.post(USERS, email="boss@example.com").text
     assert 'value="a key"' in panel.post("/admin/api-keys", name="a key", expires="2001-01-01").text
 
 
@@ -390,3 +392,54 @@ def test_deleting_makes_links_invalid_too_if_asked(panel: Panel) -> None:
     panel.done(USER, action="delete", id=user_id, confirmation=user_id, revokeCodes="1")
     with pytest.raises(AssertionError):
         sign_in_by_code(panel.site, user_id)
+
+
+def test_users_with_a_ticked_box_are_deactivated_and_reactivated(panel: Panel) -> None:
+    name = new_user_id()
+    panel.site.call(lambda _: invite_many(f"{name}-{{}}@example.com", 3))
+    users = [panel.site.call(partial(_found, f"{name}-{n}@example.com")) for n in range(3)]
+    fields = {"action": "deactivate", "id": [users[0].id, users[1].id]}
+    sent = panel.http.post(USERS, params={"search": name}, data=fields, headers=FROM_HERE)
+    assert sent.status_code == 303
+    assert parameters(sent.headers["location"]) == {"search": name, "done": "deactivated-many"}
+    assert panel.page(USERS, search=name, status="DEACTIVATED").count('type="checkbox"') == 2
+    assert panel.page(USERS, search=name, status="ACTIVE").count('type="checkbox"') == 1
+    fields = {"action": "reactivate", "id": [users[0].id, "nobody"]}
+    sent = panel.http.post(USERS, data=fields, headers=FROM_HERE)
+    assert sent.status_code == 409
+    assert "1 of 2 are done. Not done: nobody: There is no user with this id." in words(sent)
+    assert panel.page(USERS, search=name, status="ACTIVE").count('type="checkbox"') == 2
+    assert panel.post(USERS, action="deactivate").status_code == 422
+
+
+def test_many_addresses_are_invited_at_once(panel: Panel) -> None:
+    name = new_user_id()
+    address = panel.done(
+        USERS, action="invite", email=f"{name}-1@example.com, {name}-2@example.com\n{name}-3@example.com"
+    )
+    assert parameters(address) == {"done": "invited-many"}
+    refused = panel.post(USERS, action="invite", email=f"{name}-4@example.com, {name}-1@example.com")
+    assert refused.status_code == 409
+    assert f"1 of 2 are done. Not done: {name}-1@example.com: A user with this email exists already." in words(refused)
+    assert panel.page(USERS, search=name).count('type="checkbox"') == 4
+
+
+def test_user_is_created_with_an_end_of_the_access_that_is_changed_and_cleared(panel: Panel) -> None:
+    user_id = new_user_id()
+    fields = {"action": "create", "externalId": user_id, "accessUntil": "2050-01-31T12:30"}
+    assert parameters(panel.done(USERS, **fields)) == {"id": user_id, "done": "created"}
+    assert 'name="accessUntil" value="2050-01-31T12:30"' in panel.page(USER, id=user_id)
+    update = {"action": "update", "id": user_id, "email": "", "emailBefore": "", "externalId": user_id}
+    update |= {"externalIdBefore": user_id, "accessUntilBefore": "2050-01-31T12:30"}
+    panel.done(USER, **update, accessUntil="2020-01-31T12:30")
+    assert "Reactivate" in panel.page(USER, id=user_id)
+    refused = panel.post(USER, **update, accessUntil="tomorrow")
+    assert refused.status_code == 422
+    panel.done(USER, **update, accessUntil="")
+    assert "Deactivate" in panel.page(USER, id=user_id)
+
+
+async def _found(email: str, _: Any) -> User:
+    found = await find_by_email(email)
+    assert found
+    return found
