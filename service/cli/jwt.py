@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from pydantic.alias_generators import to_camel
 from rich.table import Table
 
 from service.audit.log import COMMAND_LINE
@@ -136,7 +137,7 @@ async def _show_status(_: Instance) -> None:
         print_result(f"Codes issued before {format_time(auth.codes_valid_from)} are refused.")
     print_result(describe_policy(policy_of(auth)))
     sign_in = sign_in_of(auth)
-    print_result("Sign-in: " + ", ".join(f"{name.replace('_', ' ')} {_as_text(value)}" for name, value in sign_in))
+    print_result("Sign-in: " + ", ".join(f"{to_camel(name)} {_as_text(value)}" for name, value in sign_in))
     table = Table("id", "begins", "status", "created", "retires", "revoked", "last used")
     moment = now()
     for secret in await secrets.list_secrets():

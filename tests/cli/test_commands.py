@@ -118,8 +118,8 @@ def test_sign_in_and_sign_out_urls_are_set_and_cleared(doorcode: Command) -> Non
     assert ran.stderr == "Sign-in starts at https://crm.example.com/login?a=b\n"
     assert doorcode("jwt", "sign-out-url", "http://localhost:3000/bye").exit_code == 0
     expected = (
-        "Sign-in: sign in url https://crm.example.com/login?a=b, sign out url http://localhost:3000/bye,"
-        " start automatically yes, require state yes\n"
+        "Sign-in: signInUrl https://crm.example.com/login?a=b, signOutUrl http://localhost:3000/bye,"
+        " startAutomatically yes, requireState yes\n"
     )
     assert expected in doorcode("jwt", "status").stdout
     ran = doorcode("jwt", "sign-in-url", "http://crm.example.com/")
@@ -127,7 +127,7 @@ def test_sign_in_and_sign_out_urls_are_set_and_cleared(doorcode: Command) -> Non
     assert ran.stderr.startswith("`signInUrl` must be an https URL")
     doorcode("jwt", "sign-in-url", "none", "--no-start-automatically")
     doorcode("jwt", "sign-out-url", "none")
-    expected = "Sign-in: sign in url none, sign out url none, start automatically no, require state yes\n"
+    expected = "Sign-in: signInUrl none, signOutUrl none, startAutomatically no, requireState yes\n"
     assert expected in doorcode("jwt", "status").stdout
 
 
