@@ -13,9 +13,11 @@ import httpx2
 import pytest
 
 from service.accounts import administration
+from service.accounts.groups import group_names
 from service.accounts.seats import count_seats, set_seat_limit
 from service.external_auth.policy import EmailLinking
 from service.instance import Instance
+from service.invariants import broken_invariants
 from tests.actions import HASHES, TESTER, answer_to, code_of, count, enable, member, set_policy, user
 from tests.concurrency.other_process import OtherProcess
 from tests.processes import Server
@@ -161,3 +163,39 @@ async def test_administrators_and_newcomers_at_once_leave_the_counters_right(
     assert set(answers) <= {"new", "SEAT_LIMIT_REACHED"}
     assert (await count_seats()).used <= 30
     await assert_counters_equal_table()
+
+
+async def test_groups_of_codes_that_come_at_once_leave_true_counts(
+    served: Server, environ: dict[str, str], instance: Instance, tmp_path: Path
+) -> None:
+    secret = await enable(instance)
+    await set_policy(groups_member="groups")
+    choices = [["a"], ["b"], ["a", "b"], [], ["c", "a"]]
+    codes = [
+        code_of(secret, {"user": {"id": f"crm-{number % 3}", "groups": choices[number % 5]}}) for number in range(45)
+    ]
+    with OtherProcess(environ, tmp_path) as other:
+        answers = await through_all(served, other, codes[:25], codes[25:])
+
+    assert answers == {"new": 3, "known": 42}
+    assert [line async for line in broken_invariants(instance.cipher)] == []
+    for person in [await user(f"crm-{number}") for number in range(3)]:
+        assert group_names(person) in [sorted(names) for names in choices]
+
+
+async def test_codes_that_verify_one_address_at_once_give_it_to_one_user(
+    served: Server, environ: dict[str, str], instance: Instance, tmp_path: Path
+) -> None:
+    secret = await enable(instance)
+    codes = [
+        code_of(
+            secret, {"user": {"id": f"crm-{number}", "email": "ada@example.com", "email_verified": number % 2 == 0}}
+        )
+        for number in range(40)
+    ]
+    with OtherProcess(environ, tmp_path) as other:
+        answers = await through_all(served, other, codes[:25], codes[25:])
+
+    assert answers == {"new": 21, "EMAIL_TAKEN": 19}
+    assert await count("users", "WHERE verified_email = 'ada@example.com'") == 1
+    assert await count("users", "WHERE email = 'ada@example.com'") == 21

@@ -17,7 +17,8 @@ from graphql import (
 from service.external_auth.models import ExternalAuth
 from service.graphql.schema import schema
 from service.instance import Instance
-from tests.actions import admin, enable, everything, member, open_for, user
+from service.refusal_texts import SignInErrorCode
+from tests.actions import admin, answer_to, code_of, enable, everything, member, open_for, rows, user
 from tests.clients import Api
 from tests.graphql.callers import admin_token
 
@@ -281,3 +282,28 @@ async def test_session_of_a_member_is_not_disturbed_by_refused_input(api: Api, i
     mine = await open_for(await member("grace@example.com"))
     assert await api.error_code("{users(first:-1){totalCount}}", token=mine.token) == "FORBIDDEN"
     assert (await api.ask("{viewer{email}}", token=mine.token))["viewer"]["email"] == "grace@example.com"
+
+
+# ---------------------------------------------------------------- addresses with characters that no font shows
+
+INVISIBLE = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200d\u2060\u2800\u3164\ufe0f\ufeff\uffa0\U000e0041"
+
+
+@pytest.mark.parametrize("character", INVISIBLE, ids=ascii)
+async def test_address_with_an_invisible_character_is_refused_everywhere(
+    character: str, api: Api, instance: Instance
+) -> None:
+    token, secret, grace = await admin_token(), await enable(instance), await member("grace@example.com")
+    email = f"alice{character}@example.com"
+    documents = [
+        "mutation($email: String!) { requestEmailCode(email: $email) { __typename } }",
+        "mutation($email: String!) { inviteUser(email: $email) { id } }",
+        f'mutation($email: String!) {{ updateUser(id: "{grace.id}", email: $email) {{ id }} }}',
+        "query($email: String!) { users(filter: {email: $email}) { nodes { id } } }",
+    ]
+    before = await rows("users", f"WHERE id = '{grace.id}'")
+    for document in documents:
+        assert await api.error_code(document, {"email": email}, token=token) == "BAD_USER_INPUT", document
+    for claims in ({"user": {"id": "new", "email": email}}, {"email": email}):
+        assert await answer_to(instance, code_of(secret, claims)) is SignInErrorCode.INVALID_CLAIMS
+    assert await rows("users", f"WHERE id = '{grace.id}'") == before
