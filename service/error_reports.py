@@ -5,7 +5,7 @@ from typing import TypedDict, Unpack
 
 import structlog
 
-from service.database import cause_of_outage, is_unreachable
+from service.database import cause_of_outage, is_unreachable, suspect_full_disk
 from service.metrics import INTERNAL_ERRORS
 
 _log = structlog.get_logger()
@@ -35,6 +35,8 @@ def log_unreachable(error: BaseException, **where: Unpack[Where]) -> None:
     The text of the error is left out, because it may hold the password.
     """
     name, cause = type(error).__name__, cause_of_outage(error)
+    if cause in _OF_THE_DISK:
+        suspect_full_disk()
     logged_at, count = _outages.get((name, cause), (-_LOGGED_EVERY, 0))
     if time.monotonic() - logged_at < _LOGGED_EVERY:
         _outages[name, cause] = (logged_at, count + 1)
@@ -43,6 +45,7 @@ def log_unreachable(error: BaseException, **where: Unpack[Where]) -> None:
     _log.error("database_unreachable", error=name, cause=cause, count=count + 1, **where)
 
 
+_OF_THE_DISK = ("disk-full", "io-error")
 _LOGGED_EVERY = 60.0  # seconds
 _outages: dict[
     tuple[str, str | None], tuple[float, int]

@@ -21,7 +21,8 @@ from service.database.statements import (
     fetch_short,
     on_sqlite,
 )
-from service.database.transactions import check_writable, transaction, write
+from service.database.transactions import transaction, write
+from service.database.writable import check_writable, suspect_full_disk
 
 __all__ = [
     "SAFETY_MARGIN",
@@ -47,6 +48,7 @@ __all__ = [
     "on_sqlite",
     "open_database",
     "purge_expired",
+    "suspect_full_disk",
     "transaction",
     "write",
 ]

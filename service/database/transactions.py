@@ -1,7 +1,4 @@
-"""Transactions for every write. They end even if the request is cancelled, and leak no lock or connection.
-
-SQL by hand: atomic. One update that changes nothing tells whether the database can be written.
-"""
+"""Transactions for every write. They end even if the request is cancelled, and leak no lock or connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -12,8 +9,6 @@ from tortoise.connection import get_connection, get_connections
 
 from service.database.connection import ALIAS
 from service.database.statements import Statement
-
-_UNCHANGED = Statement("UPDATE external_auth SET id = id WHERE id = 1")
 
 
 @asynccontextmanager
@@ -64,8 +59,3 @@ async def _complete(step: Coroutine[Any, Any, None]) -> None:
         raise cancelled from failure
     if failure is not None:
         raise failure
-
-
-async def check_writable() -> None:
-    """Write a row as it is. Raises what the driver raises if the database cannot be written: read-only, full, no permission."""
-    await write(_UNCHANGED)

@@ -92,6 +92,7 @@ def check(site: Site, disk: Disk) -> None:
     with site.client() as client:
         assert client.get("/readyz").status_code == 200
         disk.fill(site)
+        assert client.get("/", params={"externalAuthCode": site.code_for(new_user_id())}).status_code == 503
         _assert_unwritable(site, disk.cause)
         disk.free(site)
         eventually(lambda: client.get("/readyz").status_code == 200)
@@ -120,10 +121,13 @@ def test_limit_on_files_is_told_like_a_broken_disk(
 
 
 class FullServer(Disk):
-    """A PostgreSQL server that answers each write with the error of a full disk (SQLSTATE 53100)."""
+    """A PostgreSQL server that answers each new row with the error of a full disk (SQLSTATE 53100).
+
+    As on a real one, rows can still be updated: there is room in their pages.
+    """
 
     cause = "disk-full"
-    _TABLES = ("external_auth", "users", "sessions")
+    _TABLES = ("users", "sessions", "sent_forms")
 
     def __init__(self, url: str, portal: BlockingPortal) -> None:
         self._url = url
@@ -131,8 +135,7 @@ class FullServer(Disk):
 
     def fill(self, site: Site) -> None:
         triggers = [
-            f"CREATE TRIGGER no_room BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION no_room()"
-            for table in self._TABLES
+            f"CREATE TRIGGER no_room BEFORE INSERT ON {table} EXECUTE FUNCTION no_room()" for table in self._TABLES
         ]
         function = (
             "CREATE OR REPLACE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
