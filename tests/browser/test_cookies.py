@@ -287,7 +287,7 @@ def test_panel_has_a_host_of_its_own_beside_a_shared_host(on_one_host: Page, one
     on_one_host.goto(link)
     assert on_one_host.url.startswith("https://panel.example.com/admin/invitation?")
     on_one_host.get_by_role("button", name="Open the panel").click()
-    expect(on_one_host).to_have_url("https://panel.example.com/admin/users")
+    expect(on_one_host).to_have_url("https://panel.example.com/admin")
     names = {cookie["name"]: cookie["domain"] for cookie in on_one_host.context.cookies()}
     assert names == dict.fromkeys(("__Host-doorcode-admin", "__Host-doorcode-device"), "panel.example.com")
     on_one_host.get_by_role("link", name="User Authentication").first.click()

@@ -11,6 +11,7 @@ from service.web.admin import (
     debugger,
     groups,
     leaked,
+    overview,
     refusals,
     seats,
     settings,
@@ -30,8 +31,8 @@ from service.web.security import see_other
 def admin_routes() -> list[Route]:
     """Return all routes under `/admin`."""
     return [
-        Route("/admin", _to_users),
-        Route("/admin/", _to_users),
+        Route(overview.OVERVIEW, shown_to_admins(overview.show_overview)),
+        Route(f"{overview.OVERVIEW}/", _to_overview),
         *admin_sign_in_routes(),
         _page(users.USERS, users.show_users, user_forms.change_users),
         form_route(
@@ -62,5 +63,5 @@ def _page(path: str, show: FormPage, change: FormHandler) -> Route:
     return form_route(path, show=shown_to_admins(show), send=done_by_admins(with_proof(change), on_problem=show))
 
 
-async def _to_users(request: Request) -> Response:
-    return see_other(instance_of(request).settings, users.USERS)
+async def _to_overview(request: Request) -> Response:
+    return see_other(instance_of(request).settings, overview.OVERVIEW)

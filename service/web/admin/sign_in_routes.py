@@ -21,7 +21,7 @@ from service.web.sign_in.cookie_session import sign_out_of
 from service.web.sign_in.place import SignInPlace
 from service.web.sign_in.routes import email_sign_in_routes
 
-_FIRST_PAGE = "/admin/users"
+_FIRST_PAGE = "/admin"
 
 
 def _panel_page(return_to: str | None) -> str:
