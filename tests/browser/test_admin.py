@@ -264,7 +264,7 @@ def test_every_page_is_accessible_and_fits(page: Page, served: Server, colours: 
     examine()
     page.goto("/admin/setup?token=x")
     examine()
-    assert len(examined) == 21
+    assert len(examined) == 22
 
 
 def test_keyboard_and_copying(page: Page, served: Server) -> None:
