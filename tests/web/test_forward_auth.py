@@ -1,7 +1,7 @@
 """`/verify`, on both databases: who is told to be signed in, and in which headers."""
 
 import json
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -227,3 +227,32 @@ async def test_every_method_and_every_path_below_is_answered(
 
 async def test_a_path_beside_it_is_not_found(api: Api) -> None:
     assert (await api.http.get("/verifyx")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "asked_for"),
+    [
+        ("/verify", {}, "/"),
+        ("/verify", {"X-Original-URI": "/a?b=1&c=%26"}, "/a?b=1&c=%26"),
+        ("/verify", {"X-Forwarded-Uri": "/a?b=1&c=%26"}, "/a?b=1&c=%26"),
+        ("/verify", {"X-Original-URI": "/a", "X-Forwarded-Uri": "/forged"}, "/a"),
+        ("/verify/a/b?c=1&d=2", {}, "/a/b?c=1&d=2"),
+        ("/verify/a%20b", {}, "/a%20b"),
+        ("/verify", {"X-Original-URI": "//evil.example.net/"}, "/"),
+        ("/verify", {"X-Original-URI": "https://evil.example.net/"}, "/"),
+        ("/verify", {"X-Original-URI": ""}, "/"),
+        ("/verify", {"X-Original-URI": "/a?" + "b" * 4_000}, "/a"),
+    ],
+)
+async def test_answer_says_where_a_visitor_signs_in(
+    api: Api, instance: Instance, path: str, headers: dict[str, str], asked_for: str
+) -> None:
+    response = await api.http.get(path, headers=headers)
+    assert response.status_code == 401
+    assert response.headers["location"] == f"{instance.settings.public_url}/login?returnTo={quote(asked_for, safe='')}"
+
+
+async def test_answer_stays_short_enough_for_a_proxy(api: Api, instance: Instance) -> None:
+    """nginx answers 500 if the headers do not fit its buffer of 4 KiB."""
+    response = await api.http.get("/verify", headers={"X-Original-URI": "/" + "x" * 4_000})
+    assert response.headers["location"] == f"{instance.settings.public_url}/login"
