@@ -32,6 +32,7 @@ class Action(StrEnum):
     CODE_SIGNED = "code.signed"
     CODE_INSPECTED = "code.inspected"
     USERS_EXPORTED = "users.exported"
+    AUDIT_EXPORTED = "audit.exported"
     JWT_ENABLED = "jwt.enabled"
     JWT_DISABLED = "jwt.disabled"
     JWT_SECRET_ROTATED = "jwt.secret_rotated"
@@ -54,5 +55,6 @@ CHANGE_NOTHING = (
     Action.CODE_SIGNED,
     Action.CODE_INSPECTED,
     Action.USERS_EXPORTED,
+    Action.AUDIT_EXPORTED,
 )
 """Events of which nothing has to be repeated after a backup is restored."""

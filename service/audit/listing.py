@@ -1,12 +1,14 @@
 """Lists audit events for admins: newest first, filtered, in pages."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from service.audit.actions import CHANGE_NOTHING, Action
-from service.audit.log import BY_PEOPLE
+from service.audit.log import BY_PEOPLE, Actor, record
 from service.audit.models import AuditEvent
+from service.database import transaction
 from service.errors import BadUserInput
 from service.ip_addresses import IPV6_NETWORK, network_of, parse_address
 from service.paging import Conditions, Listing, Order
@@ -56,6 +58,12 @@ async def changes_between(after: datetime, until: datetime) -> list[AuditEvent]:
     """Return what admins, API keys and commands did in this time, oldest first. Refusals and sign-ins are left out."""
     events = AuditEvent.filter(BY_PEOPLE, created_at__gt=after, created_at__lte=until, fold_key__isnull=True)
     return await events.exclude(action__in=(Action.BACKUP_RESTORED, *CHANGE_NOTHING)).order_by("created_at", "id")
+
+
+async def record_export(file_format: str, wanted: Mapping[str, object], by: Actor) -> None:
+    """Record that the events that match these filters are read into a file. Call it before the first is written."""
+    async with transaction():
+        await record(Action.AUDIT_EXPORTED, by, detail={"format": file_format, "filter": dict(wanted)})
 
 
 def _add_address(conditions: Conditions, text: str) -> None:

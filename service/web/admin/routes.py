@@ -20,7 +20,7 @@ from service.web.admin import (
     user_forms,
     users,
 )
-from service.web.admin.page import FormHandler, FormPage, done_by_admins, shown_to_admins
+from service.web.admin.page import FormHandler, FormPage, Handler, done_by_admins, shown_to_admins
 from service.web.admin.proof import shown_with_proof, with_proof
 from service.web.admin.sign_in_routes import admin_sign_in_routes
 from service.web.forms import form_route
@@ -35,11 +35,7 @@ def admin_routes() -> list[Route]:
         Route(f"{overview.OVERVIEW}/", _to_overview),
         *admin_sign_in_routes(),
         _page(users.USERS, users.show_users, user_forms.change_users),
-        form_route(
-            f"{users.USERS}.csv",
-            show=shown_to_admins(shown_with_proof(users.export_users)),
-            send=done_by_admins(with_proof(users.go_on_to_export), on_problem=users.show_users),
-        ),
+        _export(f"{users.USERS}.csv", users.export_users, users.go_on_to_export, on_problem=users.show_users),
         _page(user.USER, user.show_user, user.change_user),
         _page(
             authentication.AUTHENTICATION,
@@ -53,6 +49,10 @@ def admin_routes() -> list[Route]:
         Route(groups.GROUPS, shown_to_admins(groups.show_groups)),
         _page(seats.SEATS, seats.show_seats, seats.set_limit),
         Route(audit.AUDIT, shown_to_admins(audit.show_audit_log)),
+        _export(f"{audit.AUDIT}.csv", audit.export_csv, audit.go_on_to_export("csv"), on_problem=audit.show_audit_log),
+        _export(
+            f"{audit.AUDIT}.json", audit.export_json, audit.go_on_to_export("json"), on_problem=audit.show_audit_log
+        ),
         Route(refusals.REFUSALS, shown_to_admins(refusals.show_refusals)),
         _page(settings.SETTINGS, settings.show_settings, settings.try_mail),
         _page(api_keys.API_KEYS, api_keys.show_api_keys, api_keys.change_api_keys),
@@ -61,6 +61,15 @@ def admin_routes() -> list[Route]:
 
 def _page(path: str, show: FormPage, change: FormHandler) -> Route:
     return form_route(path, show=shown_to_admins(show), send=done_by_admins(with_proof(change), on_problem=show))
+
+
+def _export(path: str, export: Handler, go_on: FormHandler, *, on_problem: FormPage) -> Route:
+    """Return the route of a file, which needs a fresh proof. The page that asks for it sends a form to the same address."""
+    return form_route(
+        path,
+        show=shown_to_admins(shown_with_proof(export)),
+        send=done_by_admins(with_proof(go_on), on_problem=on_problem),
+    )
 
 
 async def _to_overview(request: Request) -> Response:

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from service.accounts.models import UserRole
 from service.web.admin.browsers import browser_names
+from service.web.admin.event_texts import told_events
 from service.web.admin.page import AdminPage, exact_text_of, show_problem, text_of
 from service.web.admin.user_forms import typed_time
 from service.web.admin.users import USERS
@@ -35,7 +36,8 @@ async def show_user(admin_page: AdminPage, problem: str | None = None, status: i
         typed={name: _typed(form, name, data["user"][name]) for name in ("email", "externalId", "accessUntil")},
         browsers=await browser_names(session["userAgent"] for session in data["user"]["sessions"]["nodes"]),
         typed_groups=exact_text_of(form, "groups") if form and "groups" in form else None,
-        events=data["auditLog"],
+        events=told_events(data["auditLog"]["nodes"]),
+        has_more_events=data["auditLog"]["pageInfo"]["hasNextPage"],
         seat_usage=data["seatUsage"],
     )
 

@@ -1,18 +1,15 @@
 """The page of users: search, filters and pages, whose state is in the URL; and the export."""
 
-import csv
-import io
-import json
-import re
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.datastructures import FormData
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from service.accounts.directory import UserOrder, record_export
 from service.accounts.models import UserOrigin, UserRole, UserStatus
+from service.web.admin.exports import BYTE_ORDER_MARK, csv_file, csv_line
 from service.web.admin.page import AdminPage, text_of
 from service.web.security import see_other
 
@@ -32,11 +29,6 @@ _COLUMNS = (
     "metadata",
     "groups",
 )
-# What a spreadsheet runs: a cell that begins with one of these, in full width too. Where the list separator is `;` or a
-# tab, a part of a cell becomes a cell of its own.
-_FORMULA = re.compile("(^|[;\t\r\n])(\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20])")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-_BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as the encoding of its own country
 
 
 async def show_users(admin_page: AdminPage, problem: str | None = None, status: int = 200) -> Response:
@@ -63,12 +55,7 @@ async def export_users(admin_page: AdminPage) -> Response:
     admin_page.caller.require_fresh_proof()
     first = await _read(admin_page, None)  # what is refused, is refused before the file begins
     await record_export("csv", _filter(admin_page), admin_page.caller.actor)
-    headers = {
-        "Content-Disposition": 'attachment; filename="users.csv"',
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-    }
-    return StreamingResponse(_lines(admin_page, first), media_type="text/csv; charset=utf-8", headers=headers)
+    return csv_file("users", _lines(admin_page, first))
 
 
 async def go_on_to_export(admin_page: AdminPage, _form: FormData) -> Response:
@@ -124,9 +111,9 @@ class _Links:
 
 
 async def _lines(admin_page: AdminPage, page: dict[str, Any]) -> AsyncIterator[str]:
-    yield _BYTE_ORDER_MARK + _line(_COLUMNS)
+    yield BYTE_ORDER_MARK + csv_line(_COLUMNS)
     while True:
-        yield "".join(_line([_cell(_value(user, column)) for column in _COLUMNS]) for user in page["nodes"])
+        yield "".join(csv_line(_value(user, column) for column in _COLUMNS) for user in page["nodes"])
         if not page["pageInfo"]["hasNextPage"]:
             return
         page = await _read(admin_page, page["pageInfo"]["endCursor"])
@@ -144,15 +131,3 @@ def _value(user: dict[str, Any], column: str) -> object:
     if column == "groups":
         return list(dict.fromkeys(group["name"] for group in user["groups"]))
     return user[column]
-
-
-def _cell(value: object) -> str:
-    """The text of a cell. An apostrophe precedes what a spreadsheet would run as a formula (OWASP, CSV injection)."""
-    text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if _NUMBER.fullmatch(text) else _FORMULA.sub(r"\1'\2", text)
-
-
-def _line(cells: "list[str] | tuple[str, ...]") -> str:
-    line = io.StringIO()
-    csv.writer(line, quoting=csv.QUOTE_ALL).writerow(cells)
-    return line.getvalue()

@@ -34,6 +34,8 @@ PAGES = [
     "/admin/groups",
     "/admin/seats",
     "/admin/audit",
+    "/admin/audit.csv",
+    "/admin/audit.json",
     "/admin/api-keys",
     "/admin/refusals",
     "/admin/settings",

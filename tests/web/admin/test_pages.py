@@ -1,5 +1,8 @@
 """The panel's pages and forms over a real server, without JavaScript."""
 
+import csv
+import io
+import re
 from collections.abc import Callable
 from functools import partial
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -222,7 +225,8 @@ def test_audit_log_is_filtered_and_its_filters_are_in_the_address(panel: Panel) 
     assert onward.items() >= {"userId": user_id}.items()
     assert "user.created" not in first.text.split("<tbody>")[1]
     assert "user.created" in panel.get("/admin/audit", **onward).text.split("<tbody>")[1]
-    only = panel.get("/admin/audit", userId=user_id, action="user.deactivated").text.split("<tbody>")[1]
+    only = panel.get("/admin/audit", userId=user_id, action="user.deactivated").text
+    only = only.split("<tbody>")[1].split("</tbody>")[0]
     assert only.count("user.deactivated") == 30
     assert "user.reactivated" not in only
     for nothing in [{"from": "2999-01-01"}, {"until": "2001-01-01"}]:
@@ -234,7 +238,7 @@ def test_audit_log_is_filtered_and_its_filters_are_in_the_address(panel: Panel) 
 def test_audit_log_links_to_users_who_exist_alone(panel: Panel) -> None:
     user_id = new_user_id()
     sign_in_by_code(panel.site, user_id)
-    link = f'<a href="{USER}?id={user_id}">'
+    link = f'<a href="{USER}?id={user_id}"'
     assert link in panel.page("/admin/audit", userId=user_id)
     panel.done(USER, action="delete", id=user_id, confirmation=user_id)
     page = panel.page("/admin/audit", userId=user_id)
@@ -252,6 +256,42 @@ def test_audit_log_is_filtered_by_actor_secret_address_and_reference(panel: Pane
     for nothing in ({"secretId": "x"}, {"actor": "cli"}, {"ipAddress": "192.0.2.1"}, {"reference": "K7XA249Z5R"}):
         assert "No event matches the filters." in panel.page("/admin/audit", userId=user_id, **nothing)
     assert panel.get("/admin/audit", ipAddress="x").status_code == 422
+
+
+def test_audit_log_is_told_in_sentences_and_filtered_by_email(panel: Panel) -> None:
+    user_id = new_user_id()
+    email = f"{user_id}@example.com"
+    sign_in_by_code(panel.site, user_id)
+    panel.done(
+        USER, action="update", id=user_id, email=email, emailBefore="", externalId=user_id, externalIdBefore=user_id
+    )
+    page = panel.page("/admin/audit", userId=email, action="user.updated")
+    assert re.search(rf'>{ADMIN}</a> changed <a href="[^"]*" title="{user_id}">{email}</a>', page)
+    assert f"none → {email}" in page
+    assert re.search(r"[0-9]{2}:[0-9]{2}:[0-9]{2} UTC", page)
+    assert email in panel.page("/admin/audit", actor=ADMIN, userId=user_id)
+    assert "No event matches the filters." in panel.page("/admin/audit", actor=email)
+    assert "No event matches the filters." in panel.page("/admin/audit", userId="x@")
+    assert "changed <a href" in panel.page(USER, id=user_id)
+
+
+def test_audit_log_is_exported_with_its_filters(panel: Panel) -> None:
+    user_id = f"=cmd|{new_user_id()}"
+    sign_in_by_code(panel.site, user_id)
+    for _ in range(101):
+        panel.done(USER, action="deactivate", id=user_id)
+        panel.done(USER, action="reactivate", id=user_id)
+    response = panel.get("/admin/audit.csv", userId=user_id)
+    assert 'filename="audit-log.csv"' in response.headers["content-disposition"]
+    lines = list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
+    assert {line["userId"] for line in lines} == {f"'{user_id}"}
+    assert {line["actorEmail"] for line in lines if line["action"] == "user.deactivated"} == {ADMIN}
+    exported = panel.get("/admin/audit.json", userId=user_id).json()
+    assert len(exported) == len(lines) == 204
+    assert [event["action"] for event in exported] == [line["action"] for line in lines]
+    assert panel.get("/admin/audit.json", userId="nothing of this").json() == []
+    assert panel.get("/admin/audit.csv", ipAddress="x").status_code == 422
+    assert "audit.exported" in panel.page("/admin/audit", action="audit.exported")
 
 
 def test_reference_that_a_person_saw_is_looked_up(panel: Panel) -> None:
