@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from tortoise.models import Model
 
 from service.accounts.models import Seats, SubjectKey, UserOrigin, UserStatus
-from service.accounts.seats import count_seats, lock_seats
+from service.accounts.seats import lock_seats
 from service.clock import now
 from service.database import Statement, fetch, transaction
 from service.email_login.models import EmailLogin, OutgoingMail
@@ -64,17 +64,21 @@ async def _rows_missing() -> AsyncIterator[str]:
 
 
 async def _counters() -> AsyncIterator[str]:
-    """Count under the lock that every change of a counter takes, so that no change comes between."""
+    """Count under the lock that every change of a counter takes, so that no change comes between.
+
+    The row of a user whose access has just ended says so a moment later, and so do the counters.
+    """
     async with transaction():
         await lock_seats()
-        kept = (await count_seats()).users
+        seats = await Seats.get(id=1)
         counted = {(row["origin"], row["status"]): int(row["users"]) for row in await fetch(_USERS)}
         groups = await fetch(_GROUPS)
     for origin in UserOrigin:
         for status in UserStatus:
             users = counted.get((origin.value, status.value), 0)
-            if kept[origin, status] != users:
-                yield f"seats: {kept[origin, status]} users are counted as {status} and {origin}, and there are {users}"
+            kept = getattr(seats, f"{status}_{origin}".lower())
+            if kept != users:
+                yield f"seats: {kept} users are counted as {status} and {origin}, and there are {users}"
     for row in groups:
         yield f"user_groups: {row['name']!r} has a count of {row['kept']} members, and there are {row['counted']}"
 

@@ -1,5 +1,6 @@
 """`doorcode check` finds every fault, and `doorcode keys rotate` lets older keys be removed."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from cryptography.fernet import Fernet
 from tortoise import Tortoise
 
 from service.accounts.groups import set_user_groups
+from service.clock import now
 from service.database import Statement, write
 from service.encryption import KEY_FILE
 from service.external_auth.models import HeldCode
@@ -31,6 +33,16 @@ def test_sound_database_has_no_fault_and_nothing_changes(doorcode: Command, on_i
     for _ in range(2):
         ran = doorcode("check")
         assert (ran.exit_code, ran.stdout, ran.stderr) == (0, "", "No fault was found.\n")
+
+
+def test_access_that_has_just_ended_is_no_fault(doorcode: Command, on_instance: Run) -> None:
+    on_instance(_fill)
+
+    async def end(_: Instance) -> None:
+        await write(Statement("UPDATE users SET access_until = $1 WHERE id = 'crm-42'"), now() - timedelta(seconds=1))
+
+    on_instance(end)
+    assert doorcode("check").exit_code == 0
 
 
 @pytest.mark.parametrize(
