@@ -1,10 +1,15 @@
 """The current time in UTC, and rounding it."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
+# RFC 3339, section 5.6. Python's own parser accepts more, such as times without an offset.
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-5][0-9])", re.IGNORECASE
+)
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
@@ -24,3 +29,13 @@ def floor(moment: datetime, step: timedelta) -> datetime:
     Uses are recorded to the minute or the hour, so that one row is not written by every request.
     """
     return moment - (moment - _BEGINNING) % step
+
+
+def parse_time(text: str) -> datetime:
+    """Return a time of RFC 3339 in UTC, cut off to microseconds. Raises `ValueError` with the reason."""
+    if not _RFC_3339.fullmatch(text):
+        raise ValueError("is no time with its offset from UTC, such as 2030-01-31T12:00:00Z")
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("is a time that does not exist") from None

@@ -31,6 +31,7 @@ class Action(StrEnum):
     SETUP_LINK_USED = "setup_link.used"
     CODE_SIGNED = "code.signed"
     CODE_INSPECTED = "code.inspected"
+    USERS_IMPORTED = "users.imported"
     USERS_EXPORTED = "users.exported"
     AUDIT_EXPORTED = "audit.exported"
     JWT_ENABLED = "jwt.enabled"

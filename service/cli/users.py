@@ -14,6 +14,7 @@ from service.accounts.groups import group_names, set_user_groups
 from service.accounts.lookup import user_from_row
 from service.accounts.models import User, UserOrigin, UserStatus
 from service.audit.log import COMMAND_LINE, Actor
+from service.cli import users_files
 from service.cli.groups import command_group
 from service.cli.running import run, stderr
 from service.cli.tables import format_time, print_table
@@ -23,6 +24,9 @@ from service.paging import Slice
 from service.sessions.administration import end_user_sessions
 
 app = command_group("Users.")
+app.command("create")(users_files.create)
+app.command("import")(users_files.import_)
+app.command("export")(users_files.export)
 
 
 @app.command("list")
@@ -61,19 +65,24 @@ def reactivate(user_ids: _Ids) -> None:
 
 @app.command()
 def delete(
-    user_id: _Id,
+    user_ids: _Ids,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     revoke_codes: Annotated[
-        bool, typer.Option("--revoke-codes", help="Codes issued before now cannot create the user again.")
+        bool, typer.Option("--revoke-codes", help="Codes issued before now cannot create the users again.")
     ] = False,
 ) -> None:
-    """Delete a user. A code that is still valid creates the user again: to keep a user out, deactivate it."""
+    """Delete users. A code that is still valid creates a user again: to keep a user out, deactivate it."""
     if not yes:
         if not sys.stdin.isatty():
             raise typer.BadParameter("There is no terminal to ask on. Give --yes.", param_hint="--yes")
-        typer.confirm(f"Delete the user {user_id} for good?", abort=True, err=True)
-    run(lambda instance: delete_user(user_id, COMMAND_LINE, instance.subject_hashes, revoke_codes=revoke_codes))
-    stderr.print(f"Deleted {user_id}.")
+        typer.confirm(f"Delete for good: {', '.join(user_ids)}?", abort=True, err=True)
+
+    async def delete_them(instance: Instance) -> None:
+        for user_id in user_ids:
+            await delete_user(user_id, COMMAND_LINE, instance.subject_hashes, revoke_codes=revoke_codes)
+            stderr.print(f"Deleted {user_id}.")
+
+    run(delete_them)
 
 
 @app.command("set-groups")

@@ -35,6 +35,7 @@ _SENTENCES: Mapping[str, str] = {
     Action.SETUP_LINK_USED: "{user} became the first admin by {actor}",
     Action.CODE_SIGNED: "{actor} signed a code for {user}",
     Action.CODE_INSPECTED: "{actor} inspected a code of {user}",
+    Action.USERS_IMPORTED: "{actor} imported users",
     Action.USERS_EXPORTED: "{actor} exported users",
     Action.AUDIT_EXPORTED: "{actor} exported the audit log",
     Action.JWT_ENABLED: "{actor} switched JWT sign-in on",
