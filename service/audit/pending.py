@@ -42,7 +42,7 @@ class PendingEvents:
         if key not in self._counted and len(self._counted) >= MAX_PENDING:
             await self.write()
         if key in self._counted or len(self._counted) < MAX_PENDING:
-            _count(self._counted, event)
+            _count(self._counted, key, event)
         else:
             self._lost += 1
 
@@ -77,8 +77,8 @@ class PendingEvents:
 
     def _keep(self, batch: _Counted, refusals: list[SeenRefusal]) -> None:
         """Put a batch back, before what was added meanwhile."""
-        for event, count in self._counted.values():
-            _count(batch, event, count)
+        for key, (event, count) in self._counted.items():
+            _count(batch, key, event, count)
         self._counted, self._refusals = batch, (refusals + self._refusals)[:MAX_REFUSALS]
 
     def _log_failure(self, error: Exception) -> None:
@@ -92,6 +92,6 @@ class PendingEvents:
         self._is_failing, self._lost = False, 0
 
 
-def _count(counted: _Counted, event: HourlyEvent, number: int = 1) -> None:
-    first, count = counted.get(event.key, (event, 0))
-    counted[event.key] = first, count + number
+def _count(counted: _Counted, key: Key, event: HourlyEvent, number: int = 1) -> None:
+    first, count = counted.get(key, (event, 0))
+    counted[key] = first, count + number

@@ -54,7 +54,7 @@ _SENTENCES: Mapping[str, str] = {
 }
 _ACTORS = {
     "cli": "the command line",
-    "email": "email sign-in",
+    "email": "an email code or link",
     "setup": "the set-up link",
 }
 _PLACE = re.compile(r"\{(actor|user)\}")

@@ -35,7 +35,7 @@ def test_every_action_has_a_sentence() -> None:
         ({"action": "sign_in.refused", "actor": "code:s1"}, "An unknown person was refused, by a code"),
         (
             {"action": "sign_in.refused", "actor": "email", "detail": {"email": "x@y.z"}},
-            "x@y.z was refused, by email sign-in",
+            "x@y.z was refused, by an email code or link",
         ),
         ({"action": "setup_link.used", "actor": "setup", "userId": "a"}, "a became the first admin by the set-up link"),
         ({"action": "new.action"}, "The command line: new.action"),
