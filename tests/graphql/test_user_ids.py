@@ -44,7 +44,8 @@ def document(name: str) -> str:
         for key, value in field.args.items()
         if is_required_argument(value) and key not in ("id", "ids")
     ]
-    selected = "" if not hasattr(get_named_type(field.type), "fields") else " { __typename }"
+    members = getattr(get_named_type(field.type), "fields", {})
+    selected = f" {{ __typename {'error' if 'error' in members else ''} }}" if members else ""
     return f"{kind}($id: ID!) {{ {name}({', '.join(given)}){selected} }}"
 
 
