@@ -21,12 +21,17 @@ from typing import TypeAlias
 
 from check import shortcomings
 from databases import Databases, PostgresDatabases, SqliteDatabases
-from processes import Load, Server, free_port, load, write_requests
+from plot import Series, draw
+from processes import CONNECTIONS, Load, Server, free_port, load, write_requests
 from services import OPERATIONS, Doorcode, Operation, Service, Yardstick
 from workload import Workload
 
 WARM_UP = 1 / 3  # of the time of a measurement
 TURN = 0.5  # seconds
+USERS, CONNECTED = "users, each with sessions", "connections"
+AXES = {USERS: (100, 1_000, 10_000, 100_000), CONNECTED: (1, 8, 32, 128)}
+SOME_PEOPLE = 1_000
+PROCESSES = "| database | service | start to first answer, s | memory after load, MiB |\n|---|---|---|---|"
 TABLE = (
     "| database | operation | CPU s/1,000: Starlette | CPU s/1,000: Doorcode | speed (lowest–highest) "
     "| Doorcode req/s | p50 ms | p95 ms | p99 ms |\n|---|---|---|---|---|---|---|---|---|"
@@ -71,12 +76,22 @@ Pair: TypeAlias = tuple[Measurement, Measurement]
 class Bench:
     """Both services on one kind of database."""
 
-    def __init__(self, databases: Databases, workload: Workload, directory: Path, seconds: float) -> None:
+    def __init__(
+        self,
+        databases: Databases,
+        workload: Workload,
+        directory: Path,
+        seconds: float,
+        connections: int = CONNECTIONS,
+    ) -> None:
         self._databases = databases
         self._workload = workload
         self._directory = directory
         self._seconds = seconds
-        self._services: tuple[Service, ...] = (Yardstick(workload.secret), Doorcode())
+        self._connections = connections
+        self._services: tuple[Service, ...] = (Yardstick(workload), Doorcode())
+        self.starts: dict[str, list[float]] = {service.name: [] for service in self._services}
+        self.memory: dict[str, list[float]] = {service.name: [] for service in self._services}
         self._positions: dict[Path, int] = {}
 
     async def prepare(self, operations: list[Operation]) -> None:
@@ -93,7 +108,11 @@ class Bench:
     async def measure(self, operations: list[Operation]) -> list[Pair]:
         """One round: each operation by both services, in short turns, so that what disturbs one disturbs the other too."""
         async with self._running() as (yardstick, doorcode):
-            return [self._compare(yardstick, doorcode, operation) for operation in operations]
+            pairs = [self._compare(yardstick, doorcode, operation) for operation in operations]
+            for running in (yardstick, doorcode):
+                self.starts[running.service.name].append(running.server.start_seconds)
+                self.memory[running.service.name].append(running.server.memory())
+            return pairs
 
     def _compare(self, yardstick: Running, doorcode: Running, operation: Operation) -> Pair:
         pair = Measurement(), Measurement()
@@ -128,7 +147,7 @@ class Bench:
     def _load(self, running: Running, operation: Operation, seconds: float) -> Load:
         requests = self._requests(running.service, operation)
         first = self._positions.get(requests, 0)
-        done = load(running.server, seconds, first, operation.expected, requests)
+        done = load(running.server, seconds, first, operation.expected, requests, self._connections)
         self._positions[requests] = done.next
         return done
 
@@ -146,16 +165,50 @@ async def run(options: argparse.Namespace) -> None:
     kinds = ["sqlite", "postgres"] if options.db == "both" else [options.db]
     if options.rounds:
         print(TABLE, flush=True)
+    processes: list[str] = []
     for kind in kinds:
-        with tempfile.TemporaryDirectory(prefix="doorcode-bench-") as scratch:
-            directory = Path(scratch)
-            databases = SqliteDatabases(directory) if kind == "sqlite" else await PostgresDatabases.start()
-            bench = Bench(databases, Workload(options.people, int(time.time())), directory, options.seconds)
+        async with _bench(kind, options.people, options.seconds) as bench:
             await bench.prepare(operations)
             rounds = [await bench.measure(operations) for _ in range(options.rounds)]
             for operation, pairs in zip(operations, zip(*rounds, strict=True), strict=False):
                 print(_row(kind, operation, pairs), flush=True)
+            processes += [
+                f"| {kind} | {name} | {_of(bench.starts, name)} | {_of(bench.memory, name)} |" for name in bench.starts
+            ]
+    if options.rounds:
+        print(f"\n{PROCESSES}", *processes, sep="\n", flush=True)
+    if options.plot:
+        options.plot.write_text(draw(await _growth(kinds, options.seconds, options.rounds)))
     print("\nBoth services refuse bad codes and store only hashes.", "No request failed." if options.rounds else "")
+
+
+@asynccontextmanager
+async def _bench(kind: str, people: int, seconds: float, connections: int = CONNECTIONS) -> AsyncIterator[Bench]:
+    with tempfile.TemporaryDirectory(prefix="doorcode-bench-") as scratch:
+        directory = Path(scratch)
+        databases = SqliteDatabases(directory) if kind == "sqlite" else await PostgresDatabases.start()
+        yield Bench(databases, Workload(people, int(time.time())), directory, seconds, connections)
+
+
+def _of(measured: dict[str, list[float]], name: str) -> str:
+    return f"{median(measured[name]):.2f}" if measured[name] else ""
+
+
+async def _growth(kinds: list[str], seconds: float, rounds: int) -> list[Series]:
+    """The CPU of an exchange against the number of users and sessions, and of connections."""
+    exchange, series = OPERATIONS["exchange"], []
+    for kind in kinds:
+        for axis, steps in AXES.items():
+            costs: dict[str, list[tuple[int, float]]] = {}
+            for step in steps:
+                people, connections = (step, CONNECTIONS) if axis == USERS else (SOME_PEOPLE, step)
+                async with _bench(kind, people, seconds, connections) as bench:
+                    await bench.prepare([exchange])
+                    pairs = [(await bench.measure([exchange]))[0] for _ in range(max(1, rounds))]
+                for name, of_service in zip(bench.starts, zip(*pairs, strict=True), strict=True):
+                    costs.setdefault(name, []).append((step, median(one.cpu for one in of_service)))
+            series += [Series(axis, f"{name}, {kind}", points) for name, points in costs.items()]
+    return series
 
 
 def _row(kind: str, operation: Operation, pairs: Sequence[Pair]) -> str:
@@ -181,10 +234,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="0 only checks that both services do the work")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each service and operation in a round")
     parser.add_argument(
-        "--operations", default="exchange,viewer", help="of exchange, viewer and mixed (5 %% newcomers)"
+        "--operations",
+        default="exchange,mixed,viewer,page,seats,search",
+        help="of exchange, mixed (5 %% newcomers), viewer, page (50 users), seats and search; the last three by an API key",
+    )
+    parser.add_argument("--quick", action="store_true", help="exchange and mixed on SQLite, two short rounds")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="also measure how the cost grows, and write it as SVG"
     )
     parser.add_argument("--people", type=int, default=10_000, help="users, and sessions, that there are beforehand")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick:
+        options.db, options.operations, options.rounds, options.seconds = "sqlite", "exchange,mixed", 2, 1.0
+    return options
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ class Server:
 
     def __init__(self, arguments: Iterable[str], port: int, environment: Mapping[str, str], directory: Path) -> None:
         self.port = port
+        started = time.monotonic()
         self._log = directory / f"{port}.log"
         with on_cores(SERVER_CORE), self._log.open("w") as log:
             self._process = subprocess.Popen(
@@ -49,6 +50,8 @@ class Server:
                 stderr=log,
             )
         self._wait_until_ready()
+        self.start_seconds = time.monotonic() - started
+        """From the start of the process to its first answer."""
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_DEADLINE
@@ -56,12 +59,18 @@ class Server:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise SystemExit(f"A server did not start:\n{self._log.read_text()}")
-            time.sleep(0.05)
+            time.sleep(0.005)
 
     def cpu_seconds(self) -> float:
         """What all its threads have used so far, in user and kernel mode."""
         threads = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
         return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+
+    def memory(self) -> float:
+        """MiB of anonymous memory. Pages of the database file, which the system shares and frees, do not count."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        [line] = [line for line in status if line.startswith("RssAnon:")]
+        return int(line.split()[1]) / 1024
 
     def stop(self) -> None:
         """Ends it, and waits until it has ended."""
@@ -99,10 +108,12 @@ class Load:
     first_error: str
 
 
-def load(server: Server, seconds: float, first: int, expected: str, requests: Path) -> Load:
+def load(
+    server: Server, seconds: float, first: int, expected: str, requests: Path, connections: int = CONNECTIONS
+) -> Load:
     """Keeps every connection busy for this many seconds, by the load client in a process of its own."""
     client = [sys.executable, str(_HERE / "load_client.py")]
-    arguments = (server.port, CONNECTIONS, seconds, first, expected, requests)
+    arguments = (server.port, connections, seconds, first, expected, requests)
     with on_cores(OTHER_CORES):
         done = subprocess.run([*client, *map(str, arguments)], stdout=subprocess.PIPE, check=True)
     return Load(**json.loads(done.stdout))

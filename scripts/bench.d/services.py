@@ -1,21 +1,26 @@
 """The two services that are compared: how each is filled, started and asked."""
 
+import base64
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote
 
 import asyncpg
 import yardstick_app
 from cryptography.fernet import Fernet
 from tortoise.backends.base.executor import EXECUTOR_CACHE
-from workload import Workload
+from workload import Person, Workload
 
 from service.accounts.metadata import dump_metadata
 from service.accounts.models import Seats, User, UserOrigin
+from service.api_keys.keys import create_api_key
+from service.api_keys.models import ApiKeyScope
+from service.audit.log import Actor
 from service.clock import HOUR, floor
 from service.database import migrate, transaction
 from service.encryption import Cipher
@@ -27,6 +32,8 @@ from service.settings import load_settings
 
 SEAT_LIMIT = 10_000_000
 SESSION_LIFETIME = timedelta(days=7)
+BATCH = 1_000
+T = TypeVar("T")
 
 EXCHANGE = """
 mutation SignIn($code: String!) {
@@ -37,6 +44,14 @@ mutation SignIn($code: String!) {
 }
 """
 VIEWER = "query Viewer { viewer { id email } }"
+PAGE = """
+query Users($after: String, $filter: UserFilter) {
+  users(first: 50, after: $after, filter: $filter) {
+    edges { cursor node { id email origin createdAt } } pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+SEATS = "query Seats { seatUsage { used limit } }"
 
 
 class Service(Protocol):
@@ -55,6 +70,14 @@ class Service(Protocol):
 
     def viewer(self, token: str) -> bytes: ...
 
+    def page(self, person: Person, workload: Workload) -> bytes:
+        """50 users in the order of creation, from behind this one, with their cursors."""
+
+    def seats(self) -> bytes: ...
+
+    def search(self, person: Person) -> bytes:
+        """For the middle of this user's address."""
+
     def token_in(self, answer: dict[str, Any]) -> str | None:
         """The token in the answer to an exchange. None if no user was signed in."""
 
@@ -66,6 +89,7 @@ class Doorcode:
 
     def __init__(self) -> None:
         self._key = Fernet.generate_key().decode()
+        self._api_key = ""
 
     def arguments(self, port: int) -> list[str]:
         return ["-m", "service", "serve", f"--port={port}"]
@@ -88,16 +112,35 @@ class Doorcode:
         async with open_instance(settings) as instance, transaction():
             await ExternalAuth.filter(id=1).update(enabled=True, version=1)
             await _add_secret(workload.secret, instance.cipher, moment)
-            await User.bulk_create(_users(workload, moment), batch_size=1_000)
+            for people in _batches(workload.people):
+                await User.bulk_create(_users(people, workload, moment))
             await Seats.filter(id=1).update(active_external_jwt=len(workload.people), seat_limit=SEAT_LIMIT)
-            serials = {user.external_id: user.serial for user in await User.all()}
+            signed_in = [person.external_id for person in workload.signed_in]
+            rows = [row for ids in _batches(signed_in) for row in await User.filter(external_id__in=ids)]
+            serials = {user.external_id: user.serial for user in rows}
             await Session.bulk_create(_sessions(workload, serials, moment), batch_size=1_000)
+        async with open_instance(settings):
+            expires_at = moment + timedelta(days=1)
+            self._api_key = (await create_api_key("bench", ApiKeyScope.READ, expires_at, Actor.anonymous(None))).token
 
     def exchange(self, code: str) -> bytes:
         return _post("/graphql", {"query": EXCHANGE, "variables": {"code": code}})
 
     def viewer(self, token: str) -> bytes:
         return _post("/graphql", {"query": VIEWER}, token)
+
+    def page(self, person: Person, workload: Workload) -> bytes:
+        created_at = datetime.fromtimestamp(workload.created_at(person) / 1000, UTC)
+        position = json.dumps(["created-", created_at.isoformat(), person.external_id]).encode()
+        after = base64.urlsafe_b64encode(position).decode()
+        return _post("/graphql", {"query": PAGE, "variables": {"after": after}}, self._api_key)
+
+    def seats(self) -> bytes:
+        return _post("/graphql", {"query": SEATS}, self._api_key)
+
+    def search(self, person: Person) -> bytes:
+        variables = {"filter": {"search": _middle(person)}}
+        return _post("/graphql", {"query": PAGE, "variables": variables}, self._api_key)
 
     def token_in(self, answer: dict[str, Any]) -> str | None:
         token: str | None = answer["data"]["exchangeExternalAuthCode"].get("token")
@@ -110,21 +153,27 @@ async def _add_secret(text: str, cipher: Cipher, moment: datetime) -> None:
     )
 
 
-def _users(workload: Workload, moment: datetime) -> Iterable[User]:
-    for person in workload.people:
+def _batches(things: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Parts of which each fits into one statement, and of which not all are in memory at once."""
+    for start in range(0, len(things), BATCH):
+        yield things[start : start + BATCH]
+
+
+def _users(people: Sequence[Person], workload: Workload, moment: datetime) -> Iterable[User]:
+    for person in people:
         user = User(
             id=person.external_id,
             metadata=dump_metadata(person.profile),
             origin=UserOrigin.EXTERNAL_JWT,
-            created_at=moment,
+            created_at=datetime.fromtimestamp(workload.created_at(person) / 1000, UTC),
             last_seen_at=floor(moment, HOUR) + HOUR,
         )
-        user.set_identifiers(email=person.email, external_id=person.external_id)
+        user.set_identifiers(email=person.email, email_verified=True, external_id=person.external_id)
         yield user
 
 
 def _sessions(workload: Workload, serials: dict[str | None, int], moment: datetime) -> Iterable[Session]:
-    for person in workload.people:
+    for person in workload.signed_in:
         yield Session(
             id=new_id(),
             user_serial=serials[person.external_id],
@@ -144,21 +193,27 @@ class Yardstick:
 
     name = "bare Starlette"
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
+    def __init__(self, workload: Workload) -> None:
+        self._secret, self._admin_token = workload.secret, workload.admin_token
 
     def arguments(self, port: int) -> list[str]:
         uvicorn = ["-m", "uvicorn", "yardstick_app:app", f"--app-dir={Path(__file__).parent}", f"--port={port}"]
         return [*uvicorn, "--loop=uvloop", "--http=httptools", "--no-access-log", "--log-level=warning"]
 
     def environment(self, database: str, directory: Path) -> dict[str, str]:
-        return {"YARDSTICK_DATABASE": database, "YARDSTICK_SECRET": self._secret}
+        return {
+            "YARDSTICK_DATABASE": database,
+            "YARDSTICK_SECRET": self._secret,
+            "YARDSTICK_ADMIN": self._admin_token,
+        }
 
     async def fill(self, database: str, workload: Workload) -> None:
         milliseconds = workload.moment * 1000
         until = milliseconds + yardstick_app.SESSION_LIFETIME
-        users = [(p.external_id, p.email, "EXTERNAL_JWT", p.external_id, milliseconds) for p in workload.people]
-        sessions = [(new_id(), p.external_id, p.token_hash, milliseconds, until) for p in workload.people]
+        users = [
+            (p.external_id, p.email, "EXTERNAL_JWT", p.external_id, workload.created_at(p)) for p in workload.people
+        ]
+        sessions = [(new_id(), p.external_id, p.token_hash, milliseconds, until) for p in workload.signed_in]
         tables: dict[str, Sequence[tuple[object, ...]]] = {
             "users": users,
             "sessions": sessions,
@@ -174,6 +229,15 @@ class Yardstick:
 
     def viewer(self, token: str) -> bytes:
         return _request("GET", "/viewer", token)
+
+    def page(self, person: Person, workload: Workload) -> bytes:
+        return _request("GET", f"/users?time={workload.created_at(person)}&id={person.external_id}", self._admin_token)
+
+    def seats(self) -> bytes:
+        return _request("GET", "/seats", self._admin_token)
+
+    def search(self, person: Person) -> bytes:
+        return _request("GET", f"/users?search={quote(_middle(person))}", self._admin_token)
 
     def token_in(self, answer: dict[str, Any]) -> str | None:
         return str(answer["session"]["token"]) if "session" in answer else None
@@ -210,9 +274,17 @@ OPERATIONS = {
     for operation in (
         Operation("exchange", '"token":"', lambda service, work: map(service.exchange, work.codes())),
         Operation("viewer", "@example.com", lambda service, work: map(service.viewer, work.tokens())),
+        Operation("page", '"EXTERNAL_JWT"', lambda service, work: (service.page(p, work) for p in work.some())),
+        Operation("seats", '"used":', lambda service, work: (service.seats() for _ in range(100))),
+        Operation("search", "@example.com", lambda service, work: map(service.search, work.some())),
         Operation("mixed", '"token":"', lambda service, work: map(service.exchange, work.mixed_codes())),
     )
 }
+
+
+def _middle(person: Person) -> str:
+    """The middle of an address, which few others have too."""
+    return person.email[2:].partition("example")[0]
 
 
 def _post(path: str, body: object, token: str | None = None) -> bytes:

@@ -13,6 +13,7 @@ from service.text import JsonObject
 
 CODES = 3  # distinct codes for each user; each is verified every time it is sent
 NEWCOMERS = 0.05  # of the codes of `mixed`
+MOST_SESSIONS = 10_000
 LIFETIME = 30 * 86_400  # seconds
 
 
@@ -54,10 +55,12 @@ class Workload:
     """So many known people, and the secret that signs for them."""
 
     def __init__(self, people: int, moment: int) -> None:
-        """`moment` is now, in seconds since 1970."""
+        """`moment` is now, in seconds since 1970. The first `MOST_SESSIONS` people have a session."""
         self.people = [Person(number) for number in range(people)]
         self.moment = moment
         self.secret = secrets.token_urlsafe(32)
+        self.signed_in = self.people[:MOST_SESSIONS]
+        self.admin_token = secrets.token_urlsafe(32)
         self._random = random.Random(7)
 
     def code(self, person: Person, *, key: str | None = None, expires_in: int = LIFETIME) -> str:
@@ -74,18 +77,27 @@ class Workload:
 
     def codes(self) -> Iterator[str]:
         """Codes of known people, in random order."""
-        for _ in range(CODES * len(self.people)):
+        for _ in range(CODES * len(self.signed_in)):
             yield self.code(self._random.choice(self.people))
 
     def mixed_codes(self) -> Iterator[str]:
         """The same, with some newcomers in between."""
-        for number in range(CODES * len(self.people)):
+        for number in range(CODES * len(self.signed_in)):
             new = self._random.random() < NEWCOMERS
             yield self.code(Person(1_000_000 + number) if new else self._random.choice(self.people))
 
+    def some(self, number: int = 5_000) -> Iterator[Person]:
+        """Known people at random, for requests that each concern another user. Not the first, behind whom no page is."""
+        for _ in range(number):
+            yield self.people[self._random.randrange(1, len(self.people))]
+
+    def created_at(self, person: Person) -> int:
+        """When this user was created, in milliseconds since 1970: each a millisecond after the one before."""
+        return self.moment * 1000 + person.number
+
     def tokens(self) -> Iterator[str]:
         """The known people's tokens, in random order."""
-        for person in self._random.sample(self.people, len(self.people)):
+        for person in self._random.sample(self.signed_in, len(self.signed_in)):
             yield person.token
 
 

@@ -5,7 +5,7 @@ rules that Doorcode keeps and that cost something: a session is stored before it
 of 256 bits; external ids and hashes are unique; the seat is taken in the transaction that inserts the user. It knows one
 secret, one policy and one kind of session, it counts nothing and logs nothing.
 
-Run by uvicorn, with YARDSTICK_DATABASE (a path, or a postgres:// URL) and YARDSTICK_SECRET.
+Run by uvicorn, with YARDSTICK_DATABASE (a path, or a postgres:// URL), YARDSTICK_SECRET and YARDSTICK_ADMIN.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ SCHEMA = """
 CREATE TABLE users (
   id TEXT PRIMARY KEY, email TEXT NOT NULL, origin TEXT NOT NULL, external_id TEXT UNIQUE, created_at BIGINT NOT NULL
 );
-CREATE INDEX users_of_origin ON users (origin, id);
+CREATE INDEX users_by_creation ON users (created_at, id);
 CREATE TABLE sessions (
   id TEXT PRIMARY KEY, user_id TEXT NOT NULL REFERENCES users (id), token_hash TEXT NOT NULL UNIQUE,
   created_at BIGINT NOT NULL, expires_at BIGINT NOT NULL
@@ -48,6 +48,14 @@ _TAKE_SEAT = "UPDATE seats SET used = used + 1 WHERE used < seat_limit"
 _ADD_USER = "INSERT INTO users (id, email, origin, external_id, created_at) VALUES ($1, $2, $3, $4, $5)"
 _ADD_SESSION = "INSERT INTO sessions (id, user_id, token_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)"
 _VIEWER = "SELECT u.id, u.email FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.token_hash = $1 AND s.expires_at > $2"
+_PAGE = (
+    "SELECT id, email, origin, created_at FROM users WHERE created_at <= $1 AND (created_at < $1 OR id < $2)"
+    " ORDER BY created_at DESC, id DESC LIMIT 51"
+)
+_SEARCH = (
+    "SELECT id, email, origin, created_at FROM users WHERE email LIKE $1 ORDER BY created_at DESC, id DESC LIMIT 51"
+)
+_SEATS = "SELECT used, seat_limit FROM seats"
 _OPEN_FOR_KNOWN = (
     "WITH u AS (SELECT id, email, origin FROM users WHERE external_id = $1),"
     " s AS (INSERT INTO sessions (id, user_id, token_hash, created_at, expires_at) SELECT $2, u.id, $3, $4, $5 FROM u)"
@@ -113,6 +121,10 @@ class OnSqlite:
         """Whose live session this is."""
         return self._execute(_VIEWER, (token_hash, _now())).fetchone()
 
+    async def rows(self, statement: str, *values: object) -> Any:
+        """All rows of a statement."""
+        return self._execute(statement, values).fetchall()
+
 
 class OnPostgres:
     """A pool, and one statement for an exchange by a known user."""
@@ -143,6 +155,10 @@ class OnPostgres:
         """Whose live session this is."""
         return await self._pool.fetchrow(_VIEWER, token_hash, _now())
 
+    async def rows(self, statement: str, *values: object) -> Any:
+        """All rows of a statement."""
+        return await self._pool.fetch(statement, *values)
+
 
 async def exchange(request: Request) -> Response:
     try:
@@ -162,6 +178,33 @@ async def viewer(request: Request) -> Response:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     user = await request.app.state.database.viewer(_hash(token)) if scheme == "Bearer" else None
     return _answer({"id": user[0], "email": user[1]}) if user else _answer({"error": "UNAUTHENTICATED"}, 401)
+
+
+async def users(request: Request) -> Response:
+    if not _is_admin(request):
+        return _answer({"error": "UNAUTHENTICATED"}, 401)
+    database, wanted = request.app.state.database, request.query_params
+    if "search" in wanted:
+        rows = await database.rows(_SEARCH, f"%{wanted['search']}%")
+    else:
+        rows = await database.rows(_PAGE, int(wanted["time"]), wanted["id"])
+    shown = [
+        {"cursor": f"{row[3]},{row[0]}", "id": row[0], "email": row[1], "origin": row[2], "createdAt": _written(row[3])}
+        for row in rows[:50]
+    ]
+    return _answer({"users": shown, "hasNextPage": len(rows) > 50})
+
+
+async def seats(request: Request) -> Response:
+    if not _is_admin(request):
+        return _answer({"error": "UNAUTHENTICATED"}, 401)
+    [row] = await request.app.state.database.rows(_SEATS)
+    return _answer({"used": row[0], "limit": row[1]})
+
+
+def _is_admin(request: Request) -> bool:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return scheme == "Bearer" and secrets.compare_digest(_hash(token), _hash(os.environ["YARDSTICK_ADMIN"]))
 
 
 async def ready(_: Request) -> Response:
@@ -209,6 +252,12 @@ async def _lifespan(application: Starlette) -> AsyncIterator[None]:
 
 
 app = Starlette(
-    routes=[Route("/exchange", exchange, methods=["POST"]), Route("/viewer", viewer), Route("/readyz", ready)],
+    routes=[
+        Route("/exchange", exchange, methods=["POST"]),
+        Route("/viewer", viewer),
+        Route("/users", users),
+        Route("/seats", seats),
+        Route("/readyz", ready),
+    ],
     lifespan=_lifespan,
 )
