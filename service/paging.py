@@ -109,6 +109,8 @@ class Listing:
     source: str
     order: Order
     conditions: Conditions
+    columns: Sequence[str] | None = None
+    """The columns of a page, with which its order and its IDs are read too. None for all columns."""
     reader: Reader | None = None
     """How the rows are read, for a list whose conditions need more than an index."""
 
@@ -182,10 +184,12 @@ class Listing:
             direction, nulls = ("ASC" if direction == "DESC" else "DESC"), "FIRST"
             id_direction = "ASC" if id_direction == "DESC" else "DESC"
         null_order = f" NULLS {nulls}" if order.nullable else ""
+        wanted = None if self.columns is None else {order.column, order.id_column, *self.columns}
+        columns = "*" if wanted is None else ", ".join(sorted(wanted))
 
         def page_of(conditions: Conditions) -> Statement:
             return Statement(
-                f"SELECT * FROM {self.source}{conditions.where}"
+                f"SELECT {columns} FROM {self.source}{conditions.where}"
                 f" ORDER BY {order.column} {direction}{null_order}, {order.id_column} {id_direction} LIMIT {limit}"
             )
 

@@ -1,6 +1,6 @@
 """Lists users, filtered and ordered, in pages. Counts them from the seat counters where those know the answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -85,7 +85,7 @@ _OF_STATUS = {
 }
 
 
-def list_users(wanted: UserFilter, order: UserOrder) -> Listing:
+def list_users(wanted: UserFilter, order: UserOrder, columns: Sequence[str] | None = None) -> Listing:
     """Return the users that match the filter, in this order. Raises `BadUserInput` for an invalid email or search."""
     conditions = Conditions()
     for column in ("origin", "role", "external_id"):
@@ -107,7 +107,7 @@ def list_users(wanted: UserFilter, order: UserOrder) -> Listing:
     search = UserSearch(wanted.search) if wanted.search else None
     if search is not None:
         conditions.add("search_text LIKE {} ESCAPE '!'", search.pattern)
-    return Listing("users", _ORDERS[order], conditions, None if search is None else search.read)
+    return Listing("users", _ORDERS[order], conditions, columns, None if search is None else search.read)
 
 
 async def count_users(wanted: UserFilter, listing: Listing) -> int:

@@ -128,6 +128,9 @@ COLUMN_READERS: Mapping[str, Callable[[Row], object]] = {
 }
 """What `user_from_row` makes of one column, without making a user: for pages of users, of which few columns are shown."""
 
+COLUMN_NAMES = {value: value for value in COLUMN_READERS if value != "status"} | {"email_verified": "verified_email"}
+"""The column that each of them reads. Not of `status`, which depends on more than one."""
+
 
 def _user_or_none(row: Row | None) -> User | None:
     return None if row is None else user_from_row(row)

@@ -14,6 +14,7 @@ from service.errors import BadUserInput
 from service.graphql.connections import Connection
 from service.graphql.context import Info
 from service.graphql.enums import UserOrder, UserRole
+from service.graphql.selection import selected_names
 from service.graphql.user_filter import UserFilter
 from service.graphql.users import User, UserId, given
 from service.paging import Slice
@@ -54,7 +55,7 @@ class AccountQueries:
     ) -> Connection[User] | None:
         info.context.caller.require_reader()
         wanted = filter.as_wanted() if filter else directory.UserFilter()
-        listing = directory.list_users(wanted, order_by)
+        listing = directory.list_users(wanted, order_by, User.columns_of(selected_names(info)))
         page = await listing.page(Slice(first, after, last, before))
         return Connection(page=page, node_of=User.of_row, counter=partial(directory.count_users, wanted, listing))
 

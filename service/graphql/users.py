@@ -6,11 +6,12 @@ from typing import Annotated, TypeVar
 
 import strawberry
 from strawberry.scalars import JSON
+from strawberry.utils.str_converters import to_camel_case
 
 from service.accounts import models
 from service.accounts.administration import UNCHANGED, Unchanged
 from service.accounts.groups import MAX_GROUPS, groups_of
-from service.accounts.lookup import COLUMN_READERS, user_from_row
+from service.accounts.lookup import COLUMN_NAMES, COLUMN_READERS, user_from_row
 from service.accounts.metadata import load_metadata
 from service.database import Row
 from service.errors import Forbidden, Unauthenticated
@@ -168,6 +169,13 @@ class User(Node):
             last_seen_at=row.last_seen_at,
         )
 
+    @staticmethod
+    def columns_of(names: frozenset[str]) -> list[str] | None:
+        """Return the columns that a page needs for fields of these names. None for all: a field needs more than one."""
+        if not names <= _READ_ALONE.keys() | _OF_PAGES:
+            return None
+        return [_READ_ALONE[name] for name in names if name in _READ_ALONE]
+
     @classmethod
     def of_row(cls, row: Row) -> "User":
         """Return the GraphQL type of a row of the table.
@@ -177,6 +185,24 @@ class User(Node):
         user = cls.__new__(cls)
         user.source = row
         return user
+
+
+_READ_ALONE = {to_camel_case(value): column for value, column in COLUMN_NAMES.items()}
+_OF_PAGES = frozenset(
+    [
+        "edges",
+        "node",
+        "nodes",
+        "cursor",
+        "pageInfo",
+        "hasNextPage",
+        "hasPreviousPage",
+        "startCursor",
+        "endCursor",
+        "totalCount",
+        "__typename",
+    ]
+)
 
 
 @strawberry.type(description="A session of a user.")

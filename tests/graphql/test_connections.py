@@ -49,6 +49,42 @@ async def test_edges_nodes_and_page_info_say_the_same(api: Api, instance: Instan
     assert (page["pageInfo"]["hasNextPage"], page["pageInfo"]["hasPreviousPage"]) == (False, True)
 
 
+FIELDS = [
+    "id",
+    "externalId",
+    "email",
+    "emailVerified",
+    "origin",
+    "role",
+    "status",
+    "createdAt",
+    "lastSeenAt",
+    "metadata",
+]
+
+
+async def test_page_of_any_fields_says_of_each_what_a_page_of_all_fields_says(api: Api, instance: Instance) -> None:
+    """A page reads the columns that are selected, and those of its order."""
+    token = await admin_token("z@example.com")
+    await _people("a", "b")
+    page = "query($order: UserOrder!) { users(first: 3, orderBy: $order) { nodes { %s } pageInfo { endCursor } } }"
+    for order in ("CREATED_AT_DESC", "LAST_SEEN_AT_DESC", "EMAIL_ASC"):
+        everything = (await api.ask(page % " ".join(FIELDS), {"order": order}, token=token))["users"]
+        for field in FIELDS:
+            users = (await api.ask(page % f"alias: {field}", {"order": order}, token=token))["users"]
+            assert [node["alias"] for node in users["nodes"]] == [node[field] for node in everything["nodes"]]
+            assert users["pageInfo"] == everything["pageInfo"]
+
+
+async def test_page_reads_only_the_columns_that_are_selected(api: Api, instance: Instance) -> None:
+    token = await admin_token("z@example.com")
+    fragment = " fragment F on UserConnection { edges { node { ... on User { id } ...G } } } fragment G on User { %s }"
+    for field, read in (("role", "SELECT created_at, id, role FROM users"), ("metadata", "SELECT * FROM users")):
+        async with noted_statements() as statements:
+            await api.ask("{ users(first: 3) { ...F } }" + fragment % field, token=token)
+        assert any(statement.startswith(read) for statement in statements), statements
+
+
 async def test_empty_page_has_no_cursors(api: Api, instance: Instance) -> None:
     token = await admin_token()
     users = (await api.ask(USERS, {"first": 0}, token=token))["users"]
