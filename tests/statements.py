@@ -16,6 +16,11 @@ _WRITING = ("INSERT", "UPDATE", "DELETE")
 class Statements(list[str]):
     """Every statement, in order."""
 
+    def add(self, statement: str) -> None:
+        """Note a statement, unless SQLite runs it for another one: those of triggers and virtual tables are comments."""
+        if not statement.startswith("--"):
+            self.append(statement)
+
     @property
     def reads(self) -> list[str]:
         """Those that read."""
@@ -34,7 +39,7 @@ async def noted_statements() -> AsyncIterator[Statements]:
     noted = Statements()
     connection: Any = get_connection(ALIAS)
     if connection.capabilities.dialect == "sqlite":
-        await _trace(connection, noted.append)
+        await _trace(connection, noted.add)
         yield noted
         await _trace(connection, None)
     else:
