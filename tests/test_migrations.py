@@ -1,6 +1,7 @@
 """Migrations: what they promise is in the database, and any number of processes may run them at once."""
 
 import asyncio
+import json
 import os
 import re
 import sqlite3
@@ -17,6 +18,7 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import IntegrityError
 from tortoise.migrations.api import migrate as run_migrations
 
+from service.accounts.metadata import dump_metadata
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.audit.models import AuditEvent
@@ -145,11 +147,16 @@ async def test_addresses_of_users_before_the_upgrade_are_verified(empty_database
         for user_id, email in (("a", "'ada@example.com'"), ("b", "NULL"), ("c", "NULL"), ("d", "'eve@example.com'")):
             await write(Statement(insert % (user_id, email)))
         await write(Statement("DELETE FROM users WHERE id = 'd'"))
+        compact = '{"a":{"plan":"gold","l":[1,{"x":2}]},"b":1}'
+        await write(Statement("UPDATE users SET metadata = $1 WHERE id = 'a'"), compact)
         serials = [row["serial"] for row in await rows("users")]
     await migrate(settings)
     async with open_database(settings):
         found = {row["id"]: (row["email"], row["verified_email"]) for row in await rows("users")}
         assert found == {"a": ("ada@example.com",) * 2, "b": (None, None), "c": (None, None)}
+        [row] = await rows("users", "WHERE id = 'a'")
+        assert row["metadata"] == dump_metadata(json.loads(compact)) != compact, "the filter finds no inner members"
+        assert (row["code_groups"], row["admin_groups"]) == ("[]", "[]")
         with pytest.raises(IntegrityError):
             await write(Statement("UPDATE users SET verified_email = 'ada@example.com' WHERE id = 'b'"))
         await write(Statement("UPDATE users SET email = 'ada@example.com' WHERE id = 'b'"))
