@@ -54,6 +54,7 @@ _SENTENCES: Mapping[str, str] = {
 }
 _ACTORS = {
     "cli": "the command line",
+    "clock": "a time that was set",
     "email": "an email code or link",
     "setup": "the set-up link",
 }
