@@ -151,7 +151,9 @@ async def test_total_is_counted_only_where_it_is_selected(api: Api, instance: In
         async with noted_statements() as noted:
             data = await api.ask(by_search % selection, token=token)
         assert len([statement for statement in noted if "COUNT(" in statement]) == counts
-        assert len(noted) == 2 + counts, noted
+        # On SQLite one more read asks the index of the search how many users it knows.
+        reads = [read for read in noted.reads if not read.startswith("SELECT rowid FROM users_search")]
+        assert len(reads) == 2 + counts, noted
         assert data["users"].get("totalCount") == (3 if counts else None)
 
 
