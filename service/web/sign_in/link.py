@@ -133,7 +133,7 @@ async def _sign_in(request: Request, link: Link, attempt: SignInAttempt) -> Resp
     try:
         result = await exchange(link.code or "", attempt, instance.external_auth)
     except SignInRefused as refusal:
-        return redirect_to_refusal(instance.settings, refusal, link.return_to)
+        return await redirect_to_refusal(request, refusal, link.return_to)
     await _end_replaced(request, attempt.session, result)
     return go_on_signed_in(request, result, after_sign_in(instance.settings, link.return_to))
 
@@ -148,7 +148,7 @@ async def _hold_form(request: Request, link: Link) -> Response:
     try:
         await verify_only(link.code or "", attempt, instance.external_auth)
     except SignInRefused as refusal:
-        return redirect_to_refusal(instance.settings, refusal, link.return_to)
+        return await redirect_to_refusal(request, refusal, link.return_to)
     held_id = await hold(_held(link))
     return page(
         instance.settings,

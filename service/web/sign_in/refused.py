@@ -14,7 +14,6 @@ from starlette.responses import Response
 from service.errors import SignInRefused
 from service.refusal_texts import REFUSAL_TEXTS, SignInErrorCode
 from service.sessions.models import TokenTransport
-from service.settings import Settings
 from service.web.pages import page
 from service.web.requests import instance_of
 from service.web.security import see_other
@@ -40,14 +39,17 @@ _FRESH_CODE_HELPS = {
 }
 
 
-def redirect_to_refusal(settings: Settings, refusal: SignInRefused, return_to: str | None) -> Response:
-    """Return a redirect to the page of this refusal, so that the code does not stay in the address."""
+async def redirect_to_refusal(request: Request, refusal: SignInRefused, return_to: str | None) -> Response:
+    """Return a redirect to the page of this refusal, so that the code does not stay in the address.
+
+    `returnTo` goes with it if the page has a link by which the person can sign in again.
+    """
     parameters = {"error": refusal.code.value, "reference": refusal.reference}
     if refusal.retry_after is not None:
         parameters["retryAfter"] = str(refusal.retry_after)
-    if return_to is not None:
+    if return_to is not None and refusal.code in _FRESH_CODE_HELPS and (await sign_in_ways(request, None)).start:
         parameters["returnTo"] = return_to
-    return see_other(settings, f"{PATH}?{urlencode(parameters)}")
+    return see_other(instance_of(request).settings, f"{PATH}?{urlencode(parameters)}")
 
 
 async def show_refusal(request: Request) -> Response:
