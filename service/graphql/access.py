@@ -16,9 +16,11 @@ from service.audit.log import Actor
 from service.email_login.invitations import invite
 from service.errors import BadUserInput, RequestRefused
 from service.graphql.context import Info
+from service.graphql.server.node_count import ListLength
 from service.graphql.users import User, UserId, given
 
 MAX_AT_ONCE = 200
+_RESULTS = ListLength(MAX_AT_ONCE, entries_per_node=10).metadata  # few per node, so that users can have their sessions
 
 _IDS = Annotated[
     list[strawberry.ID], strawberry.argument(description="At most 200 users, each by `id` or else by external ID.")
@@ -85,7 +87,8 @@ class AccessMutations:
             "Invites users as `inviteUser` does, at most 200. One result for each address, in order: the others are "
             "invited even if one cannot be. Only an admin in person may invite admins. Errors: BAD_USER_INPUT for more "
             "than 200 addresses, FORBIDDEN for an API key that invites admins."
-        )
+        ),
+        metadata=_RESULTS,
     )
     async def invite_users(
         self,
@@ -130,7 +133,8 @@ class AccessMutations:
         description=(
             "Deactivates users as `deactivateUser` does, at most 200. One result for each ID, in order. Errors: BAD_USER_INPUT "
             "for more than 200 IDs."
-        )
+        ),
+        metadata=_RESULTS,
     )
     async def deactivate_users(self, info: Info, ids: _IDS) -> list[UserResult] | None:
         return await _change_each(ids, administration.deactivate_user, info.context.caller.require_manager())
@@ -139,7 +143,8 @@ class AccessMutations:
         description=(
             "Reactivates users as `reactivateUser` does, at most 200. One result for each ID, in order. Errors: BAD_USER_INPUT "
             "for more than 200 IDs."
-        )
+        ),
+        metadata=_RESULTS,
     )
     async def reactivate_users(self, info: Info, ids: _IDS) -> list[UserResult] | None:
         return await _change_each(ids, administration.reactivate_user, info.context.caller.require_manager())

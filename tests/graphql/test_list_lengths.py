@@ -22,6 +22,7 @@ from tests.graphql.callers import api_key
 SHORT = {
     "CodeInspection.checks": "one entry for each check",
     "SeatUsage.byOrigin": "one entry for each origin",
+    "ServiceSettings.values": "one entry for each setting",
 }
 
 
