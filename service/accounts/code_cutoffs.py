@@ -3,7 +3,8 @@
 The moment of a user is in the row of the user, which an exchange reads anyway. The moment of a deleted user is kept
 under a keyed hash of the external ID, so that the database does not name deleted users.
 
-SQL by hand: atomic. A later moment replaces an earlier one, never the reverse, and the key is made once.
+SQL by hand: every request (a sign-in of a new user), and atomic (a later moment replaces an earlier one, never the
+reverse, and the key is made once).
 """
 
 import hashlib
@@ -13,11 +14,11 @@ from secrets import token_urlsafe
 
 from service.accounts.identifiers import is_service_made
 from service.accounts.lookup import lock_to_change
-from service.accounts.models import CodeCutoff, SubjectKey, User
+from service.accounts.models import SubjectKey, User
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import floor, now, to_the_second
-from service.database import Statement, purge_expired, transaction, write
+from service.database import Statement, as_time, fetch_one, purge_expired, transaction, write
 from service.encryption import Cipher
 
 KEPT_FOR = timedelta(days=400)
@@ -30,6 +31,7 @@ _KEEP = Statement(
     " ON CONFLICT (subject_hash) DO UPDATE SET codes_valid_from = excluded.codes_valid_from,"
     " expires_at = excluded.expires_at WHERE code_cutoffs.codes_valid_from <= excluded.codes_valid_from"
 )
+_FIND = Statement("SELECT codes_valid_from FROM code_cutoffs WHERE subject_hash = $1 AND expires_at > $2")
 _MAKE_KEY = Statement("INSERT INTO subject_keys (id, encrypted_key) VALUES (1, $1) ON CONFLICT DO NOTHING")
 
 
@@ -100,8 +102,8 @@ async def keep_cutoff(user: User, moment: datetime, hashes: SubjectHashes) -> No
 
 async def find_cutoff(external_id: str, hashes: SubjectHashes) -> datetime | None:
     """Return the moment that was kept for this ID when its user was deleted, or None."""
-    kept = await CodeCutoff.get_or_none(subject_hash=hashes.hash(external_id), expires_at__gt=now())
-    return kept.codes_valid_from if kept else None
+    kept = await fetch_one(_FIND, hashes.hash(external_id), now())
+    return as_time(kept["codes_valid_from"]) if kept else None
 
 
 async def apply_cutoff(user: User, hashes: SubjectHashes) -> None:

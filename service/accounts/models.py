@@ -154,6 +154,7 @@ class SeatSample(Model):
         table = "seat_samples"
 
 
+# Only describes the table for migrations: its rows are read and written by SQL.
 class CodeCutoff(Model):
     """Since when codes of an ID are accepted that belongs to no user any more. Kept until no such code can matter."""
 

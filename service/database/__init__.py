@@ -6,6 +6,7 @@ Tortoise by path.
 
 from service.database.batches import Batches
 from service.database.connection import cause_of_outage, is_unreachable, open_database
+from service.database.group_transactions import short_transaction
 from service.database.limited_reads import ReadsBusyError, ReadTooLongError
 from service.database.many_rows import ManyRows
 from service.database.migration import check_encoding, is_migrated, migrate, newer_migrations
@@ -48,6 +49,7 @@ __all__ = [
     "on_sqlite",
     "open_database",
     "purge_expired",
+    "short_transaction",
     "suspect_full_disk",
     "transaction",
     "write",

@@ -30,11 +30,12 @@ Work = Callable[[sqlite3.Connection], T]
 class _Member(Generic[T]):
     """One caller's work in a group, and what came of it."""
 
-    __slots__ = ("answer", "error", "result", "work")
+    __slots__ = ("answer", "atomic", "error", "result", "work")
 
-    def __init__(self, work: Work[T], answer: "asyncio.Future[T]") -> None:
+    def __init__(self, work: Work[T], answer: "asyncio.Future[T]", atomic: bool) -> None:
         self.work = work
         self.answer = answer
+        self.atomic = atomic
         self.result: T
         self.error: BaseException | None = None
 
@@ -76,16 +77,17 @@ class GroupCommit:
         self._queue: Group = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, work: Work[T]) -> T:
+    async def run(self, work: Work[T], *, atomic: bool = False) -> T:
         """Run the work in the next group, and return its result after the commit.
 
-        The work is one statement, or several of which only the last one writes, so that a failure leaves nothing behind.
+        The work is one statement. With `atomic` it is several, in savepoints of its own, so that a failure leaves nothing
+        behind; then even a group of one is a transaction.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
         if not self._queue:
             loop.call_soon(self._start)
-        self._queue.append(_Member(work, answer))
+        self._queue.append(_Member(work, answer, atomic))
         if not self.enabled:
             self._start()
         return await answer
@@ -144,7 +146,7 @@ class GroupCommit:
 
 def _run(connection: sqlite3.Connection, group: Group) -> bool:
     """Run the group, and commit it. Return false, with nothing written, if another connection holds the lock."""
-    if len(group) == 1:
+    if len(group) == 1 and not group[0].atomic:
         group[0].run(connection)
         return not is_busy(group[0].error)
     if not group:

@@ -128,6 +128,10 @@ class EmbeddedDatabase(SqliteClient):
         """Run one statement, and return how many rows it changed, after the commit that it shares with other requests."""
         return await self.group_commit.run(lambda connection: connection.execute(query, values).rowcount)
 
+    def is_patient(self, connection: sqlite3.Connection) -> bool:
+        """Return whether this is the writing connection, which waits for other processes in a thread of its own."""
+        return self.writer._connection is not None and connection is self.writer._connection._conn
+
     def _connection_at_once(self) -> sqlite3.Connection:
         if self._at_once is None:
             self._at_once = self._connect(busy_timeout=0)

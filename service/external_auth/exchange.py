@@ -26,7 +26,7 @@ from service.accounts.refusals import Refuse
 from service.accounts.subjects import EmailClaim, IdClaim, Subject, UserClaim
 from service.audit.log import Actor
 from service.clock import now
-from service.database import transaction
+from service.database import short_transaction
 from service.errors import BadUserInput, SignInRefused
 from service.external_auth.codes import UnverifiedCode, VerifiedClaims, run_checks
 from service.external_auth.configuration import JwtConfiguration, JwtConfigurationCache, code_terms
@@ -200,8 +200,7 @@ async def _sign_in(verified: _VerifiedExchange) -> SignInResult:
     if known and known.user.role is not UserRole.ADMIN and not verified.configuration.policy.single_use:
         result = await _open_or_continue(verified, known.user)
     else:
-        async with transaction():
-            result = await _change_and_open(verified, known)
+        result = await short_transaction(partial(_change_and_open, verified, known))
     if known:
         await record_ignored_profile(known, verified.actor)
     await record_user_seen(result.session.user)
