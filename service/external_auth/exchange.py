@@ -191,8 +191,9 @@ async def _sign_in(verified: _VerifiedExchange) -> SignInResult:
     """Decide who signs in, and open or continue the session.
 
     A known member whom the code does not change needs no transaction: the session's row is the only write. A session of
-    an admin is recorded in the audit log in the same transaction. A concurrent deactivation or revocation is harmless, because the row holds the epochs that were read before, and `find_session`
-    accepts a session only while its epochs are the current ones (see `end_sessions_of_user`).
+    an admin is recorded in the audit log in the same transaction. A concurrent deactivation or revocation is harmless,
+    because the row holds the epochs that were read before, and `find_session` accepts a session only while its epochs
+    are the current ones (see `end_sessions_of_user`).
     """
     decision = await _decide(verified)
     _ask_first(decision, verified.attempt)

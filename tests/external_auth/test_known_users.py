@@ -272,6 +272,7 @@ def _row(values: Any) -> dict[str, object]:
 
 async def _stored(twins: Twins, letter: str) -> dict[str, list[str]]:
     """What the database holds of the people of this letter."""
+    await twins.instance.pending_events.write()
     of_letter = [row for row in await rows("users") if _is_of(twins, letter, row["id"])]
     serials = {row["serial"]: row["id"] for row in of_letter}
     stored: dict[str, list[Any]] = {
