@@ -235,8 +235,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each service and operation in a round")
     parser.add_argument(
         "--operations",
-        default="exchange,mixed,viewer,page,seats,search",
-        help="of exchange, mixed (5 %% newcomers), viewer, page (50 users), seats and search; the last three by an API key",
+        default="exchange,first,mixed,viewer,page,seats,search",
+        help="of exchange, first (visit of the hour), mixed (5 %% newcomers), viewer, page (50 users), seats and search; "
+        "the last three by an API key",
     )
     parser.add_argument("--quick", action="store_true", help="exchange and mixed on SQLite, two short rounds")
     parser.add_argument(

@@ -112,9 +112,9 @@ class Doorcode:
         async with open_instance(settings) as instance, transaction():
             await ExternalAuth.filter(id=1).update(enabled=True, version=1)
             await _add_secret(workload.secret, instance.cipher, moment)
-            for people in _batches(workload.people):
+            for people in _batches(workload.everyone):
                 await User.bulk_create(_users(people, workload, moment))
-            await Seats.filter(id=1).update(active_external_jwt=len(workload.people), seat_limit=SEAT_LIMIT)
+            await Seats.filter(id=1).update(active_external_jwt=len(workload.everyone), seat_limit=SEAT_LIMIT)
             signed_in = [person.external_id for person in workload.signed_in]
             rows = [row for ids in _batches(signed_in) for row in await User.filter(external_id__in=ids)]
             serials = {user.external_id: user.serial for user in rows}
@@ -166,7 +166,7 @@ def _users(people: Sequence[Person], workload: Workload, moment: datetime) -> It
             metadata=dump_metadata(person.profile),
             origin=UserOrigin.EXTERNAL_JWT,
             created_at=datetime.fromtimestamp(workload.created_at(person) / 1000, UTC),
-            last_seen_at=floor(moment, HOUR) + HOUR,
+            last_seen_at=floor(moment, HOUR) + (HOUR if person.number < len(workload.people) else -HOUR),
         )
         user.set_identifiers(email=person.email, email_verified=True, external_id=person.external_id)
         yield user
@@ -211,7 +211,7 @@ class Yardstick:
         milliseconds = workload.moment * 1000
         until = milliseconds + yardstick_app.SESSION_LIFETIME
         users = [
-            (p.external_id, p.email, "EXTERNAL_JWT", p.external_id, workload.created_at(p)) for p in workload.people
+            (p.external_id, p.email, "EXTERNAL_JWT", p.external_id, workload.created_at(p)) for p in workload.everyone
         ]
         sessions = [(new_id(), p.external_id, p.token_hash, milliseconds, until) for p in workload.signed_in]
         tables: dict[str, Sequence[tuple[object, ...]]] = {
@@ -273,6 +273,7 @@ OPERATIONS = {
     operation.name: operation
     for operation in (
         Operation("exchange", '"token":"', lambda service, work: map(service.exchange, work.codes())),
+        Operation("first", '"token":"', lambda service, work: map(service.exchange, work.first_codes())),
         Operation("viewer", "@example.com", lambda service, work: map(service.viewer, work.tokens())),
         Operation("page", '"EXTERNAL_JWT"', lambda service, work: (service.page(p, work) for p in work.some())),
         Operation("seats", '"used":', lambda service, work: (service.seats() for _ in range(100))),

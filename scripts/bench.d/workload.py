@@ -57,6 +57,8 @@ class Workload:
     def __init__(self, people: int, moment: int) -> None:
         """`moment` is now, in seconds since 1970. The first `MOST_SESSIONS` people have a session."""
         self.people = [Person(number) for number in range(people)]
+        # Users who were last seen in the hour before: each code of theirs is a first visit of the hour, once.
+        self.returning = [Person(number) for number in range(people, people + min(people, MOST_SESSIONS))]
         self.moment = moment
         self.secret = secrets.token_urlsafe(32)
         self.signed_in = self.people[:MOST_SESSIONS]
@@ -79,6 +81,15 @@ class Workload:
         """Codes of known people, in random order."""
         for _ in range(CODES * len(self.signed_in)):
             yield self.code(self._random.choice(self.people))
+
+    @property
+    def everyone(self) -> list[Person]:
+        """Every user that there is beforehand."""
+        return [*self.people, *self.returning]
+
+    def first_codes(self) -> Iterator[str]:
+        """Codes of users who come for the first time in this hour."""
+        return map(self.code, self.returning)
 
     def mixed_codes(self) -> Iterator[str]:
         """The same, with some newcomers in between."""

@@ -21,7 +21,7 @@ def test_both_services_do_the_work(database: str) -> None:
     assert bench(f"--db={database}", "--rounds=0").strip() == "Both services refuse bad codes and store only hashes."
 
 
-OPERATIONS = ["exchange", "mixed", "viewer", "page", "seats", "search"]
+OPERATIONS = ["exchange", "first", "mixed", "viewer", "page", "seats", "search"]
 
 
 def test_neither_service_makes_an_error() -> None:
