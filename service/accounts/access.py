@@ -1,4 +1,4 @@
-"""Activates and deactivates users, and ends their access at the time that an admin set (contract §3b).
+"""Activates and deactivates users, and ends their access at the time that an admin set (contract §3).
 
 From that time on every rule treats the user as deactivated, because each compares the time with the clock: signing in,
 live sessions, lists and seats. The row and the counters follow here, in batches, so that no sign-up waits for the

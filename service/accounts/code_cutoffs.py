@@ -1,4 +1,4 @@
-"""Refuses codes that were issued before a moment: those of one user, and those of a deleted user (contract §1b).
+"""Refuses codes that were issued before a moment: those of one user, and those of a deleted user (contract §1).
 
 The moment of a user is in the row of the user, which an exchange reads anyway. The moment of a deleted user is kept
 under a keyed hash of the external ID, so that the database does not name deleted users.

@@ -1,4 +1,4 @@
-"""Creates users before their first sign-in, as a code would create them (contract §3b)."""
+"""Creates users before their first sign-in, as a code would create them (contract §3)."""
 
 from datetime import datetime
 

@@ -26,7 +26,7 @@ class EmailLinking(StrEnum):
 
 
 class Provisioning(StrEnum):
-    """What a code with a `user.id` that is not known does (contract §3b).
+    """What a code with a `user.id` that is not known does (contract §3).
 
     CREATE: it creates the user. EXISTING_ONLY: it is refused with UNKNOWN_USER, unless it is linked to a user by email.
     """

@@ -1,4 +1,4 @@
-"""The end of a user's access: treated as deactivated from its moment, not from the next purge (contract §3b)."""
+"""The end of a user's access: treated as deactivated from its moment, not from the next purge (contract §3)."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Users that are created before their first sign-in, and many users at once (contract §3b)."""
+"""Users that are created before their first sign-in, and many users at once (contract §3)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -412,6 +412,7 @@ async def test_number_of_users_by_origin_and_status_comes_from_the_counters(inst
         async with noted_statements() as noted:
             assert await count_users(wanted, list_users(wanted, UserOrder.EMAIL_ASC)) == number
         assert len(noted) == 1
-        assert "FROM users" not in noted[0]
+        # Only the few whose access has ended since the counters were brought up to date are counted, by their index.
+        assert noted[0].count("FROM users") == noted[0].count("access_until <=")
     by_search = UserFilter(search="example")
     assert await count_users(by_search, list_users(by_search, UserOrder.EMAIL_ASC)) == 5

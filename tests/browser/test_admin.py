@@ -285,7 +285,7 @@ def test_keyboard_and_copying(page: Page, served: Server) -> None:
     page.goto("/admin/authentication")
     summary = page.locator("summary", has_text="Rotate")
     summary.click()
-    page.get_by_label("now").focus()
+    page.get_by_label("now", exact=True).focus()
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Rotate")).to_be_hidden()
     expect(summary).to_be_focused()

@@ -1,4 +1,4 @@
-"""Domains of addresses that may sign up by email (contract §3b)."""
+"""Domains of addresses that may sign up by email (contract §3)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Codes that were issued before a moment: of one user, of all, and of a user who was deleted (contract §1b)."""
+"""Codes that were issued before a moment: of one user, of all, and of a user who was deleted (contract §1)."""
 
 import time
 from datetime import UTC, datetime, timedelta

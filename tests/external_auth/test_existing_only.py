@@ -1,4 +1,4 @@
-"""The policy EXISTING_ONLY: codes create no user (contract §3b)."""
+"""The policy EXISTING_ONLY: codes create no user (contract §3)."""
 
 from typing import Any
 

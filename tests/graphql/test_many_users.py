@@ -1,4 +1,4 @@
-"""Many invitations, deactivations and reactivations at once: one result each, in order (contract §3b)."""
+"""Many invitations, deactivations and reactivations at once: one result each, in order (contract §3)."""
 
 from service.accounts.models import UserStatus
 from service.accounts.seats import set_seat_limit

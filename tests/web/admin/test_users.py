@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import time
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -391,7 +392,8 @@ def test_deleting_makes_links_invalid_too_if_asked(panel: Panel) -> None:
     sign_in_by_code(panel.site, user_id)
     panel.done(USER, action="delete", id=user_id, confirmation=user_id, revokeCodes="1")
     with pytest.raises(AssertionError):
-        sign_in_by_code(panel.site, user_id)
+        sign_in_by_code(panel.site, user_id, issued_at=time.time() - 60)
+    sign_in_by_code(panel.site, user_id, issued_at=time.time() + 1)
 
 
 def test_users_with_a_ticked_box_are_deactivated_and_reactivated(panel: Panel) -> None:
