@@ -26,6 +26,13 @@ class ErrorCode(StrEnum):
     INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 
 
+def parse_reference(text: str) -> str | None:
+    """Return a reference as it is stored, from a text in any case and with any white space around it. None if it is none."""
+    reference = text.strip().upper()
+    is_one = len(reference) == _REFERENCE_LENGTH and set(reference) <= set(_REFERENCE_ALPHABET)
+    return reference if is_one else None
+
+
 def new_reference() -> str:
     """Return a short random ID that a user can tell an administrator. The log has the same ID."""
     return "".join(secrets.choice(_REFERENCE_ALPHABET) for _ in range(_REFERENCE_LENGTH))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from service.audit.models import RefusedSignIn
 from service.clock import now
 from service.database import ManyRows, Statement, purge_expired, write
-from service.errors import BadUserInput
+from service.errors import BadUserInput, parse_reference
 from service.ip_addresses import network_of, parse_address
 from service.logs import redact
 from service.paging import Conditions, Listing, Order
@@ -76,7 +76,9 @@ class RefusalFilter:
 
 async def find_refusal(reference: str) -> RefusedSignIn | None:
     """Return the refusal with this reference, in any case and with any white space around it. None if it is not known."""
-    return await RefusedSignIn.get_or_none(reference=reference.strip().upper(), created_at__gt=now() - KEPT_FOR)
+    # Tortoise raises an error for a text that is longer than the column, PostgreSQL for a NUL.
+    stored = parse_reference(reference)
+    return await RefusedSignIn.get_or_none(reference=stored, created_at__gt=now() - KEPT_FOR) if stored else None
 
 
 def list_refusals(wanted: RefusalFilter) -> Listing:
