@@ -324,9 +324,10 @@ async def admin_by_command(email: str) -> User:
 async def test_admin_is_made_with_a_link_to_the_panel(instance: Instance) -> None:
     invitation = await invite_admin(" Boss@Example.com", TESTER, PageUrls("https://id.example.com"))
     assert invitation.url.startswith("https://id.example.com/admin/invitation?token=dcl_")
+    assert await queued_mails(instance) == []
     result = await accept(instance, token_in(invitation.url), PANEL)
     assert result.session.has_admin_rights
-    assert await queued_mails(instance) == []
+    assert [mail.kind for mail in await queued_mails(instance)] == [MailKind.ADMIN_SIGN_IN]
     assert [action for action, _, _ in await audited("user.invited", "admin.link_made")] == [
         "user.invited",
         "admin.link_made",
