@@ -12,7 +12,7 @@ import pytest
 from tests.programs import Programs, installation, notice
 
 _DURATION = (
-    "All tests take about 10 minutes on two cores. --quick takes about one: it leaves out tests that start programs."
+    "All tests take about 15 minutes on two cores. --quick takes about one: it leaves out tests that start programs."
 )
 _POSTGRES = {"initdb", "pg_ctl"}  # the server of the fixture `postgres`, which quick tests use too
 _running: list[pytest.Item] = []

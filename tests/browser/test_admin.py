@@ -220,6 +220,7 @@ def test_every_page_is_accessible_and_fits(page: Page, served: Server, colours: 
     examined: list[str] = []
 
     def examine() -> None:
+        page.wait_for_load_state()  # a form may still be leading to its next page
         found = Axe().run(page).response["violations"]
         assert not found, (page.url, [(each["id"], [node["html"] for node in each["nodes"]]) for each in found])
         for width in (1280, 390):
