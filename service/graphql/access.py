@@ -121,7 +121,8 @@ class AccessMutations:
 
     @strawberry.mutation(
         description=(
-            "Reactivates a user, who takes a seat. Its `accessUntil` becomes null. Errors: SEAT_LIMIT_REACHED if no seat is free; FORBIDDEN if the "
+            "Reactivates a user, who takes a seat. Its `accessUntil` becomes null. Errors: "
+            "SEAT_LIMIT_REACHED if no seat is free; FORBIDDEN if the "
             "user is an admin and the caller is an API key; NOT_FOUND."
         )
     )

@@ -124,7 +124,8 @@ class AccountMutations:
             "Sets the email, which is then verified, the external ID or the end of the access. Null clears a value; an "
             "argument that is left out changes nothing. Another email ends the sessions of the user. Errors: CONFLICT if another "
             "user has the value, if the email of an admin would be cleared or if the access of the last active admin would end; "
-            "SEAT_LIMIT_REACHED if access that has ended is to continue and no seat is free; FORBIDDEN if the user is an admin and the caller is an API "
+            "SEAT_LIMIT_REACHED if access that has ended is to continue and no seat is free; FORBIDDEN if "
+            "the user is an admin and the caller is an API "
             "key; NOT_FOUND; BAD_USER_INPUT."
         )
     )

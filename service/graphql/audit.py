@@ -24,7 +24,8 @@ class AuditEvent:
     actor: str = strawberry.field(
         description=(
             "Who did it: `user:ID`, `api-key:ID`, `code:SECRET_ID` (a code signed with this secret), `email` (a "
-            "user who signs in by email), `setup` (the holder of the set-up link), `cli` (the command line) or `clock` (a time that was set before)."
+            "user who signs in by email), `setup` (the holder of the set-up link), `cli` (the command line) "
+            "or `clock` (a time that was set before)."
         )
     )
     user_id: strawberry.ID | None = strawberry.field(

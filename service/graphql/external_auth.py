@@ -96,7 +96,8 @@ class ExternalAuthMutations:
     @strawberry.mutation(
         description=(
             "Enables JWT sign-in. If there is no current secret, creates one and shows it only once. Errors: "
-            "CONFLICT if 5 secrets are live already. An admin has to have signed in within the last 15 minutes, else FORBIDDEN with `freshProofNeeded`."
+            "CONFLICT if 5 secrets are live already. An admin has to have signed in within the last 15 "
+            "minutes, else FORBIDDEN with `freshProofNeeded`."
         )
     )
     async def enable_jwt_auth(self, info: Info) -> EnabledJwtAuth | None:
@@ -121,7 +122,8 @@ class ExternalAuthMutations:
         description=(
             "Creates a new current secret. The previous secret verifies codes until the grace period ends. Ends "
             "no session; after a leak, revoke the secret instead. Errors: CONFLICT if 5 secrets are live already,"
-            " BAD_USER_INPUT for a grace period out of range. An admin has to have signed in within the last 15 minutes, else FORBIDDEN with `freshProofNeeded`."
+            " BAD_USER_INPUT for a grace period out of range. An admin has to have signed in within the "
+            "last 15 minutes, else FORBIDDEN with `freshProofNeeded`."
         )
     )
     async def rotate_jwt_secret(
@@ -142,7 +144,8 @@ class ExternalAuthMutations:
     @strawberry.mutation(
         description=(
             "Revokes a secret: no code signed with it is accepted any more. If the current secret is revoked, "
-            "there is none until `rotateJwtSecret` creates one. Errors: NOT_FOUND. An admin has to have signed in within the last 15 minutes, else FORBIDDEN with `freshProofNeeded`."
+            "there is none until `rotateJwtSecret` creates one. Errors: NOT_FOUND. An admin has to have "
+            "signed in within the last 15 minutes, else FORBIDDEN with `freshProofNeeded`."
         )
     )
     async def revoke_jwt_secret(

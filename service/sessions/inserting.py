@@ -32,7 +32,9 @@ _OPEN_MANY = Statement(
 
 
 async def insert_session(values: Sequence[object], sessions_per_user: int) -> bool:
-    """Store the session, whose values are in the order of `_COLUMNS`. Returns false, with nothing stored, if the user has `sessions_per_user` rows already."""
+    """Store the session, whose values are in the order of `_COLUMNS`. Returns false, with nothing
+    stored, if the user has `sessions_per_user` rows already.
+    """
     return bool(await write(_OPEN, *values, sessions_per_user - 1))
 
 
