@@ -125,8 +125,11 @@ def key_of(data_dir: Path) -> str:
 
 
 def make_data_dir(data_dir: Path) -> None:
-    """Create the data directory, readable by its owner alone (mode 0700)."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Create the data directory, readable by its owner alone (mode 0700). Raises `SettingsError`."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}DATA_DIR: {data_dir} cannot be created: {error.strerror}") from error
 
 
 def _write_once(path: Path, content: bytes) -> None:

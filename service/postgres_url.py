@@ -3,6 +3,7 @@
 A parameter is honoured, or ignored because it has no meaning here, or refused by name: none is dropped silently.
 """
 
+import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +71,7 @@ _READ_HERE = {
 }
 _TLS_REQUIRED = {"require", "verify-ca", "verify-full"}
 _TRUE = {"true", "1", "yes", "on"}
+_HOST = re.compile(r"[\w.:%-]*")  # empty: the local socket; colons and %: an IPv6 address with its zone
 _CONNECT_TIMEOUT = 30.0  # seconds
 
 
@@ -168,7 +170,10 @@ def _host_and_port(text: str) -> tuple[str, str]:
             raise ValueError("an IPv6 address is written in brackets, such as [::1]:5432")
         return host, port[1:]
     host, _, port = text.partition(":") if text.count(":") == 1 else (text, "", "")
-    return unquote(host), port
+    host = unquote(host)
+    if not host.startswith(("/", "@")) and not _HOST.fullmatch(host):
+        raise ValueError("a host is neither a name, nor an address, nor the directory of a socket; correct it")
+    return host, port
 
 
 def _port(text: str) -> int:

@@ -13,6 +13,7 @@ from dotenv.parser import parse_stream
 
 PREFIX = "DOORCODE_"
 FILE = "_FILE"
+QUOTES = "\"'"
 MAX_SECRET_FILE = 65_536  # bytes
 
 
@@ -39,7 +40,17 @@ def given_values(environ: Mapping[str, str], secret_names: Collection[str]) -> d
         if name in given:
             raise ValueError(f"{variable_of(name)} and {variable} are both set; remove one of them")
         given[name] = _read_secret(Path(path), variable)
+    for name, value in given.items():
+        _check_text(variable_of(name), value)
     return given
+
+
+def _check_text(variable: str, value: str) -> None:
+    """Raise `ValueError` for what is right in no setting. Only a shell and `.env` take quotation marks for their own."""
+    if len(value) > 1 and value[0] == value[-1] and value[0] in QUOTES:
+        raise ValueError(f"{variable}: the value begins and ends with {value[0]}; take the quotation marks out")
+    if not value.isprintable():
+        raise ValueError(f"{variable}: the value has a line break or another character that is not visible")
 
 
 def variable_of(name: str) -> str:

@@ -14,20 +14,17 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.setting_sources import PREFIX, file_name_of, given_values, read_environment, variable_of
+from service.setting_urls import AppUrl, DatabaseUrl, Origin, RateLimitUrl, SmtpUrl
 from service.setting_values import (
     SECRET,
-    AppUrl,
     CookieDomain,
-    DatabaseUrl,
+    DataDir,
     FernetKeys,
     LowerCase,
     MailFrom,
     Networks,
-    Origin,
     Origins,
     Rate,
-    RateLimitUrl,
-    SmtpUrl,
     Switch,
     Token,
 )
@@ -38,6 +35,7 @@ DEFAULT_PUBLIC_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
 _INTEGRATOR_SECRET = f"{PREFIX}JWT_SECRET"  # the samples that sign codes read it
 DEFAULT_SESSIONS_PER_USER = 200
 MAX_SESSION_LIFETIME = 400 * 24 * 3600  # seconds; browsers limit cookies to it (RFC 6265bis, section 5.5)
+_UNLIKELY_MAIL_PORTS = {("smtps", 25), ("smtps", 587), ("smtp+starttls", 465), ("smtp", 465)}  # RFC 8314, section 3
 
 
 class SettingsError(Exception):
@@ -75,7 +73,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    data_dir: Path = Path("data")
+    data_dir: DataDir = Path("data")
     database_url: Annotated[DatabaseUrl, SECRET] = ""
     encryption_keys: Annotated[FernetKeys, SECRET] = ()
     public_url: Origin = DEFAULT_PUBLIC_URL
@@ -209,6 +207,11 @@ def warnings_about(settings: Settings) -> list[str]:
     """Return one line for each value that is a risk, but right in some networks. The start prints them."""
     found = []
     mail = urlsplit(settings.smtp_url or "")
+    if (mail.scheme, mail.port) in _UNLIKELY_MAIL_PORTS:
+        found.append(
+            f"{variable_of('smtp_url')}: port {mail.port} is usually not that of {mail.scheme}://; "
+            "most mail servers take smtp+starttls:// at 587 and smtps:// at 465"
+        )
     if mail.scheme == "smtp" and mail.password and not is_loopback(mail.hostname or ""):
         found.append(
             f"{variable_of('smtp_url')}: the password and the sign-in codes go to {mail.hostname} in clear; "

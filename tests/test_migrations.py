@@ -260,7 +260,7 @@ async def test_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
 async def test_directory_in_place_of_the_file_is_one_line(tmp_path: Path) -> None:
     async with asyncio.timeout(60):
         with pytest.raises(
-            SettingsError, match=r"^DOORCODE_DATABASE_URL: the database at .* unable to open database file$"
+            SettingsError, match=r"^DOORCODE_DATABASE_URL: .* is a directory; write the path of a file$"
         ):
             await _open(settings_for(f"sqlite://{tmp_path}", tmp_path))
 

@@ -15,8 +15,7 @@ from service.settings import (
     unknown_settings,
     warnings_about,
 )
-
-KEY = Fernet.generate_key().decode()
+from tests.wrong_settings import KEY, WRONG_ANYWHERE, WRONG_VALUES
 
 
 def refusal(**environ: str) -> str:
@@ -146,90 +145,13 @@ def test_lists_are_separated_by_commas() -> None:
     assert loaded(ENCRYPTION_KEYS=f"{KEY},{other}").encryption_keys == (KEY, other)
 
 
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        (
-            "DATABASE_URL",
-            [
-                "x",
-                "sqlite",
-                "sqlite:x.db",
-                "sqlite://",
-                "sqlite://:memory:",
-                "mysql://localhost/x",
-                "postgres://localhost",
-                "postgres://localhost:port/x",
-                "postgres://localhost:99999/x",
-                "postgres://[::1/x",
-                "postgres://user:pass/word@localhost/x",
-                "http://localhost/x",
-            ],
-        ),
-        ("ENCRYPTION_KEYS", ["x", "x" * 44, KEY[:-2], f"{KEY},x", KEY.replace("=", "")]),
-        (
-            "PUBLIC_URL",
-            [
-                "x",
-                "id.example.com",
-                "ftp://x",
-                "https://",
-                "https://x/path",
-                "https://x?y",
-                "https://x#y",
-                "https://a:b@x",
-                "https://x:port",
-                "https://[::1",
-                "https://x:99999",
-                "https://exa mple.com",
-                "https://a..b",
-                'https://example.com"><script>',
-            ],
-        ),
-        ("INSECURE_HTTP", ["maybe", "2"]),
-        ("APP_URL", ["x", "javascript:alert(1)", "https://", "https://x?y", "https://x#y", "https://x:port", "//x"]),
-        ("ALLOWED_ORIGINS", ["*", "null", "https://x/path", "https://a.example,x", "https://*.example.com/"]),
-        ("COOKIE_DOMAIN", ["com", "https://example.com", "example.com:443", ".", "0.0.1", "a b.com"]),
-        ("ACCESS_TOKEN_AUDIENCE", ["x" * 256]),
-        ("SESSION_LIFETIME", ["0", "-1", "x", "1.5", "1e9", str(401 * 86_400)]),
-        ("ADMIN_SESSION_LIFETIME", ["0", "299", "x", "34560001"]),
-        ("ADMIN_IDLE_TIMEOUT", ["0", "599", "x", "34560001"]),
-        ("SESSIONS_PER_USER", ["0", "-1", "x", "10001"]),
-        ("ACCESS_TOKEN_LIFETIME", ["0", "x", "86401", "-600"]),
-        (
-            "SMTP_URL",
-            [
-                *("x", "smtp://", "http://localhost", "smtp://localhost:port"),
-                *(
-                    "smtp://user:p@ss/w@host",
-                    "smtp://user:p@ss?w@host",
-                    "smtp://user:p@ss#w@host",
-                    "smtp://host:25/path",
-                ),
-            ],
-        ),
-        ("MAIL_FROM", ["x", "a@b@c", "a\nBcc: b@example.com"]),
-        ("RATE_LIMIT_URL", ["x", "memory", "http://localhost", "redis://localhost:port/0", "redis://:p@ss/w@host/0"]),
-        ("FAILED_SIGN_INS", ["x", "60", "minute", "60/fortnight", "-1/minute", "0/minute", "5/minute;10/hour"]),
-        (
-            "TRUSTED_PROXIES",
-            [
-                *("x", "10.0.0.0/33", "proxy.example.com", "10.0.0.1,x"),
-                *("0.0.0.0/0", "::/0", "10.0.0.1, 0.0.0.0/0", "1.2.3.4/0", "::ffff:0:0/96"),
-                *("0.0.0.0/1,128.0.0.0/1", "::/1,8000::/1", "0.0.0.0/1,::ffff:128.0.0.0/97"),
-            ],
-        ),
-        ("INTROSPECTION", ["maybe", "2"]),
-        ("METRICS_TOKEN", ["t\u00f6k" * 9, "two words of a token", "x", "x" * 15]),
-        ("LOG_FORMAT", ["xml", "JSONL"]),
-    ],
-)
-def test_wrong_value_is_one_line_that_names_the_setting(name: str, values: list[str]) -> None:
-    for value in values:
+@pytest.mark.parametrize("name", [name.upper() for name in Settings.model_fields])
+def test_wrong_value_is_one_line_that_names_the_setting(name: str) -> None:
+    for value in (*WRONG_VALUES[name], *WRONG_ANYWHERE):
         said = refusal(**{name: value})
         assert said.startswith(f"DOORCODE_{name}: "), value
-        assert "\n" not in said
-        assert 20 < len(said) < 400
+        assert said.isprintable(), value
+        assert 20 < len(said) < 400, value
 
 
 def test_no_refusal_repeats_a_secret() -> None:
@@ -245,6 +167,14 @@ def test_no_refusal_repeats_a_secret() -> None:
         refusal(SMTP_URL=f"smtp://user:a@b/{secret}@host"),
         refusal(RATE_LIMIT_URL=f"redis://:a@b/{secret}@host/0"),
         refusal(DATABASE_URL=f"postgres://user:a@b/{secret}@host/name"),
+        refusal(DATABASE_URL=f"postgres://user:{secret}%@host/name"),
+        refusal(DATABASE_URL=f"postgres://user:{secret}#@host/name"),
+        refusal(SMTP_URL=f"smtp://user:{secret}%@host"),
+        refusal(SMTP_URL=f"smtp://:{secret}@host"),
+        refusal(RATE_LIMIT_URL=f"redis://:{secret}%@host/0"),
+        refusal(METRICS_TOKEN=f'"{secret}"'),
+        refusal(METRICS_TOKEN=f"{secret},"),
+        refusal(SMTP_URL=f"smtp://user:{secret}\u200b@host"),
     ):
         assert secret not in said
         assert secret[:10] not in said
@@ -269,6 +199,17 @@ def test_values_that_are_taken() -> None:
     assert loaded(DATABASE_URL="postgresql://u:p%40@h:1/n?sslmode=require").uses_sqlite is False
     assert loaded(SESSION_LIFETIME="60").session_lifetime == 60
     assert loaded(SMTP_URL="smtps://u:p@h:465").smtp_url == "smtps://u:p@h:465"
+    assert loaded(SMTP_URL="smtp://u%40x:p%25@[::1]:25").smtp_url == "smtp://u%40x:p%25@[::1]:25"
+    assert loaded(RATE_LIMIT_URL="rediss://h/0?ssl_cert_reqs=none").rate_limit_url.startswith("rediss://")
+    assert (
+        loaded(MAIL_FROM='"Example, Inc." <sign-in@example.com>').mail_from == '"Example, Inc." <sign-in@example.com>'
+    )
+    assert loaded(MAIL_FROM="sign-in@[192.0.2.1]").mail_from == "sign-in@[192.0.2.1]"
+    assert (
+        loaded(APP_URL="https://app.example.com/caf\u00e9/a%20b;c").app_url
+        == "https://app.example.com/caf\u00e9/a%20b;c"
+    )
+    assert loaded(DATABASE_URL="postgres:///n?host=/run/postgresql").uses_sqlite is False
 
 
 @pytest.mark.parametrize(
@@ -319,6 +260,14 @@ def test_mail_password_in_clear_is_a_warning_without_the_password() -> None:
     ):
         assert warnings_about(loaded(SMTP_URL=url)) == []
     assert warnings_about(loaded()) == []
+
+
+def test_mail_server_at_the_port_of_another_scheme_is_a_warning() -> None:
+    for url in ("smtp+starttls://mail.example.com:465", "smtps://mail.example.com:587", "smtps://mail.example.com:25"):
+        [warning] = warnings_about(loaded(SMTP_URL=url))
+        assert warning.startswith("DOORCODE_SMTP_URL: port ")
+    for url in ("smtp+starttls://mail.example.com:587", "smtps://mail.example.com:465", "smtp://127.0.0.1:25"):
+        assert warnings_about(loaded(SMTP_URL=url)) == []
 
 
 SECRETS = {

@@ -27,7 +27,7 @@ def invite(email: Annotated[str, typer.Argument(metavar="EMAIL", help="The admin
             stderr.print(f"The link is for {DEFAULT_PUBLIC_URL}. Is the service elsewhere? Set DOORCODE_PUBLIC_URL.")
         return await invite_admin(email, COMMAND_LINE, instance.email_login.page_urls)
 
-    invitation = run(invite_on)
+    invitation = run(invite_on, creates=True)
     hours = int(INVITATION_LIFETIME.total_seconds() // 3600)
     stderr.print(f"{invitation.user.email} is an admin. This link signs in once, within {hours} hours:")
     if invitation.user.external_id is not None:

@@ -40,7 +40,7 @@ def create(
 ) -> None:
     """Make an API key and print it."""
     expires_at = None if days is None else now() + timedelta(days=days)
-    made = run(lambda _: create_api_key(name, ApiKeyScope(scope.upper()), expires_at, COMMAND_LINE))
+    made = run(lambda _: create_api_key(name, ApiKeyScope(scope.upper()), expires_at, COMMAND_LINE), creates=True)
     stderr.print(f"API key {made.row.id}, scope {made.row.scope}. Store it now: it is shown only once.")
     print_result(made.token)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from service.cli.restoring import after_restore
-from service.cli.running import fail, read_settings, stderr
+from service.cli.running import fail, read_settings, require_database, stderr
 from service.database.backup import put_in_place, read_backup, write_backup
 from service.settings import SettingsError
 
@@ -20,8 +20,10 @@ def backup(
     ] = False,
 ) -> None:
     """Write a backup of the SQLite database and the encryption key. The server may run."""
+    settings = read_settings()
+    require_database(settings)
     try:
-        write_backup(read_settings(), file, with_key=not without_key)
+        write_backup(settings, file, with_key=not without_key)
     except SettingsError as error:
         fail(str(error))
     key = "without the encryption key" if without_key else "with the encryption key: keep it secret"

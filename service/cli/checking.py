@@ -2,8 +2,8 @@
 
 import typer
 
-from service.cli.running import fail, finish, print_result, read_settings, stderr
-from service.encryption import KEY_FILE, has_key, open_cipher
+from service.cli.running import finish, print_result, read_settings, require_instance, stderr
+from service.encryption import open_cipher
 from service.instance import open_checked_database
 from service.invariants import broken_invariants
 from service.logs import configure_logs
@@ -17,10 +17,7 @@ def check() -> None:
     """
     settings = read_settings()
     configure_logs(settings)
-    if settings.uses_sqlite and not settings.sqlite_path.exists():
-        fail(f"There is no database at {settings.sqlite_path.resolve()}.")
-    if not has_key(settings):
-        fail(f"There is no encryption key: neither DOORCODE_ENCRYPTION_KEYS nor {settings.data_dir / KEY_FILE}.")
+    require_instance(settings)
     faults = finish(_faults_of(settings))
     for fault in faults:
         print_result(fault)

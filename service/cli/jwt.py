@@ -34,7 +34,7 @@ def status() -> None:
 @app.command()
 def enable() -> None:
     """Enable JWT sign-in. If there is no current secret, create one and print it."""
-    made = run(lambda instance: secrets.enable(instance.cipher, COMMAND_LINE))
+    made = run(lambda instance: secrets.enable(instance.cipher, COMMAND_LINE), creates=True)
     if made:
         stderr.print("JWT sign-in is enabled. Store this secret now: it is shown only once.")
         print_result(made.text)
@@ -111,7 +111,7 @@ def sign_in_url(
     """Let sign-in start at a page of your own system."""
     switches = {"start_automatically": start_automatically, "require_state": require_state}
     changes = {"sign_in_url": _url_or_none(url)} | {name: on for name, on in switches.items() if on is not None}
-    run(lambda _: update_sign_in(changes, COMMAND_LINE))
+    run(lambda _: update_sign_in(changes, COMMAND_LINE), creates=True)
     stderr.print("Sign-in starts on pages of this service." if url == _NONE else f"Sign-in starts at {url}")
 
 
@@ -122,7 +122,7 @@ def sign_out_url(
     ],
 ) -> None:
     """Let signing out end at a page of your own system, for sessions that a code opened."""
-    run(lambda _: update_sign_in({"sign_out_url": _url_or_none(url)}, COMMAND_LINE))
+    run(lambda _: update_sign_in({"sign_out_url": _url_or_none(url)}, COMMAND_LINE), creates=True)
     stderr.print("Signing out leads to the application." if url == _NONE else f"Signing out leads to {url}")
 
 

@@ -33,7 +33,7 @@ def policy(
     async def change(_: Instance) -> ExternalAuth:
         return await update_policy(values, COMMAND_LINE) if values else await ExternalAuth.get(id=1)
 
-    print_result(describe_policy(policy_of(run(change))))
+    print_result(describe_policy(policy_of(run(change, creates=bool(values)))))
 
 
 def describe_policy(policy: Policy) -> str:

@@ -7,7 +7,7 @@ from rich.table import Table
 from service.after_restore import Restored, prepare_restored_database
 from service.audit.log import COMMAND_LINE
 from service.audit.models import AuditEvent
-from service.cli.running import fail, program, read_settings, run, stderr
+from service.cli.running import program, run, stderr
 from service.cli.tables import format_time, print_table
 
 
@@ -16,9 +16,6 @@ def after_restore() -> None:
 
     Lists what admins, API keys and commands did in the last day of the backup. Later changes are not in it.
     """
-    settings = read_settings()
-    if settings.uses_sqlite and not settings.sqlite_path.exists():
-        fail(f"There is no database at {settings.sqlite_path.resolve()}. Restore the backup first.")
     restored = run(lambda _: prepare_restored_database(COMMAND_LINE))
     if restored.changes:
         _print_changes(restored.changes)

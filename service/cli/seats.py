@@ -22,7 +22,7 @@ def seats(
     async def count(_: Instance) -> SeatCount:
         return await (count_seats() if limit is None else set_seat_limit(wanted, COMMAND_LINE))
 
-    _show(run(count))
+    _show(run(count, creates=limit is not None))
 
 
 def _parse(limit: str) -> int | None:

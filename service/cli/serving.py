@@ -10,7 +10,7 @@ import uvicorn
 
 from service import database
 from service.accounts.admins import has_admin
-from service.cli.running import fail, finish, program, read_settings, stderr
+from service.cli.running import fail, finish, program, read_settings, remember_address, stderr
 from service.email_login.links import make_setup_token
 from service.email_login.transports import describe_transport
 from service.external_auth.models import ExternalAuth
@@ -51,6 +51,7 @@ def serve(
     _check_port(host, port)
     raise_file_limit()
     finish(_prepare(settings))
+    remember_address(settings)
     options = {
         "host": host,
         "port": port,

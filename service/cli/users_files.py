@@ -16,7 +16,7 @@ from service.accounts.import_rows import COLUMNS, cells_of
 from service.accounts.importing import Refused, import_users
 from service.accounts.models import User
 from service.audit.log import COMMAND_LINE
-from service.cli.running import run, stderr
+from service.cli.running import fail, run, stderr
 from service.clock import parse_time
 from service.instance import Instance
 
@@ -43,7 +43,7 @@ def create(
             external_id, COMMAND_LINE, instance.subject_hashes, email=email, metadata=metadata, access_until=until
         )
 
-    stderr.print(f"The user {run(create_it).id} exists.")
+    stderr.print(f"The user {run(create_it, creates=True).id} exists.")
 
 
 def import_(
@@ -58,7 +58,8 @@ def import_(
         result = run(
             lambda instance: import_users(
                 file, COMMAND_LINE, instance.subject_hashes, _tell, skip_bad=refuse, dry_run=dry_run
-            )
+            ),
+            creates=not dry_run,
         )
     would = "would be " if dry_run else ""
     stderr.print(
@@ -96,7 +97,11 @@ def _rejects(path: Path | None) -> Iterator[Refused | None]:
     if path is None:
         yield None
         return
-    with path.open("w", encoding="utf-8", newline="") as out:
+    try:
+        out = path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
+    with out:
         writer = csv.DictWriter(out, ["line", "reason", *COLUMNS])
         writer.writeheader()
         yield lambda line, cells, reason: writer.writerow({"line": line, "reason": reason, **cells})

@@ -70,6 +70,10 @@ def postgres_credentials(url: str) -> dict[str, object]:
     }
 
 
+class DatabaseUnavailable(SettingsError):
+    """The database cannot do its work now, but may a moment later: it does not run yet, or is locked."""
+
+
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[TortoiseContext]:
     """Open the database for the whole process. Only one can be open at a time.
@@ -128,6 +132,8 @@ _CAUSES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str]
         "unreachable",
     ),
 )
+_PASSING_ON_SQLITE = {"locked", "disk-full"}
+_PASSING_ON_POSTGRES = {"unreachable", "busy", "read-only", "disk-full", "io-error"}
 
 
 def refuse_unreachable(settings: Settings, error: BaseException) -> SettingsError:
@@ -139,9 +145,10 @@ def refuse_unreachable(settings: Settings, error: BaseException) -> SettingsErro
             "add pgbouncer=true to the parameters of the URL"
         )
     reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return SettingsError(
-        f"DOORCODE_DATABASE_URL: the database at {where} cannot be opened or brought up to date: {reason}"
-    )
+    # SQLite's file is local: where it cannot be opened, the setting is wrong.
+    passing = _PASSING_ON_SQLITE if settings.uses_sqlite else _PASSING_ON_POSTGRES
+    kind = DatabaseUnavailable if cause_of_outage(error) in passing else SettingsError
+    return kind(f"DOORCODE_DATABASE_URL: the database at {where} cannot be opened or brought up to date: {reason}")
 
 
 def _is_of_a_pooler(error: BaseException) -> bool:

@@ -3,7 +3,7 @@
 import unicodedata
 from urllib.parse import quote, unquote, urlsplit
 
-from service.setting_values import DEFAULT_PORTS
+from service.setting_urls import DEFAULT_PORTS
 from service.settings import Settings
 
 HERE = "/"

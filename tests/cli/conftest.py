@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from service.cli import app
+from service.encryption import key_of
 from tests.logging_state import restored_logging
 
 Command = Callable[..., Result]
@@ -24,5 +25,6 @@ def doorcode(environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.Monkey
         env = {**environ, **{f"DOORCODE_{name.upper()}": value for name, value in settings.items()}}
         return CliRunner().invoke(app, list(arguments), input=stdin, env=env, prog_name="doorcode")
 
+    key_of(Path(environ["DOORCODE_DATA_DIR"]))  # as a server has left it
     with restored_logging():
         yield run

@@ -99,7 +99,7 @@ def test_replaced_database_and_key_are_kept(doorcode: Command, tmp_path: Path) -
     doorcode("jwt", "enable")
     doorcode("backup", "backup.tar")
     elsewhere = {"database_url": f"sqlite://{tmp_path}/new/doorcode.sqlite3", "data_dir": str(tmp_path / "new")}
-    doorcode("users", "list", **elsewhere)
+    doorcode("jwt", "enable", **elsewhere)
     asked = doorcode("restore", "backup.tar", **elsewhere)
     assert (asked.exit_code, asked.stdout) == (2, "")
     other_key = (tmp_path / "new" / KEY_FILE).read_text()

@@ -61,7 +61,7 @@ def test_what_a_command_prints_can_be_put_into_a_variable(shell: Shell) -> None:
 
 
 def test_answer_no_stops_a_script_and_says_why_without_a_traceback(shell: Shell) -> None:
-    ran = shell("set -e; doorcode code sign --id nobody; echo went on")
+    ran = shell("set -e; doorcode seats --limit 5 >/dev/null; doorcode code sign --id nobody; echo went on")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr == "There is no current secret. Create one with: doorcode jwt enable\n"
 
@@ -88,7 +88,7 @@ def test_code_from_a_file_in_whatever_encoding_the_terminal_has(shell: Shell, tm
 def test_settings_stand_in_a_file_of_the_working_directory_too(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("DOORCODE_SESSION_LIFETIME=x\n")
     ran = shell("doorcode seats")
-    assert (ran.returncode, ran.stdout) == (1, "")
+    assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith("DOORCODE_SESSION_LIFETIME: ")
 
 
