@@ -12,6 +12,7 @@ import structlog
 
 from service.accounts.access import end_lapsed_accesses
 from service.accounts.code_cutoffs import purge_cutoffs
+from service.audit.daily_counts import purge_daily_counts
 from service.audit.pending import PendingEvents
 from service.audit.refusals import purge_refusals
 from service.email_login.allowances import purge_allowances
@@ -79,6 +80,7 @@ async def _purge_regularly(settings: Settings) -> None:
     purges = (
         partial(purge_expired_sessions, PURGE_BATCH),
         partial(purge_refusals, PURGE_BATCH),
+        partial(purge_daily_counts, PURGE_BATCH),
         partial(purge_used_codes, PURGE_BATCH),
         partial(purge_held_codes, PURGE_BATCH),
         partial(purge_cutoffs, PURGE_BATCH),

@@ -31,6 +31,7 @@ TABLES = [
     "api_keys",
     "audit_events",
     "code_cutoffs",
+    "daily_counts",
     "email_code_allowances",
     "email_codes",
     "email_login",

@@ -1,4 +1,4 @@
-"""The tables of audit events and of refused sign-ins."""
+"""The tables of audit events, of refused sign-ins and of daily counts."""
 
 from tortoise import fields
 from tortoise.models import Model
@@ -56,3 +56,17 @@ class RefusedSignIn(Model):
             ("user_id", "created_at"),
             ("network", "is_proven", "created_at"),
         )
+
+
+class DailyCount(Model):
+    """How often something happened on one UTC day."""
+
+    id = fields.CharField(max_length=160, primary_key=True, description="day, subject and name")
+    day = fields.DateField(db_index=True)
+    subject = fields.CharField(max_length=16)
+    name = fields.CharField(max_length=128)
+    count = fields.IntField()
+    last_at = fields.DatetimeField(db_index=True)
+
+    class Meta:
+        table = "daily_counts"

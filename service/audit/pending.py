@@ -1,4 +1,4 @@
-"""Collects folded events and refusals in memory, so that a sign-in of a member costs no further statement.
+"""Collects folded events, refusals and daily counts in memory, so that a sign-in of a member costs no further statement.
 
 A background task writes them within a second (`service/housekeeping.py`). They are also written before this process
 reads the audit log, when the table is full, and at shutdown. A crash loses at most what one second collected.
@@ -8,6 +8,7 @@ import asyncio
 
 import structlog
 
+from service.audit.daily_counts import DailyCounts, write_counts
 from service.audit.folding import HourlyEvent, Key, write_folded
 from service.audit.refusals import SeenRefusal, write_refusals
 from service.database import transaction
@@ -23,9 +24,10 @@ _Counted = dict[Key, tuple[HourlyEvent, int]]
 
 
 class PendingEvents:
-    """The events of one process that are not written yet, each with its count, and the refusals."""
+    """The events of one process that are not written yet, each with its count, the refusals and the daily counts."""
 
     def __init__(self) -> None:
+        self.daily_counts = DailyCounts()
         self._counted: _Counted = {}
         self._refusals: list[SeenRefusal] = []
         self._one_writer = asyncio.Lock()
@@ -58,19 +60,21 @@ class PendingEvents:
         Runs to its end even if the request that asks for it is cancelled, because what was committed must not be
         counted again.
         """
-        if self._counted or self._refusals or self._one_writer.locked():
+        if self._counted or self._refusals or self.daily_counts or self._one_writer.locked():
             await asyncio.shield(asyncio.ensure_future(self._write()))
 
     async def _write(self) -> None:
         async with self._one_writer:
-            batch, refusals = self._counted, self._refusals
+            batch, refusals, daily_counts = self._counted, self._refusals, self.daily_counts.take()
             self._counted, self._refusals = {}, []
             try:
                 async with transaction():
                     await write_folded(batch.values())
                     await write_refusals(refusals)
+                    await write_counts(daily_counts)
             except Exception as error:
                 self._keep(batch, refusals)
+                self.daily_counts.keep(daily_counts)
                 self._log_failure(error)
             else:
                 self._log_success()

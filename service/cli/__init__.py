@@ -21,6 +21,7 @@ from service.cli import (
     codes,
     encryption_keys,
     jwt,
+    overview,
     refusals,
     restoring,
     schema,
@@ -66,6 +67,7 @@ app.command("after-restore")(restoring.after_restore)
 app.command("check")(checking.check)
 app.command("schema")(schema.print_schema)
 app.command("seats")(seats.seats)
+app.command("overview")(overview.overview)
 app.command("refusal")(refusals.refusal)
 app.command("refusals")(refusals.refusals)
 app.command("settings")(settings.settings)

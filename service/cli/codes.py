@@ -9,15 +9,11 @@ from rich.console import Console
 from service.audit.log import COMMAND_LINE
 from service.cli.groups import command_group
 from service.cli.running import print_result, run
-from service.clock import now
-from service.errors import BadUserInput, Conflict
-from service.external_auth.code_events import record_inspection, record_signed_code
-from service.external_auth.codes import sign as sign_code
+from service.errors import BadUserInput
+from service.external_auth.code_events import record_inspection
 from service.external_auth.inspection import Inspection
 from service.external_auth.inspection import inspect as inspect_code
-from service.external_auth.models import ExternalAuth
-from service.external_auth.secrets import current_secret
-from service.ids import new_id
+from service.external_auth.signing import longest_lifetime, sign_code_for
 from service.instance import Instance
 from service.text import JsonObject
 
@@ -89,21 +85,10 @@ def _pair(item: str) -> tuple[str, str]:
 
 
 async def _sign(instance: Instance, subject: JsonObject, expires_in: int | None) -> str:
-    """Return a code with every claim that the policy may require."""
-    secret = await current_secret(instance.cipher)
-    if secret is None:
-        raise Conflict("There is no current secret. Create one with: doorcode jwt enable")
     if expires_in is not None and expires_in < 1:
         raise BadUserInput("--expires-in must be 1 second or more.")
-    auth = await ExternalAuth.get(id=1)
-    lifetime = expires_in or min(DEFAULT_LIFETIME, auth.max_lifetime_seconds or DEFAULT_LIFETIME)
-    issued_at = int(now().timestamp())
-    claims: JsonObject = {**subject, "iat": issued_at, "exp": issued_at + lifetime, "jti": new_id()}
-    named: JsonObject = {"iss": auth.issuer, "aud": auth.audience}
-    await record_signed_code(secret.row.id, claims, COMMAND_LINE)
-    return sign_code(
-        claims | {name: value for name, value in named.items() if value is not None}, secret.text, secret.row.id
-    )
+    lifetime = expires_in or await longest_lifetime(DEFAULT_LIFETIME)
+    return (await sign_code_for(subject, COMMAND_LINE, instance.cipher, lifetime=lifetime)).text
 
 
 def _show(found: Inspection) -> None:

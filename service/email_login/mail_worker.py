@@ -13,6 +13,7 @@ from enum import StrEnum
 
 import structlog
 
+from service.audit.daily_counts import Counted, count_one
 from service.clock import now
 from service.email_login.alerts import record_wrong_code
 from service.email_login.login import should_send
@@ -141,6 +142,8 @@ class MailWorker:
             _log.warning("mail_retry_scheduled", kind=kind, reason=_reason(error), tries=mail.tries)
         MAILS.labels(kind, result).inc()
         await (postpone(mail, now() + _pause(mail.tries)) if result is _Result.RETRIED else remove(mail))
+        if result is not _Result.UNWANTED:
+            await count_one(Counted.MAIL, result)
 
     def _read(self, mail: ClaimedMail) -> QueuedMail:
         try:

@@ -13,6 +13,7 @@ from service.graphql.external_auth import ExternalAuthMutations
 from service.graphql.groups import GroupMutations, GroupQueries
 from service.graphql.inspection import InspectionQueries
 from service.graphql.nodes import NodeQueries
+from service.graphql.overview import OverviewMutations, OverviewQueries
 from service.graphql.refusals import RefusalQueries
 from service.graphql.scalars import SCALAR_MAP
 from service.graphql.seats import SeatMutations, SeatQueries
@@ -40,6 +41,7 @@ class Query(
     RefusalQueries,
     NodeQueries,
     SettingsQueries,
+    OverviewQueries,
 ):
     pass
 
@@ -57,6 +59,7 @@ class Mutation(
     AccessMutations,
     ApiKeyMutations,
     SettingsMutations,
+    OverviewMutations,
 ):
     pass
 

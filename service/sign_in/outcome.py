@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from service.audit.actions import Action
+from service.audit.daily_counts import Counted
 from service.audit.folding import HourlyEvent, record_hourly
 from service.audit.log import Actor, record
 from service.audit.pending import PendingEvents
@@ -72,6 +73,7 @@ async def record_refusal(
         if (person := await find_person(refusal)) is not None:
             await _audit(refusal, person)
         SIGN_IN_REFUSALS.labels(refusal.code).inc()
+        outcomes.pending_events.daily_counts.add(Counted.REFUSAL, refusal.code)
         outcomes.pending_events.add_refusal(_seen(method, refusal, person, client))
         if person is not None or outcomes.folded_lines.admits(f"sign_in_refused {refusal.code}", client.ip_address):
             _log.info(
@@ -92,7 +94,10 @@ async def record_success(result: SignInResult, outcomes: Outcomes) -> SignInResu
     """
     session = result.session
     SIGN_INS.labels(session.method, "new" if result.new_user else "continued" if result.continued else "known").inc()
-    if not result.continued and not session.opened_as_admin:
+    if result.continued:
+        return result
+    outcomes.pending_events.daily_counts.add(Counted.SIGN_IN, session.method)
+    if not session.opened_as_admin:
         await outcomes.pending_events.add(_opened_by_member(session))
     return result
 

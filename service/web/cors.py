@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.audit.daily_counts import DailyCounts
 from service.credentials import is_same_origin, is_under_cookie_domain
 from service.metrics import REFUSED_ORIGINS
 from service.settings import Settings
@@ -54,16 +55,16 @@ class CrossOrigin:
         if is_same_origin(request, self._settings):
             await self._app(scope, receive, send)
             return
-        headers = self._headers_for(origin)
+        headers = self._headers_for(origin, request)
         if _is_preflight(request):
             await _answer_preflight(request, headers)(scope, receive, send)
         else:
             await self._app(scope, receive, _with_headers(send, headers or _VARY))
 
-    def _headers_for(self, origin: str) -> dict[str, str] | None:
+    def _headers_for(self, origin: str, request: HTTPConnection) -> dict[str, str] | None:
         """Return the headers that let a page of this origin read the response. None if the origin is not allowed."""
         if origin not in self._settings.allowed_origins:
-            self._refused.note(origin)
+            self._refused.note(origin, request.app.state.instance.pending_events.daily_counts)
             return None
         headers = {**_VARY, "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "Retry-After"}
         if is_under_cookie_domain(origin, self._settings):
@@ -78,10 +79,11 @@ class RefusedOrigins:
         self._noted: set[str] = set()
         self._forgotten_at = 0.0
 
-    def note(self, origin: str) -> None:
+    def note(self, origin: str, daily_counts: DailyCounts) -> None:
         """Count one refused request, and log its origin. The header may hold any text."""
         REFUSED_ORIGINS.inc()
         shown = _printable(origin)
+        daily_counts.add_refused_origin(shown)
         if self._is_news(shown, time.monotonic()):
             _log.warning(
                 "origin_refused",

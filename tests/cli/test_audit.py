@@ -78,3 +78,6 @@ def test_reference_is_looked_up_on_the_command_line(doorcode: Command, environ: 
     assert reference in doorcode("refusals", "--code", "malformed_code", "--ip", str(CLIENT.ip_address)).stdout
     assert reference not in doorcode("refusals", "--code", "CODE_EXPIRED").stdout
     assert doorcode("refusals", "--ip", "x").exit_code == 1
+    shown = doorcode("overview", "--days", "2").stdout
+    assert "MALFORMED_CODE 1" in shown
+    assert "Mails: 0 waiting, 0 sent, 0 tried again, 0 given up." in shown

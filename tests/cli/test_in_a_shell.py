@@ -63,7 +63,7 @@ def test_what_a_command_prints_can_be_put_into_a_variable(shell: Shell) -> None:
 def test_answer_no_stops_a_script_and_says_why_without_a_traceback(shell: Shell) -> None:
     ran = shell("set -e; doorcode seats --limit 5 >/dev/null; doorcode code sign --id nobody; echo went on")
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr == "There is no current secret. Create one with: doorcode jwt enable\n"
+    assert ran.stderr == "There is no current secret. Enable JWT sign-in, which makes one: doorcode jwt enable\n"
 
 
 def test_reader_that_goes_away_is_no_error_of_ours(shell: Shell) -> None:

@@ -30,6 +30,7 @@ from service.email_login.mail_queue import (
     claim,
     purge_mail_queue,
 )
+from service.email_login.mail_status import mail_status
 from service.email_login.mail_worker import AT_ONCE, MailWorker, send_mails
 from service.email_login.transports import Undeliverable
 from service.instance import Instance, open_instance
@@ -137,6 +138,11 @@ async def test_mail_is_tried_again_until_the_server_takes_it(
             await ask(instance)
             await asyncio.to_thread(server.mail_to, "ada@example.com")
     assert server.tried == 3
+    status = await mail_status()
+    assert (status.sent, status.retried, status.dropped, status.waiting) == (1, 2, 0, 0)
+    assert status.last_sent_at
+    assert status.last_failed_at
+    assert status.last_sent_at > status.last_failed_at
 
 
 async def test_server_that_comes_back_gets_the_mail(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,6 +234,7 @@ async def test_mail_that_is_refused_for_good_is_not_tried_again(instance: Instan
     await ask(instance)
     await deliver(instance, Post(Undeliverable("recipient refused, 550")))
     assert await count("outgoing_mails") == 0
+    assert (await mail_status()).dropped == 1
 
 
 async def test_codes_go_before_invitations(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:

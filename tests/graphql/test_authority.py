@@ -133,6 +133,9 @@ FIELDS = [
     _reading("apiKeys", "{ apiKeys { id } }"),
     _reading("auditLog", "{ auditLog(first: 5) { nodes { id detail } totalCount } }"),
     _reading("refusal", '{ refusal(reference: "K7XA249Z5R") { reference } }'),
+    _reading("signInDays", "{ signInDays(days: 2) { signIns refusals { code count } } }"),
+    _reading("mailStatus", "{ mailStatus { waiting sent lastSentAt } }"),
+    _reading("refusedOrigins", "{ refusedOrigins { origin count } }"),
     _reading("refusals", "{ refusals(first: 5) { nodes { reference } totalCount } }"),
     Field(
         "issueAccessToken",
@@ -144,6 +147,7 @@ FIELDS = [
         UNAUTHENTICATED,
         UNAUTHENTICATED,
     ),
+    _administering("createTestLink", "mutation { createTestLink { userId url } }"),
     _administering("enableJwtAuth", "mutation { enableJwtAuth { secret } }"),
     _administering("rotateJwtSecret", "mutation { rotateJwtSecret(gracePeriodSeconds: 0) { secret } }"),
     _administering(

@@ -51,6 +51,9 @@ QUERIES = [
     f"auditLog{PAGE}",
     'refusal(reference: "K7XA249Z5R")',
     f"refusals{PAGE}",
+    "signInDays(days: 1)",
+    "mailStatus",
+    "refusedOrigins",
 ]
 MUTATIONS = [
     'exchangeExternalAuthCode(externalAuthCode: "$CODE")',
@@ -64,6 +67,7 @@ MUTATIONS = [
     'revokeJwtSecret(id: "$SECRET")',
     'updateJwtPolicy(policy: {issuer: "crm"})',
     "revokeAllCodes",
+    "createTestLink",
     'updateJwtSignIn(input: {signInUrl: "https://crm.example.com/login"})',
     "disableJwtAuth(endSessions: false)",
     "setSeatLimit(limit: 100)",
@@ -188,6 +192,7 @@ async def test_both_executors_answer_every_type_of_the_schema_alike(instance: In
     secret, boss = await enable(instance), await admin()
     await set_user_groups(boss.id, ["staff"], TESTER)
     await refusal_of(instance, "no.good.code")
+    instance.pending_events.daily_counts.add_refused_origin("https://shop.example")
     first, second = await _side("one", instance, boss, secret), await _side("two", instance, boss, secret)
     seen: set[str] = set()
     for document in (document_of("query", field) for field in QUERIES):

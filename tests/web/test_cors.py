@@ -1,16 +1,19 @@
 """Which origins may call `/graphql`, as their browsers are told."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 from anyio.from_thread import BlockingPortal
 from prometheus_client import REGISTRY
+from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
+from service.audit.pending import PendingEvents
 from service.settings import load_settings
 from service.web import cors
 from service.web.cors import MAX_REMEMBERED, CrossOrigin
@@ -200,10 +203,21 @@ def guarded() -> CrossOrigin:
     return CrossOrigin(app, load_settings(ENVIRON))
 
 
+def client_of(guarded: CrossOrigin) -> httpx2.AsyncClient:
+    """A client of an application that has only this endpoint, and the counts that it adds to."""
+    application = Starlette()
+    application.state.instance = SimpleNamespace(pending_events=PendingEvents())
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await guarded({**scope, "app": application}, receive, send)
+
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(serve), base_url=PUBLIC)
+
+
 async def ask(guarded: CrossOrigin, *origins: str) -> list[dict[str, Any]]:
     """What is logged while pages of these origins ask."""
     with capture_logs() as logged:
-        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(guarded), base_url=PUBLIC) as client:
+        async with client_of(guarded) as client:
             for origin in origins:
                 response = await client.get("/", headers={b"Origin": origin.encode("latin-1")})
                 assert response.text == "fine"
@@ -211,7 +225,7 @@ async def ask(guarded: CrossOrigin, *origins: str) -> list[dict[str, Any]]:
 
 
 async def test_vary_is_added_to_what_is_there(guarded: CrossOrigin) -> None:
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(guarded), base_url=PUBLIC) as client:
+    async with client_of(guarded) as client:
         response = await client.get("/", headers={"Origin": APP})
     assert response.headers["vary"] == "Accept, Origin"
 

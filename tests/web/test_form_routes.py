@@ -17,6 +17,7 @@ FORMS = {
     "/login/continue",
     "/invitation",
     "/logout",
+    "/admin",
     "/admin/login",
     "/admin/login/code",
     "/admin/setup",

@@ -31,7 +31,7 @@ from service.web.security import see_other
 def admin_routes() -> list[Route]:
     """Return all routes under `/admin`."""
     return [
-        Route(overview.OVERVIEW, shown_to_admins(overview.show_overview)),
+        _page(overview.OVERVIEW, overview.show_overview, overview.make_test_link),
         Route(f"{overview.OVERVIEW}/", _to_overview),
         *admin_sign_in_routes(),
         _page(users.USERS, users.show_users, user_forms.change_users),

@@ -6,7 +6,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from service.accounts.seats import MAX_LIMIT
-from service.web.admin.chart import chart_of
+from service.web.admin.chart import seat_chart
 from service.web.admin.page import AdminPage, text_of
 
 SEATS = "/admin/seats"
@@ -24,7 +24,7 @@ async def show_seats(admin_page: AdminPage, problem: str | None = None, status: 
         status=status,
         problem=problem,
         seat_usage=seat_usage,
-        chart=chart_of(seat_usage["history"]),
+        chart=seat_chart(seat_usage["history"]),
         days=days,
         periods=_PERIODS,
     )

@@ -42,7 +42,7 @@ PAGES = [
     "/admin/settings",
 ]
 FORMS = ["/admin/users", "/admin/users/user", "/admin/authentication", "/admin/authentication/debugger", "/admin/seats"]
-FORMS += ["/admin/api-keys", "/admin/settings"]
+FORMS += ["/admin/api-keys", "/admin/settings", "/admin"]
 AUTHENTICATION, DEBUGGER = "/admin/authentication", "/admin/authentication/debugger"
 USERS, USER = "/admin/users", "/admin/users/user"
 POLICY = {"action": "policy", "clockSkewSeconds": "60", "trustEmails": "1"}
