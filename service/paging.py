@@ -26,7 +26,10 @@ _TO_BASE64URL = bytes.maketrans(b"+/", b"-_")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A column to order by. Ties are ordered by ID. `name` is part of each cursor: a cursor is valid for one order."""
+    """A column to order by. Ties are ordered by ID. `name` is part of each cursor: a cursor is valid for one order.
+
+    With an `expression` the rows are ordered by its value, which each row of a page has under the name `column`.
+    """
 
     name: str
     column: str
@@ -35,6 +38,12 @@ class Order:
     is_time: bool = False
     id_column: str = "id"
     id_descending: bool = False
+    expression: str | None = None
+
+    @property
+    def value(self) -> str:
+        """What conditions and the order name: the expression or the column."""
+        return self.expression or self.column
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +193,15 @@ class Listing:
             direction, nulls = ("ASC" if direction == "DESC" else "DESC"), "FIRST"
             id_direction = "ASC" if id_direction == "DESC" else "DESC"
         null_order = f" NULLS {nulls}" if order.nullable else ""
-        wanted = None if self.columns is None else {order.column, order.id_column, *self.columns}
-        columns = "*" if wanted is None else ", ".join(sorted(wanted))
+        keys = {order.id_column} if order.expression else {order.id_column, order.column}
+        columns = "*" if self.columns is None else ", ".join(sorted({*keys, *self.columns}))
+        if order.expression:
+            columns += f", {order.expression} AS {order.column}"
 
         def page_of(conditions: Conditions) -> Statement:
             return Statement(
                 f"SELECT {columns} FROM {self.source}{conditions.where}"
-                f" ORDER BY {order.column} {direction}{null_order}, {order.id_column} {id_direction} LIMIT {limit}"
+                f" ORDER BY {order.value} {direction}{null_order}, {order.id_column} {id_direction} LIMIT {limit}"
             )
 
         if self.reader is not None:
@@ -200,7 +211,7 @@ class Listing:
 
     def _add_bound(self, conditions: Conditions, position: Position, *, behind: bool) -> None:
         """Add the condition for the rows after (or before) a position. Nulls come last in both directions."""
-        order, column, row_id = self.order, self.order.column, self.order.id_column
+        order, column, row_id = self.order, self.order.value, self.order.id_column
         beyond = ">" if behind != order.descending else "<"
         id_beyond = ">" if behind != order.id_descending else "<"
         if position.value is None:

@@ -18,14 +18,17 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import IntegrityError
 from tortoise.migrations.api import migrate as run_migrations
 
+from service.accounts.directory import UserFilter, UserOrder, list_users
 from service.accounts.metadata import dump_metadata
+from service.accounts.models import User
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.audit.models import AuditEvent
 from service.database import Statement, fetch, is_migrated, migrate, open_database, transaction, write
 from service.database.connection import ALIAS, configuration
 from service.instance import Instance, open_instance
-from service.settings import SettingsError, load_settings
+from service.paging import Slice
+from service.settings import Settings, SettingsError, load_settings
 from tests.actions import TABLES, rows
 from tests.processes import ROOT
 from tests.programs import Programs
@@ -41,7 +44,7 @@ UNIQUE = {
     "sessions": {("id",), ("token_hash",)},
     "signing_keys": {("kid",), ("state",)},
     "used_codes": {("id",)},
-    "users": {("serial",), ("id",), ("external_id",), ("verified_email",)},
+    "users": {("serial",), ("id",), ("external_id",), ("email",)},
 }
 INDEXED = {
     "audit_events": {
@@ -50,7 +53,7 @@ INDEXED = {
     },
     "sessions": {("user_serial", "id"), ("expires_at",)},
     "used_codes": {("expires_at",)},
-    "users": {("created_at", "id"), ("last_seen_at", "id"), ("email", "id")},
+    "users": {("created_at", "id"), ("last_seen_at", "id")},
 }
 
 
@@ -131,14 +134,53 @@ async def test_text_is_ordered_by_its_bytes_everywhere(database_url: str, tmp_pa
             assert found == ["A", "B", "_", "a", "b", "z", "\u00e9"], column
 
 
-async def test_addresses_of_users_before_the_upgrade_are_verified(empty_database_url: str, tmp_path: Path) -> None:
-    settings = settings_for(empty_database_url, tmp_path)
+async def migrate_up_to(name: str, settings: Settings) -> None:
     settings.data_dir.mkdir(exist_ok=True)
     engine = "tortoise.backends.sqlite" if settings.uses_sqlite else "service.database.postgres"
     overrides = {"foreign_keys": "OFF"} if settings.uses_sqlite else {}
     before = configuration(settings, engine=engine, **overrides)
     async with TortoiseContext():
-        await run_migrations(config=before, target="doorcode.0007_key_scope_users", direction="forward")
+        await run_migrations(config=before, target=f"doorcode.{name}", direction="forward")
+
+
+async def test_addresses_that_were_shown_before_the_upgrade_stay_shown_and_stay_what_they_are(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    settings = settings_for(empty_database_url, tmp_path)
+    await migrate_up_to("0020_access_until", settings)
+    insert = Statement(
+        "INSERT INTO users (id, email, verified_email, metadata, origin, role, status, session_epoch, search_text, created_at)"
+        " VALUES ($1, $2, $3, '{}', 'EMAIL', 'MEMBER', 'ACTIVE', 0, $4, '2030-01-01 00:00:00+00:00')"
+    )
+    people = (
+        ("verified", "ada@example.com", "ada@example.com"),
+        ("claimed", "ada@example.com", None),
+        ("claimed-too", "Bob@example.com", None),
+        ("without", None, None),
+    )
+    async with open_database(settings):
+        for user_id, shown, verified in people:
+            await write(insert, user_id, shown, verified, f"\n{user_id}\n{shown or ''}")
+    await migrate(settings)
+    async with open_database(settings):
+        for user_id, shown, verified in people:
+            found = await User.get(id=user_id)
+            assert (found.shown_email, found.email, found.email_verified) == (shown, verified, verified is not None)
+            assert found.claimed_email == (None if verified else shown)
+        for wanted, expected in (
+            (UserFilter(), ["claimed-too", "claimed", "verified", "without"]),
+            (UserFilter(email="ada@example.com"), ["claimed", "verified"]),
+            (UserFilter(search="ada@exam"), ["claimed", "verified"]),
+        ):
+            page = await list_users(wanted, UserOrder.EMAIL_ASC).page(Slice())
+            assert [row["id"] for row in page.rows] == expected
+        with pytest.raises(IntegrityError):
+            await write(Statement("UPDATE users SET email = 'ada@example.com' WHERE id = 'without'"))
+
+
+async def test_addresses_of_users_before_the_upgrade_are_verified(empty_database_url: str, tmp_path: Path) -> None:
+    settings = settings_for(empty_database_url, tmp_path)
+    await migrate_up_to("0007_key_scope_users", settings)
     insert = (
         "INSERT INTO users (id, email, metadata, origin, role, status, session_epoch, search_text, created_at)"
         " VALUES ('%s', %s, '{}', 'EMAIL', 'MEMBER', 'ACTIVE', 0, '', '2030-01-01 00:00:00+00:00')"
@@ -152,14 +194,14 @@ async def test_addresses_of_users_before_the_upgrade_are_verified(empty_database
         serials = [row["serial"] for row in await rows("users")]
     await migrate(settings)
     async with open_database(settings):
-        found = {row["id"]: (row["email"], row["verified_email"]) for row in await rows("users")}
-        assert found == {"a": ("ada@example.com",) * 2, "b": (None, None), "c": (None, None)}
+        found = {row["id"]: (row["email"], row["claimed_email"]) for row in await rows("users")}
+        assert found == {"a": ("ada@example.com", None), "b": (None, None), "c": (None, None)}
         [row] = await rows("users", "WHERE id = 'a'")
         assert row["metadata"] == dump_metadata(json.loads(compact)) != compact, "the filter finds no inner members"
         assert (row["code_groups"], row["admin_groups"]) == ("[]", "[]")
         with pytest.raises(IntegrityError):
-            await write(Statement("UPDATE users SET verified_email = 'ada@example.com' WHERE id = 'b'"))
-        await write(Statement("UPDATE users SET email = 'ada@example.com' WHERE id = 'b'"))
+            await write(Statement("UPDATE users SET email = 'ada@example.com' WHERE id = 'b'"))
+        await write(Statement("UPDATE users SET claimed_email = 'ada@example.com' WHERE id = 'b'"))
         await write(Statement(insert % ("e", "NULL")))
         assert (await rows("users", "WHERE id = 'e'"))[0]["serial"] > max(serials) + 1, "a serial is never used twice"
         assert (await rows("external_auth"))[0]["trust_emails"]

@@ -79,7 +79,15 @@ PARTS_OF_STATEMENTS = {
     "service/email_login/allowances.py": {"_OVER"},
     "service/database/purging.py": {"table", "key", "column"},  # `purge_expired` is called with literals
     "service/paging.py": {
-        *("columns", "self.source", "self.conditions.where", "conditions.where", "order.column", "order.id_column"),
+        *(
+            "columns",
+            "self.source",
+            "self.conditions.where",
+            "conditions.where",
+            "order.column",
+            "order.value",
+            "order.id_column",
+        ),
         *("direction", "id_direction", "null_order", "limit"),
     },
     "service/sessions/administration.py": {"ADMIN_RIGHTS", "LIVE", "SESSION_COLUMNS"},

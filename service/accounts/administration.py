@@ -50,7 +50,6 @@ async def add_invited_user(email: str, role: UserRole, by: Actor) -> User:
     user = User(
         id=new_id(SERVICE_ID_PREFIX),
         email=email,
-        verified_email=email,
         origin=UserOrigin.INVITATION,
         role=role,
         created_at=now(),
@@ -85,7 +84,7 @@ async def update_user(
         await lock_seats()
         user = await lock_to_change(user_id, by)
         before = Profile.of(user)
-        if not isinstance(email, Unchanged) and email != user.email:
+        if not isinstance(email, Unchanged) and email != user.shown_email:
             await _set_email(user, email)
             user.session_epoch += 1
         elif isinstance(email, str) and not user.email_verified:
@@ -200,7 +199,7 @@ async def _set_external_id(user: User, external_id: str | None) -> None:
     holder = await find_by_id_claim(external_id) if external_id is not None else None
     if holder is not None and holder.serial != user.serial:
         raise Conflict("Another user has this ID.")
-    user.set_identifiers(email=user.email, email_verified=user.email_verified, external_id=external_id)
+    user.set_identifiers(email=user.shown_email, email_verified=user.email_verified, external_id=external_id)
 
 
 async def set_access_until(user: User, until: datetime | None, by: Actor) -> None:
@@ -229,7 +228,7 @@ async def keep_an_admin(user: User) -> None:
     counts = Q(access_until__isnull=True)
     if user.access_until is not None:
         counts |= Q(access_until__gt=now())
-    admins = User.filter(counts, role=UserRole.ADMIN, status=UserStatus.ACTIVE, verified_email__isnull=False)
+    admins = User.filter(counts, role=UserRole.ADMIN, status=UserStatus.ACTIVE, email__isnull=False)
     if not await admins.exclude(serial=user.serial).exists():
         raise Conflict("This is the last active admin. Make another user an admin first.")
 

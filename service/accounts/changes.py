@@ -25,7 +25,7 @@ class Profile:
     @classmethod
     def of(cls, user: User) -> Self:
         """Return the profile as it is now."""
-        return cls(user.email, user.email_verified, user.external_id, user.metadata, user.access_until)
+        return cls(user.shown_email, user.email_verified, user.external_id, user.metadata, user.access_until)
 
     def changes(self, later: Self) -> dict[str, dict[str, object]]:
         """Return what differs later, except the metadata."""

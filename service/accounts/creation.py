@@ -43,7 +43,9 @@ async def create_user(
         known = await find_by_id_claim(external_id)
         if known is None:
             return await _create(external_id, email, checked, access_until, by, hashes)
-        if email not in (None, known.email) or (checked is not None and not is_same_metadata(known.metadata, checked)):
+        if email not in (None, known.shown_email) or (
+            checked is not None and not is_same_metadata(known.metadata, checked)
+        ):
             raise Conflict("A user with this ID exists already, with another email or other metadata.")
         if not isinstance(access_until, Unchanged) and access_until != known.access_until:
             known = await lock_to_change(known.id, by)
@@ -67,7 +69,6 @@ async def _create(
         id=external_id,
         external_id=external_id,
         email=email,
-        verified_email=email,
         metadata=dump_metadata(metadata or {}),
         origin=UserOrigin.EXTERNAL_JWT,
         access_until=None if isinstance(access_until, Unchanged) else access_until,

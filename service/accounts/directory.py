@@ -31,11 +31,12 @@ class UserOrder(StrEnum):
 
 
 _MEMBERS = "(',' || substr(metadata, 2, length(metadata) - 2) || ',')"  # without the braces, each between two commas
+_SHOWN_EMAIL = "COALESCE(claimed_email, email)"  # as `User.shown_email`; the index users_by_shown_email has this text
 _ORDERS = {
     UserOrder.CREATED_AT_DESC: Order("created-", "created_at", descending=True, is_time=True),
     UserOrder.CREATED_AT_ASC: Order("created+", "created_at", is_time=True),
     UserOrder.LAST_SEEN_AT_DESC: Order("seen-", "last_seen_at", descending=True, nullable=True, is_time=True),
-    UserOrder.EMAIL_ASC: Order("email+", "email", nullable=True),
+    UserOrder.EMAIL_ASC: Order("email+", "shown_email", nullable=True, expression=_SHOWN_EMAIL),
 }
 
 
@@ -94,7 +95,7 @@ def list_users(wanted: UserFilter, order: UserOrder, columns: Sequence[str] | No
     if wanted.status is not None:
         conditions.add(_OF_STATUS[wanted.status], wanted.status, now())
     if wanted.email is not None:
-        conditions.add("email = {}", parse_email(wanted.email, "filter.email"))
+        conditions.add(f"{_SHOWN_EMAIL} = {{}}", parse_email(wanted.email, "filter.email"))
     if wanted.group is not None:
         conditions.add("serial IN (SELECT user_serial FROM group_members WHERE name = {})", _group_name(wanted.group))
     if wanted.metadata is not None:

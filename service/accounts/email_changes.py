@@ -35,7 +35,7 @@ def compare_email(user: User, claim: UserClaim) -> NewEmail | EmailKept | None:
     if claim.email is None:
         return None
     if claim.email_verified:
-        return NewEmail(claim.email, verified=True) if claim.email != user.verified_email else None
+        return NewEmail(claim.email, verified=True) if claim.email != user.email else None
     if user.email_verified:
-        return EmailKept.UNVERIFIED if claim.email_denied or claim.email != user.email else None
-    return NewEmail(claim.email, verified=False) if claim.email != user.email else None
+        return EmailKept.UNVERIFIED if claim.email_denied or claim.email != user.shown_email else None
+    return NewEmail(claim.email, verified=False) if claim.email != user.shown_email else None

@@ -162,7 +162,7 @@ def cells_of(user: User) -> list[str]:
     return [
         user.id,
         user.external_id or "",
-        user.verified_email or "",
+        user.email or "",
         user.metadata,
         user.current_status,
         json.dumps(given, ensure_ascii=False) if given else "",

@@ -205,10 +205,10 @@ async def _match(rows: Sequence[UserRow], taken: set[int]) -> list[tuple[UserRow
     """
     ids = [text for row in rows for text in {row.id, row.external_id} if text is not None]
     emails = [row.email for row in rows if row.email is not None]
-    found = await User.filter(Q(external_id__in=ids) | Q(id__in=ids) | Q(verified_email__in=emails))
+    found = await User.filter(Q(external_id__in=ids) | Q(id__in=ids) | Q(email__in=emails))
     by_external_id = {user.external_id: user for user in found if user.external_id}
     by_id = {user.id: user for user in found}
-    by_email = {user.verified_email: user for user in found if user.verified_email}
+    by_email = {user.email: user for user in found if user.email}
     matched: list[tuple[UserRow, User | None, str | None]] = []
     for row in rows:
         try:
@@ -255,7 +255,7 @@ def _require_no_change_of_an_admin(row: UserRow, user: User) -> None:
 
 def _differs(row: UserRow, user: User) -> bool:
     return (
-        (row.email is not None and row.email != user.verified_email)
+        (row.email is not None and row.email != user.email)
         or (row.metadata is not None and not is_same_metadata(user.metadata, row.metadata))
         or (row.status is not None and row.status is not user.current_status)
         or (row.access_until is not None and row.access_until != user.access_until)
@@ -289,8 +289,8 @@ async def _update(row: UserRow, user: User, by: Actor) -> None:
             await record(Action.USER_DEACTIVATED, by, user_id=user.id)
     if row.access_until is not None and row.access_until != user.access_until:
         await set_access_until(user, row.access_until, by)
-    if row.email is not None and row.email != user.verified_email:
-        user.email_epoch += row.email != user.email
+    if row.email is not None and row.email != user.email:
+        user.email_epoch += row.email != user.shown_email
         user.set_identifiers(email=row.email, email_verified=True, external_id=user.external_id)
     if row.metadata is not None:
         user.metadata = user.metadata if is_same_metadata(user.metadata, row.metadata) else dump_metadata(row.metadata)

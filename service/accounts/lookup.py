@@ -16,8 +16,8 @@ _BY_ID_CLAIM = Statement(
     "SELECT * FROM users WHERE serial = COALESCE("
     "(SELECT serial FROM users WHERE external_id = $1), (SELECT serial FROM users WHERE id = $1))"
 )
-# Never by `email`: an address that is only claimed finds no user (contract §1).
-_BY_EMAIL = Statement("SELECT * FROM users WHERE verified_email = $1")
+# Never by `claimed_email`: an address that is only claimed finds no user (contract §1).
+_BY_EMAIL = Statement("SELECT * FROM users WHERE email = $1")
 _BY_EITHER_ID = "SELECT * FROM users WHERE id = $1 OR external_id = $1"
 _BY_ID = Statement(_BY_EITHER_ID)
 _BY_ID_LOCKED = Statement(_BY_EITHER_ID + " FOR UPDATE")
@@ -86,7 +86,7 @@ def user_from_row(row: Row) -> User:
         id=row["id"],
         external_id=row["external_id"],
         email=row["email"],
-        verified_email=row["verified_email"],
+        claimed_email=row["claimed_email"],
         metadata=row["metadata"],
         origin=_ORIGINS[row["origin"]],
         role=_ROLES[row["role"]],
@@ -116,8 +116,8 @@ def _only_user(rows: Sequence[Row]) -> User | None:
 COLUMN_READERS: Mapping[str, Callable[[Row], object]] = {
     "id": itemgetter("id"),
     "external_id": itemgetter("external_id"),
-    "email": itemgetter("email"),
-    "email_verified": lambda row: row["verified_email"] is not None,
+    "email": lambda row: row["claimed_email"] or row["email"],  # as `User.shown_email`
+    "email_verified": lambda row: row["email"] is not None,
     "origin": lambda row: _ORIGINS[row["origin"]],
     "role": lambda row: _ROLES[row["role"]],
     "status": lambda row: (
@@ -128,8 +128,12 @@ COLUMN_READERS: Mapping[str, Callable[[Row], object]] = {
 }
 """What `user_from_row` makes of one column, without making a user: for pages of users, of which few columns are shown."""
 
-COLUMN_NAMES = {value: value for value in COLUMN_READERS if value != "status"} | {"email_verified": "verified_email"}
-"""The column that each of them reads. Not of `status`, which depends on more than one."""
+COLUMN_NAMES: Mapping[str, Sequence[str]] = {
+    **{value: [value] for value in COLUMN_READERS if value != "status"},
+    "email": ["email", "claimed_email"],
+    "email_verified": ["email"],
+}
+"""The columns that each of them reads. Not of `status`, which only a whole user knows."""
 
 
 def _user_or_none(row: Row | None) -> User | None:

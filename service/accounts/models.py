@@ -9,7 +9,7 @@ from service.accounts.identifiers import with_unicode_domain
 from service.accounts.metadata import EMPTY
 from service.clock import now
 
-IDENTIFIER_COLUMNS = ("email", "verified_email", "external_id", "search_text")
+IDENTIFIER_COLUMNS = ("email", "claimed_email", "external_id", "search_text")
 
 
 class UserOrigin(StrEnum):
@@ -49,10 +49,10 @@ class User(Model):
     )
     id = fields.CharField(max_length=255, unique=True)
     external_id = fields.CharField(max_length=255, unique=True, null=True)
-    email = fields.CharField(max_length=320, null=True)  # verified or only claimed; what is shown
-    verified_email = fields.CharField(
+    email = fields.CharField(  # verified
         max_length=320, unique=True, null=True, description="normalised, so that two users never share one"
     )
+    claimed_email = fields.CharField(max_length=320, null=True)  # a code only claimed it; null if `email` is set
     metadata = fields.TextField(default=EMPTY, description="JSON text: jsonb would refuse a NUL, which JSON allows")
     origin = fields.CharEnumField(UserOrigin, max_length=16)
     role = fields.CharEnumField(UserRole, max_length=16, default=UserRole.MEMBER)
@@ -84,14 +84,19 @@ class User(Model):
         return UserStatus.DEACTIVATED if ended else self.status
 
     @property
+    def shown_email(self) -> str | None:
+        """The email of the user, whether it is verified or a code only claimed it (contract §1). None if there is none."""
+        return self.claimed_email or self.email
+
+    @property
     def email_verified(self) -> bool:
-        """Whether the email is verified, not only claimed by a code (contract §1). False if there is no email."""
-        return self.verified_email is not None
+        """Whether the shown email is verified, not only claimed by a code. False if there is no email."""
+        return self.email is not None
 
     def set_identifiers(self, *, email: str | None, email_verified: bool, external_id: str | None) -> None:
         """Set them, and the search text that is made of them and the ID. The caller saves `IDENTIFIER_COLUMNS`."""
-        self.email, self.external_id = email, external_id
-        self.verified_email = email if email_verified else None
+        self.external_id = external_id
+        self.email, self.claimed_email = (email, None) if email_verified else (None, email)
         # Case is folded here, because SQLite's own folding knows ASCII only.
         identifiers = (self.id, external_id, email, email and with_unicode_domain(email))
         lines = [identifier.casefold() for identifier in dict.fromkeys(identifiers) if identifier]
@@ -99,7 +104,7 @@ class User(Model):
 
     class Meta:
         table = "users"
-        indexes = (("created_at", "id"), ("last_seen_at", "id"), ("email", "id"))
+        indexes = (("created_at", "id"), ("last_seen_at", "id"))
 
 
 # Only describes the table for migrations: its rows are read and written by SQL.

@@ -22,6 +22,6 @@ async def add_user(user: User, action: Action, by: Actor) -> None:
     The caller holds the seat lock, and has looked for the user's identifiers under it.
     """
     await take_seat(user.origin)
-    user.set_identifiers(email=user.email, email_verified=user.email_verified, external_id=user.external_id)
+    user.set_identifiers(email=user.shown_email, email_verified=user.email_verified, external_id=user.external_id)
     await user.save(force_create=True)
     await record(action, by, user_id=user.id, detail={"origin": user.origin})

@@ -192,7 +192,7 @@ async def _update_profile(plan: SignIn, by: Actor) -> None:
     before = Profile.of(user)
     if new:
         user.email_epoch += (
-            new.address != user.email
+            new.address != user.shown_email
         )  # a session opened by the previous email does not prove the new one
         user.set_identifiers(email=new.address, email_verified=new.verified, external_id=user.external_id)
     user.metadata = plan.new_metadata or user.metadata
@@ -216,7 +216,7 @@ async def record_ignored_profile(plan: SignIn, by: Actor) -> None:
 async def _link(plan: Link, by: Actor) -> None:
     user, claim = plan.user, plan.claim
     before = Profile.of(user)
-    user.set_identifiers(email=user.email, email_verified=user.email_verified, external_id=claim.id)
+    user.set_identifiers(email=user.shown_email, email_verified=user.email_verified, external_id=claim.id)
     if claim.metadata is not None:
         user.metadata = dump_metadata(claim.metadata)
     user.codes_valid_from = latest(user.codes_valid_from, plan.codes_valid_from)
@@ -231,8 +231,8 @@ async def _create(plan: Create, by: Actor) -> User:
     user = User(
         id=claim.id,
         external_id=claim.id,
-        email=claim.email,
-        verified_email=claim.email if claim.email_verified else None,
+        email=claim.email if claim.email_verified else None,
+        claimed_email=None if claim.email_verified else claim.email,
         metadata=dump_metadata(claim.metadata or {}),
         origin=UserOrigin.EXTERNAL_JWT,
         codes_valid_from=plan.codes_valid_from,

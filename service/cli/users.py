@@ -148,6 +148,6 @@ async def _show(wanted: UserFilter, first: int) -> None:
 
 
 def _email_of(user: User) -> str:
-    if user.email is None:
+    if user.shown_email is None:
         return ""
-    return user.email if user.email_verified else f"{user.email} (not verified)"
+    return user.shown_email if user.email_verified else f"{user.shown_email} (not verified)"

@@ -63,5 +63,5 @@ class EmailLoginDependencies:
         """
         user, client = session.user, attempt.client
         is_new = await remember_client(user, client, attempt.device, self.cipher)
-        if is_new and session.has_admin_rights and user.verified_email is not None:
-            await announce_admin_sign_in(user.verified_email, client, self.mail_queue)
+        if is_new and session.has_admin_rights and user.email is not None:
+            await announce_admin_sign_in(user.email, client, self.mail_queue)

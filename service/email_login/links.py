@@ -60,7 +60,7 @@ async def is_setup_link(token: str) -> bool:
 async def find_invited(token: str) -> User | None:
     """Return the invited user, also a deactivated one, or None without a live invitation. The link stays usable."""
     link = await _find(token)
-    return await User.get_or_none(serial=link.holder, verified_email=link.email) if link and link.email else None
+    return await User.get_or_none(serial=link.holder, email=link.email) if link and link.email else None
 
 
 async def use_up_link(token: str) -> bool:

@@ -173,9 +173,7 @@ async def _sign_up(email: str, by: Actor) -> tuple[User, bool]:
     await lock_seats()
     if user := await find_by_email(email):
         return user, False
-    user = User(
-        id=new_id(SERVICE_ID_PREFIX), email=email, verified_email=email, origin=UserOrigin.EMAIL, created_at=now()
-    )
+    user = User(id=new_id(SERVICE_ID_PREFIX), email=email, origin=UserOrigin.EMAIL, created_at=now())
     await sign_up(user, by)
     return user, True
 

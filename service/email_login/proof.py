@@ -24,7 +24,7 @@ class ProofOf:
 
     async def request(self) -> CodeRequest:
         """Have a code sent to the address of the session's user. Raises `SignInRefused`."""
-        email = self.session.user.verified_email
+        email = self.session.user.email
         if email is None:
             raise SignInRefused(SignInErrorCode.EMAIL_LOGIN_DISABLED)
         attempt = self.attempt
@@ -35,6 +35,6 @@ class ProofOf:
         async with record_refusal(SignInMethod.EMAIL, self.attempt.client, self.dependencies.outcomes):
             email = await check_code(request_id, code, self.attempt, self.dependencies)
             async with transaction():
-                if email != self.session.user.verified_email or not await use_up(request_id):
+                if email != self.session.user.email or not await use_up(request_id):
                     raise SignInRefused(SignInErrorCode.INVALID_EMAIL_CODE)
                 return await record_proof(self.session)

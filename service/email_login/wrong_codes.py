@@ -90,7 +90,7 @@ async def unlock_email_sign_in(user_id: str, by: Actor, cipher: Cipher) -> User:
     """
     async with transaction():
         user = await lock_to_change(user_id, by)
-        if user.verified_email is not None and await reset_wrong_codes(user.verified_email, cipher):
+        if user.email is not None and await reset_wrong_codes(user.email, cipher):
             await record(Action.USER_EMAIL_SIGN_IN_UNLOCKED, by, user_id=user.id)
     return user
 

@@ -220,7 +220,7 @@ async def _decide(verified: _VerifiedExchange) -> Decision:
     match subject:
         case UserClaim(id=user_id) | IdClaim(id=user_id) if user is not None and user_id == user.external_id:
             return await decide_for(user, subject, verified.terms)
-        case EmailClaim(email=email) if user is not None and email == user.verified_email:
+        case EmailClaim(email=email) if user is not None and email == user.email:
             return await decide_for(user, subject, verified.terms)
         case _:
             return await decide(subject, verified.terms)
@@ -232,14 +232,15 @@ def _ask_first(decision: Decision, attempt: SignInAttempt) -> None:
         return
     person = _person_of(decision)
     before = attempt.session.user if attempt.session else None
-    replaced = None if before is None or before.id == person.id else Person(before.id, before.email)
+    replaced = None if before is None or before.id == person.id else Person(before.id, before.shown_email)
     if replaced is not None or attempt.confirmation is Confirmation.ALWAYS:
         raise ConfirmationNeeded(person, replaced)
 
 
 def _person_of(decision: SignIn | Link | Create) -> Person:
-    user = decision.claim if isinstance(decision, Create) else decision.user
-    return Person(user.id, user.email)
+    if isinstance(decision, Create):
+        return Person(decision.claim.id, decision.claim.email)
+    return Person(decision.user.id, decision.user.shown_email)
 
 
 async def _change_and_open(verified: _VerifiedExchange, known: SignIn | None) -> SignInResult:

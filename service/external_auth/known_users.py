@@ -32,7 +32,7 @@ _FIND = Statement(
     "SELECT (SELECT version FROM external_auth WHERE id = 1) AS version, u.* FROM users u WHERE u.serial = COALESCE("
     "(SELECT serial FROM users WHERE external_id = $1),"
     " (SELECT serial FROM users WHERE id = $1),"
-    " (SELECT serial FROM users WHERE verified_email = $2))"
+    " (SELECT serial FROM users WHERE email = $2))"
 )
 # The same for many codes; `place` counts from 1. PostgreSQL only.
 _FIND_MANY = Statement(
@@ -41,7 +41,7 @@ _FIND_MANY = Statement(
     " JOIN users u ON u.serial = COALESCE("
     "(SELECT serial FROM users WHERE external_id = i.user_id),"
     " (SELECT serial FROM users WHERE id = i.user_id),"
-    " (SELECT serial FROM users WHERE verified_email = i.email))"
+    " (SELECT serial FROM users WHERE email = i.email))"
 )
 
 
@@ -108,7 +108,7 @@ async def _prepare(candidate: Candidate, row: Row | None) -> PreparedSession | N
     user, subject = user_from_row(row), candidate.subject
     if user.role is not UserRole.MEMBER:
         return None  # the audit log records the session of an admin
-    if isinstance(subject, UserClaim) and subject.email not in (None, user.email):
+    if isinstance(subject, UserClaim) and subject.email not in (None, user.shown_email):
         return None  # the decision would have to find out who has that email
     if await decide_for(user, subject, candidate.terms) != SignIn(user):
         return None

@@ -158,7 +158,7 @@ class User(Node):
             source=row,
             id=strawberry.ID(row.id),
             external_id=row.external_id,
-            email=row.email,
+            email=row.shown_email,
             email_verified=row.email_verified,
             origin=row.origin,
             role=row.role,
@@ -174,7 +174,7 @@ class User(Node):
         """Return the columns that a page needs for fields of these names. None for all: a field needs more than one."""
         if not names <= _READ_ALONE.keys() | _OF_PAGES:
             return None
-        return [_READ_ALONE[name] for name in names if name in _READ_ALONE]
+        return [column for name in names for column in _READ_ALONE.get(name, ())]
 
     @classmethod
     def of_row(cls, row: Row) -> "User":
@@ -187,7 +187,7 @@ class User(Node):
         return user
 
 
-_READ_ALONE = {to_camel_case(value): column for value, column in COLUMN_NAMES.items()}
+_READ_ALONE = {to_camel_case(value): columns for value, columns in COLUMN_NAMES.items()}
 _OF_PAGES = frozenset(
     [
         "edges",

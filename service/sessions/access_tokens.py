@@ -76,7 +76,7 @@ async def issue_access_token(
         "iat": issued_at,
         "exp": expires_at,
         "jti": new_id(),
-        "email": user.email,
+        "email": user.shown_email,
         "email_verified": user.email_verified,
         "origin": user.origin,
         "role": UserRole.ADMIN if session.has_admin_rights else UserRole.MEMBER,

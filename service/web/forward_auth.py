@@ -100,7 +100,7 @@ def _identity(session: LiveSession, shared_metadata: Sequence[str]) -> dict[str,
     user = session.user
     values = {
         "X-Auth-User-Id": user.id,
-        "X-Auth-Email": user.verified_email or "",
+        "X-Auth-Email": user.email or "",
         "X-Auth-Origin": user.origin.value,
         "X-Auth-Session-Id": session.id,
     }

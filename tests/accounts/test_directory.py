@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import time_machine
+from tortoise.connection import get_connection
 
 from service.accounts import administration
 from service.accounts.directory import UserFilter, UserOrder, count_users, list_users
 from service.accounts.models import UserOrigin, UserRole, UserStatus
-from service.database import Statement, as_time, write
+from service.database import Statement, as_time, fetch, on_sqlite, write
+from service.database.connection import ALIAS
 from service.errors import BadUserInput
 from service.external_auth.secrets import current_secret
 from service.instance import Instance
@@ -203,6 +205,21 @@ async def _walk(listing: Listing, size: int, *, backwards: bool) -> list[str]:
         if not (before_it if backwards else behind_it):
             return walked
         cursor = listing.cursor(page.rows[0] if backwards else page.rows[-1])
+
+
+async def test_page_in_the_order_of_emails_is_read_from_the_index_of_shown_emails(instance: Instance) -> None:
+    await _varied(instance)
+    async with noted_statements() as noted:
+        await list_users(ALL_USERS, UserOrder.EMAIL_ASC).page(Slice(first=2))
+    if not on_sqlite():
+        connection: Any = get_connection(ALIAS)
+        await connection.execute_script("SET enable_seqscan = off")
+    [page] = noted.reads
+    plan = await fetch(Statement(f"EXPLAIN {'QUERY PLAN ' if on_sqlite() else ''}{page}"))
+    text = str([tuple(row[name] for name in row.keys()) for row in plan])  # noqa: SIM118 - rows of SQLite iterate values
+    assert "users_by_shown_email" in text
+    assert "sort" not in text.lower()
+    assert "TEMP B-TREE" not in text
 
 
 @pytest.mark.parametrize("order", UserOrder)

@@ -19,7 +19,6 @@ async def test_user_from_row_is_as_tortoise_makes_it(last_seen_at: datetime | No
             id="usr_1",
             external_id="crm-1" if last_seen_at else None,
             email="ada@example.com",
-            verified_email="ada@example.com",
             metadata='{"a": 1}',
             origin=UserOrigin.INVITATION,
             role=UserRole.ADMIN,

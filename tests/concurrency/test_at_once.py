@@ -197,5 +197,5 @@ async def test_codes_that_verify_one_address_at_once_give_it_to_one_user(
         answers = await through_all(served, other, codes[:25], codes[25:])
 
     assert answers == {"new": 21, "EMAIL_TAKEN": 19}
-    assert await count("users", "WHERE verified_email = 'ada@example.com'") == 1
+    assert await count("users", "WHERE email = 'ada@example.com'") == 1
     assert await count("users", "WHERE email = 'ada@example.com'") == 21
