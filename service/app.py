@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service.email_login.mail_worker import send_mails
@@ -20,14 +20,13 @@ from service.instance import open_instance
 from service.logs import configure_logs
 from service.settings import Settings, load_settings
 from service.web import failures, probes
-from service.web.admin.routes import admin_routes
 from service.web.assets import serve_asset
 from service.web.boundary import Boundary
 from service.web.cors import CrossOrigin
 from service.web.forward_auth import ForwardAuth
 from service.web.graphql_fast_path import GraphQLFastPath
-from service.web.guide.routes import guide_routes
 from service.web.hosts import KnownHosts, PlainClientAddress
+from service.web.late_routes import LateRoutes
 from service.web.paths import TolerantPaths
 from service.web.prefetch import RejectSpeculativePosts
 from service.web.requests import instance_of
@@ -43,7 +42,7 @@ def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
     endpoint = graphql_endpoint(instance_of, settings, dev=dev)
     graphql = Route("/graphql", CrossOrigin(endpoint, settings))
     app = Starlette(
-        routes=[graphql, *_other_routes(), *guide_routes(settings)],
+        routes=[graphql, *_other_routes(), LateRoutes(["/admin"], _admin_routes), *_guide_routes(settings)],
         middleware=[
             Middleware(Boundary, settings=settings),
             Middleware(PlainClientAddress),
@@ -80,8 +79,24 @@ def _other_routes() -> list[Route]:
         Route("/readyz", probes.readyz),
         Route("/metrics", probes.metrics),
         Route("/static/{name:path}", serve_asset),
-        *admin_routes(),
     ]
+
+
+def _admin_routes() -> list[Route]:
+    from service.web.admin.routes import admin_routes  # noqa: PLC0415  # see `LateRoutes`
+
+    return admin_routes()
+
+
+def _guide_routes(settings: Settings) -> list[BaseRoute]:
+    """Return the routes of the guide. None if `DOORCODE_GUIDE` is off."""
+
+    def load() -> list[Route]:
+        from service.web.guide.routes import guide_routes  # noqa: PLC0415  # see `LateRoutes`
+
+        return guide_routes(settings)
+
+    return [LateRoutes(["/guide", "/llms.txt"], load)] if settings.guide else []
 
 
 def _proxy_headers(settings: Settings) -> list[Middleware]:

@@ -10,16 +10,19 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import structlog
-from limits import RateLimitItem, parse
-from limits.aio.storage import MemoryStorage, RedisStorage
-from limits.aio.strategies import FixedWindowRateLimiter
 
 from service.errors import SignInRefused
 from service.ip_addresses import network_of, site_of
 from service.refusal_texts import SignInErrorCode
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+    from limits.aio.strategies import FixedWindowRateLimiter
 
 _log = structlog.get_logger()
 
@@ -37,13 +40,28 @@ class FailedSignIns:
     def __init__(self, settings: Settings, keyed_hash: Callable[[str], str]) -> None:
         """Count under keyed hashes of the addresses, so that a reader of Redis does not see who failed."""
         self._keyed_hash = keyed_hash
-        self._rate: RateLimitItem | None = (
-            None if settings.failed_sign_ins == "off" else parse(settings.failed_sign_ins)
-        )
-        url = settings.rate_limit_url
-        storage = MemoryStorage() if url == "memory://" else RedisStorage(f"async+{url}", implementation="redispy")
-        self._limiter = FixedWindowRateLimiter(storage)
+        self._text_of_rate = settings.failed_sign_ins
+        self._url = settings.rate_limit_url
         self._under_way: Counter[str] = Counter()
+        if self._url != "memory://":
+            _ = self._limiter  # so that a URL that Redis does not take stops the start
+
+    # `limits` is imported for the first failure or email code: it takes 0.02 seconds, which the start need not wait for.
+
+    @cached_property
+    def _rate(self) -> "RateLimitItem | None":
+        from limits import parse  # noqa: PLC0415
+
+        return None if self._text_of_rate == "off" else parse(self._text_of_rate)
+
+    @cached_property
+    def _limiter(self) -> "FixedWindowRateLimiter":
+        from limits.aio.storage import MemoryStorage, RedisStorage  # noqa: PLC0415
+        from limits.aio.strategies import FixedWindowRateLimiter  # noqa: PLC0415
+
+        in_memory = self._url == "memory://"
+        storage = MemoryStorage() if in_memory else RedisStorage(f"async+{self._url}", implementation="redispy")
+        return FixedWindowRateLimiter(storage)
 
     async def count(self, ip_address: str | None) -> int | None:
         """Count one failure. Return None while the address has tries left, else the seconds until it has tries again."""
@@ -67,7 +85,7 @@ class FailedSignIns:
             self._under_way -= Counter(keys)  # an entry that reaches 0 is removed
 
     async def _first_wait(
-        self, ip_address: str | None, allows: Callable[[RateLimitItem, str], Awaitable[bool]]
+        self, ip_address: str | None, allows: Callable[["RateLimitItem", str], Awaitable[bool]]
     ) -> int | None:
         """Ask for the network and for its /48. Return the seconds to wait of the first one that does not allow it."""
         try:
@@ -80,7 +98,7 @@ class FailedSignIns:
             _log.warning("rate_limit_storage_unreachable", error=type(error).__name__)
         return None
 
-    def _limits(self, ip_address: str | None) -> list[tuple[RateLimitItem, str]]:
+    def _limits(self, ip_address: str | None) -> list[tuple["RateLimitItem", str]]:
         """Return each limit that applies to the address, with the key of its count."""
         if self._rate is None:
             return []
@@ -90,13 +108,13 @@ class FailedSignIns:
             limits.append((_times(self._rate, SITE_FACTOR), site))
         return [(rate, self._keyed_hash(f"failed sign-ins\n{key}")) for rate, key in limits]
 
-    async def _count(self, rate: RateLimitItem, key: str) -> bool:
+    async def _count(self, rate: "RateLimitItem", key: str) -> bool:
         return await self._limiter.hit(rate, key)
 
-    async def _test(self, rate: RateLimitItem, key: str) -> bool:
+    async def _test(self, rate: "RateLimitItem", key: str) -> bool:
         return await self._limiter.test(rate, key, cost=max(1, self._under_way[key]))
 
 
-def _times(rate: RateLimitItem, factor: int) -> RateLimitItem:
+def _times(rate: "RateLimitItem", factor: int) -> "RateLimitItem":
     """Return the same rate with a larger amount."""
     return type(rate)(rate.amount * factor, rate.multiples, rate.namespace)

@@ -6,7 +6,6 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Annotated
 
-import limits
 from cryptography.fernet import Fernet
 from pydantic import AfterValidator, BeforeValidator
 
@@ -81,6 +80,8 @@ def _not_everyone(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _rate(value: str) -> str:
+    import limits  # noqa: PLC0415  # 0.02 seconds, which a start with the default need not wait for
+
     value = value.lower()
     if value == "off":
         return value

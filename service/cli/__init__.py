@@ -7,41 +7,41 @@ two commands that print the schema and serve the application.
 import io
 import os
 import sys
-from importlib import metadata
+from collections.abc import Collection
+from importlib import import_module, metadata
 from typing import Annotated
 
 import typer
 
-from service.cli import (
-    admin,
-    api_keys,
-    audit,
-    backing_up,
-    checking,
-    codes,
-    encryption_keys,
-    jwt,
-    overview,
-    refusals,
-    restoring,
-    schema,
-    seats,
-    serving,
-    sessions,
-    settings,
-    signing_keys,
-    user_groups,
-    users,
-)
 from service.cli.groups import Group
+from service.quick_imports import quick_imports
 
-app = typer.Typer(
-    name="doorcode",
-    help="Self-hosted sign-in by signed codes.",
-    cls=Group,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+# Where each command is: the module of this package, and the function or, for a group of commands, the `Typer`.
+# A module is imported only if its command is used: all of them take a third of a second.
+COMMANDS = {
+    "serve": "serving.serve",
+    "migrate": "serving.migrate",
+    "backup": "backing_up.backup",
+    "restore": "backing_up.restore",
+    "after-restore": "restoring.after_restore",
+    "check": "checking.check",
+    "schema": "schema.print_schema",
+    "seats": "seats.seats",
+    "overview": "overview.overview",
+    "refusal": "refusals.refusal",
+    "refusals": "refusals.refusals",
+    "settings": "settings.settings",
+    "groups": "user_groups.groups",
+    "admin": "admin.app",
+    "audit": "audit.app",
+    "api-key": "api_keys.app",
+    "jwt": "jwt.app",
+    "code": "codes.app",
+    "users": "users.app",
+    "sessions": "sessions.app",
+    "signing-key": "signing_keys.app",
+    "keys": "encryption_keys.app",
+}
 
 
 def _print_version(requested: bool) -> None:
@@ -50,7 +50,6 @@ def _print_version(requested: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
@@ -59,28 +58,24 @@ def _options(
     pass
 
 
-app.command("serve")(serving.serve)
-app.command("migrate")(serving.migrate)
-app.command("backup")(backing_up.backup)
-app.command("restore")(backing_up.restore)
-app.command("after-restore")(restoring.after_restore)
-app.command("check")(checking.check)
-app.command("schema")(schema.print_schema)
-app.command("seats")(seats.seats)
-app.command("overview")(overview.overview)
-app.command("refusal")(refusals.refusal)
-app.command("refusals")(refusals.refusals)
-app.command("settings")(settings.settings)
-app.command("groups")(user_groups.groups)
-app.add_typer(admin.app, name="admin")
-app.add_typer(audit.app, name="audit")
-app.add_typer(api_keys.app, name="api-key")
-app.add_typer(jwt.app, name="jwt")
-app.add_typer(codes.app, name="code")
-app.add_typer(users.app, name="users")
-app.add_typer(sessions.app, name="sessions")
-app.add_typer(signing_keys.app, name="signing-key")
-app.add_typer(encryption_keys.app, name="keys")
+def command_line(names: Collection[str] = tuple(COMMANDS)) -> typer.Typer:
+    """Return the command line with these commands, and import their modules."""
+    app = typer.Typer(
+        name="doorcode",
+        help="Self-hosted sign-in by signed codes.",
+        cls=Group,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    app.callback()(_options)
+    for name in names:
+        module, _, attribute = COMMANDS[name].partition(".")
+        command = getattr(import_module(f"service.cli.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
 
 
 def main() -> None:
@@ -91,4 +86,14 @@ def main() -> None:
             stream.reconfigure(
                 errors="backslashreplace"
             )  # IDs and claims may be in any script, also one that the terminal cannot show
+    with quick_imports():
+        app = command_line(_needed(sys.argv[1:]))
     app()
+
+
+def _needed(arguments: list[str]) -> Collection[str]:
+    """Return the commands that these arguments may use: all of them for the help and for a misspelled name."""
+    first = arguments[0] if arguments else ""
+    if first == "--version":
+        return ()
+    return (first,) if first in COMMANDS else tuple(COMMANDS)

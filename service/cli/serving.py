@@ -19,6 +19,7 @@ from service.instance import open_instance
 from service.logs import configure_logs
 from service.metrics import shared_metrics
 from service.page_urls import PageUrls
+from service.quick_imports import quick_imports
 from service.setting_sources import PREFIX
 from service.settings import DEFAULT_HOST, DEFAULT_PORT, Settings, unknown_settings, warnings_about
 
@@ -66,7 +67,8 @@ def serve(
         "timeout_graceful_shutdown": SHUTDOWN_GRACE,
     }
     if workers == 1:
-        from service.app import create_app  # noqa: PLC0415  # other commands start quicker without it
+        with quick_imports():
+            from service.app import create_app  # noqa: PLC0415  # other commands start quicker without it
 
         _serve_in_this_process(uvicorn.Config(create_app(settings, dev=dev), **options))  # type: ignore[arg-type]
     else:

@@ -5,28 +5,19 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import localtime, make_msgid
-from functools import partial
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.audit.actions import Action
 from service.email_login import codes, links
 from service.email_login.mail_queue import MailKind, QueuedMail
 from service.settings import Settings
 
-_environment = partial(
-    Environment,
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    auto_reload=False,
-)
-_TEXT = _environment(autoescape=False)  # plain text has nothing to escape
-_HTML = _environment(autoescape=True)
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
 
 _SUBJECTS = {
     MailKind.CODE: "Your sign-in code for {host}",
@@ -46,9 +37,9 @@ def compose(queued_mail: QueuedMail, settings: Settings) -> EmailMessage:
     """
     message = _addressed(queued_mail.email, _SUBJECTS[queued_mail.kind], settings)
     values = _values(queued_mail, settings)
-    message.set_content(_TEXT.get_template(f"{queued_mail.kind}.txt").render(values))
+    message.set_content(_template(f"{queued_mail.kind}.txt").render(values))
     if queued_mail.kind not in _PLAIN_TEXT_ONLY:
-        message.add_alternative(_HTML.get_template(f"{queued_mail.kind}.html").render(values), subtype="html")
+        message.add_alternative(_template(f"{queued_mail.kind}.html").render(values), subtype="html")
     return message
 
 
@@ -57,6 +48,25 @@ def compose_text(email: str, subject: str, text: str, settings: Settings) -> Ema
     message = _addressed(email, subject, settings)
     message.set_content(text)
     return message
+
+
+def _template(name: str) -> "Template":
+    return _environment(is_html=name.endswith(".html")).get_template(name)
+
+
+@cache
+def _environment(*, is_html: bool) -> "Environment":
+    """Return the templates. Plain text has nothing to escape. Jinja is imported with the first mail, not at the start."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+
+    return Environment(
+        autoescape=is_html,  # noqa: S701
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
 
 
 def _addressed(email: str, subject: str, settings: Settings) -> EmailMessage:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from service.cli import app
+from service.cli import command_line
 from service.encryption import key_of
 from tests.logging_state import restored_logging
 
@@ -23,7 +23,7 @@ def doorcode(environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.Monkey
 
     def run(*arguments: str, stdin: str | None = None, **settings: str) -> Result:
         env = {**environ, **{f"DOORCODE_{name.upper()}": value for name, value in settings.items()}}
-        return CliRunner().invoke(app, list(arguments), input=stdin, env=env, prog_name="doorcode")
+        return CliRunner().invoke(command_line(), list(arguments), input=stdin, env=env, prog_name="doorcode")
 
     key_of(Path(environ["DOORCODE_DATA_DIR"]))  # as a server has left it
     with restored_logging():

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import typer.main
 
-from service.cli import app
+from service.cli import command_line
 
 CREATING = [
     ["admin", "invite", "boss@example.com"],
@@ -76,4 +76,4 @@ def commands_of_the_program() -> Iterator[tuple[str, ...]]:
         for name, child in inner.items():
             yield from below(child, (*names, name))
 
-    return below(typer.main.get_command(app), ())
+    return below(typer.main.get_command(command_line()), ())

@@ -10,7 +10,7 @@ from graphql import build_schema, parse, validate
 from prometheus_client import REGISTRY, generate_latest
 
 from service.audit.actions import Action
-from service.cli import app
+from service.cli import command_line
 from service.errors import ErrorCode
 from service.external_auth.policy import Policy
 from service.graphql.server import limits, requests
@@ -98,11 +98,11 @@ def _camel(name: str) -> str:
 def test_command_table_has_every_command() -> None:
     commands = [name for name, _ in table("Commands", "Command")]
 
-    assert sorted(commands) == sorted(_commands_of(typer.main.get_command(app), "doorcode"))
+    assert sorted(commands) == sorted(_commands_of(typer.main.get_command(command_line()), "doorcode"))
 
 
 def test_contract_has_every_command_with_all_of_its_options() -> None:
-    commands = _commands_of(typer.main.get_command(app), "doorcode")
+    commands = _commands_of(typer.main.get_command(command_line()), "doorcode")
     written = {_name_of_command(usage): usage for usage, _ in table("6. Commands", "Command")}
 
     assert sorted(written) == sorted(commands)

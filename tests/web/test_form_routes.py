@@ -2,10 +2,8 @@
 
 import httpx2
 import pytest
-from starlette.routing import Route
 
-from service.app import create_app
-from service.settings import load_settings
+from tests.routes import all_routes
 from tests.site import Site, new_user_id
 from tests.web.test_email_sign_in import HERE, NOT_HERE
 
@@ -38,13 +36,7 @@ FORMS = {
 
 def post_routes() -> set[str]:
     """The paths of all routes that accept POST."""
-    routes = create_app(load_settings({})).routes
-    assert all(isinstance(route, Route) for route in routes), "a mounted application would have to be looked into"
-    return {
-        route.path
-        for route in routes
-        if isinstance(route, Route) and (route.methods is None or "POST" in route.methods)
-    }
+    return {route.path for route in all_routes() if route.methods is None or "POST" in route.methods}
 
 
 def send(client: httpx2.Client, path: str, headers: dict[str, str], **fields: str) -> int:
