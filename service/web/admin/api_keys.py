@@ -9,7 +9,7 @@ from service.api_keys.models import ApiKeyScope
 from service.clock import now
 from service.web.admin.authentication import to_secret
 from service.web.admin.days import Days
-from service.web.admin.page import AdminPage, text_of
+from service.web.admin.page import AdminPage, FormRefused, text_of
 
 API_KEYS = "/admin/api-keys"
 
@@ -25,7 +25,6 @@ async def show_api_keys(admin_page: AdminPage, problem: str | None = None, statu
         seat_usage=data["seatUsage"],
         moment=now().isoformat(),
         revoking=admin_page.asked("revoke"),
-        typed_name=text_of(await admin_page.request.form(), "name") if problem else "",
     )
 
 
@@ -38,7 +37,7 @@ async def change_api_keys(admin_page: AdminPage, form: FormData) -> Response:
         last_day = text_of(form, "expires")
         expires_at = Days.of(form).last_second(date.fromisoformat(last_day)) if last_day else None
     except (ValueError, OverflowError):
-        return await show_api_keys(admin_page, "The last day of the key must be a date.", 422)
+        raise FormRefused("The last day of the key must be a date.", "expires") from None
     chosen = text_of(form, "scope")
     scope = ApiKeyScope(chosen) if chosen in list(ApiKeyScope) else ApiKeyScope.READ
     made = await admin_page.run("create_api_key", name=text_of(form, "name"), scope=scope, expiresAt=expires_at)

@@ -7,8 +7,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from service.sessions.shown_once import keep_to_show, secret_to_show
-from service.web.admin.operations import OperationRefused
-from service.web.admin.page import AdminPage, in_words, show_problem, status_of, text_of
+from service.web.admin.page import AdminPage, FormRefused, show_problem, text_of
 
 AUTHENTICATION = "/admin/authentication"
 SECRET = f"{AUTHENTICATION}/secret"
@@ -25,14 +24,7 @@ _REQUIRED = "clockSkewSeconds"
 _NUMBER = re.compile(r"[0-9]{0,9}")
 
 
-async def show_authentication(
-    admin_page: AdminPage,
-    problem: str | None = None,
-    status: int = 200,
-    *,
-    typed_policy: dict[str, object] | None = None,
-    typed_sign_in: dict[str, object] | None = None,
-) -> Response:
+async def show_authentication(admin_page: AdminPage, problem: str | None = None, status: int = 200) -> Response:
     """`GET /admin/authentication`: the page. With a `problem`, also the answer to a refused form."""
     data = await admin_page.run("authentication")
     return admin_page.show(
@@ -42,8 +34,6 @@ async def show_authentication(
         settings=data["authentication"],
         seat_usage=data["seatUsage"],
         grace_periods=_GRACE_PERIODS,
-        typed_policy=typed_policy,
-        typed_sign_in=typed_sign_in,
         public_url=admin_page.settings.public_url,
         revoking=admin_page.asked("revoke"),
     )
@@ -92,7 +82,7 @@ async def _disable(admin_page: AdminPage, form: FormData) -> Response:
 async def _rotate(admin_page: AdminPage, form: FormData) -> Response:
     grace = text_of(form, "gracePeriodSeconds")
     if grace not in map(str, _GRACE_PERIODS):
-        return await show_authentication(admin_page, "Choose when the old secret stops working.", 422)
+        raise FormRefused("Choose when the old secret stops working.")
     made = await admin_page.run("rotate_secret", gracePeriodSeconds=int(grace))
     return await to_secret(admin_page, made["rotateJwtSecret"]["secret"])
 
@@ -118,42 +108,29 @@ async def _revoke_codes(admin_page: AdminPage, form: FormData) -> Response:
 
 
 async def _update_policy(admin_page: AdminPage, form: FormData) -> Response:
-    """Change the policy. If it is refused, show the form again with the typed values."""
-    typed = _typed_policy(form)
     for name, words in _NUMBERS.items():
         if not _NUMBER.fullmatch(text_of(form, name)) or (name == _REQUIRED and not text_of(form, name)):
-            return await show_authentication(
-                admin_page, f"{words} must be a number of seconds.", 422, typed_policy=typed
-            )
-    numbers = {name: int(number) if (number := text_of(form, name)) else None for name in _NUMBERS}
-    names = {name: text_of(form, name) or None for name in _NAMES}
-    try:
-        await admin_page.run("update_policy", policy=typed | numbers | names)
-    except OperationRefused as refused:
-        return await show_authentication(admin_page, in_words(refused.message), status_of(refused), typed_policy=typed)
+            raise FormRefused(f"{words} must be a number of seconds.", name)
+    await admin_page.run("update_policy", policy=_policy_of(form))
     return admin_page.go(AUTHENTICATION, done="policy-updated")
 
 
-def _typed_policy(form: FormData) -> dict[str, object]:
-    """Return the typed policy with the field names of the schema, numbers as text."""
+def _policy_of(form: FormData) -> dict[str, object]:
+    """Return the policy with the field names of the schema."""
     switches: dict[str, object] = {name: bool(text_of(form, name)) for name in _SWITCHES}
-    texts = {name: text_of(form, name) for name in (*_NUMBERS, *_NAMES)}
-    lists = {"sharedMetadata": text_of(form, "sharedMetadata").replace(",", " ").split()}
+    numbers = {name: int(number) if (number := text_of(form, name)) else None for name in _NUMBERS}
+    names = {name: text_of(form, name) or None for name in _NAMES}
     choices: dict[str, object] = {
+        "sharedMetadata": text_of(form, "sharedMetadata").replace(",", " ").split(),
         "emailLinking": "LINK" if text_of(form, "emailLinking") else "REFUSE",
         "provisioning": "EXISTING_ONLY" if text_of(form, "existingOnly") else "CREATE",
     }
-    return switches | texts | lists | choices
+    return switches | numbers | names | choices
 
 
 async def _update_sign_in(admin_page: AdminPage, form: FormData) -> Response:
-    """Change where sign-in starts and ends. If it is refused, show the form again with the typed values."""
-    typed: dict[str, object] = {name: text_of(form, name).strip() or None for name in _URLS}
-    typed |= {name: bool(text_of(form, name)) for name in _SIGN_IN_SWITCHES}
-    try:
-        await admin_page.run("update_sign_in", input=typed)
-    except OperationRefused as refused:
-        return await show_authentication(admin_page, in_words(refused.message), status_of(refused), typed_sign_in=typed)
+    urls: dict[str, object] = {name: text_of(form, name) or None for name in _URLS}
+    await admin_page.run("update_sign_in", input=urls | {name: bool(text_of(form, name)) for name in _SIGN_IN_SWITCHES})
     return admin_page.go(AUTHENTICATION, done="sign-in-updated")
 
 

@@ -3,7 +3,7 @@
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from service.web.admin.page import AdminPage, text_of
+from service.web.admin.page import AdminPage, FormRefused, text_of
 
 DEBUGGER = "/admin/authentication/debugger"
 
@@ -21,7 +21,7 @@ async def debug_code(admin_page: AdminPage, form: FormData) -> Response:
     """
     code = text_of(form, "code")
     if not code:
-        return await show_debugger(admin_page, "Paste a code first.", 422)
+        raise FormRefused("Paste a code first.", "code")
     data = await admin_page.run("inspect_code", externalAuthCode=code)
     return admin_page.show(
         "debugger.html", code=code, found=data["inspectExternalAuthCode"], seat_usage=data["seatUsage"]

@@ -5,7 +5,8 @@ The pages are for admins who signed in by email and have the admin cookie. Other
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -25,6 +26,7 @@ from service.web.admin import operations
 from service.web.admin.operations import OperationRefused
 from service.web.forms import read_form
 from service.web.pages import page
+from service.web.refused_forms import RefusedForm, show_again
 from service.web.requests import instance_of
 from service.web.security import see_other
 
@@ -93,6 +95,10 @@ class AdminPage:
     request: Request
     instance: Instance
     caller: Caller
+    sent: FormData | None = None
+    """The form of the request. If it is refused, the page shows it again as it was sent."""
+    faulty: str | None = None
+    """The field that is wrong, if the message does not say which."""
 
     @property
     def settings(self) -> Settings:
@@ -119,6 +125,10 @@ class AdminPage:
 
     def show(self, template: str, *, status: int = 200, problem: str | None = None, **values: Any) -> Response:
         """Render a page in the panel's frame. The seat warning is derived from the value `seat_usage`."""
+        rewrite = None
+        if problem and self.sent is not None:
+            refused = RefusedForm(self.request.url.path, self.sent, problem, self.faulty)
+            rewrite = partial(show_again, refused=refused)
         return page(
             self.settings,
             f"admin/{template}",
@@ -128,7 +138,8 @@ class AdminPage:
             admin=self.admin,
             has_guide=self.settings.guide,
             path=self.request.url.path,
-            problem=problem,
+            problem=problem and in_words(problem),
+            rewrite=rewrite,
             done=self.asked("done"),
             messages=_DONE,
             no_mail_is_sent=self.settings.mail_delivery is MailDelivery.NONE,
@@ -140,6 +151,16 @@ class AdminPage:
         """Redirect to a page after a form. `done` names the message that the page shows."""
         given = {name: value for name, value in parameters.items() if value is not None}
         return see_other(self.settings, f"{path}?{urlencode(given)}" if given else path)
+
+
+class FormRefused(Exception):
+    """A form that cannot be carried out, for a reason that the panel itself sees. `field` is the field that is wrong."""
+
+    def __init__(self, message: str, field: str | None = None, *, status: int = 422) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.status = status
 
 
 Handler = Callable[[AdminPage], Awaitable[Response]]
@@ -163,7 +184,7 @@ def shown_to_admins(handler: Handler) -> Callable[[Request], Awaitable[Response]
         try:
             return await handler(admin_page)
         except (OperationRefused, RequestRefused) as refused:
-            return await show_problem(admin_page, in_words(refused.message), status_of(refused))
+            return await show_problem(admin_page, refused.message, status_of(refused))
 
     return endpoint
 
@@ -175,11 +196,15 @@ def done_by_admins(handler: FormHandler, *, on_problem: FormPage) -> Callable[[R
         form = await read_form(request, max_fields=MAX_FIELDS)
         admin_page = await _admin_page_of(request)
         if admin_page is None:
-            return _to_sign_in(request)
+            return _to_sign_in(request, form)
+        admin_page = replace(admin_page, sent=form)
         try:
             return await _handle_once(admin_page, form, handler)
+        except FormRefused as refused:
+            admin_page = replace(admin_page, faulty=refused.field)
+            return await _show_on_its_page(admin_page, refused.message, refused.status, on_problem)
         except (OperationRefused, RequestRefused) as refused:
-            return await _show_on_its_page(admin_page, refused, on_problem)
+            return await _show_on_its_page(admin_page, refused.message, status_of(refused), on_problem)
 
     return endpoint
 
@@ -203,11 +228,8 @@ async def _handle_once(admin_page: AdminPage, form: FormData, handler: FormHandl
         await sent.finish(location)
 
 
-async def _show_on_its_page(
-    admin_page: AdminPage, refused: OperationRefused | RequestRefused, on_problem: FormPage
-) -> Response:
+async def _show_on_its_page(admin_page: AdminPage, message: str, status: int, on_problem: FormPage) -> Response:
     """Show what went wrong on the page of the form, or on a page of its own if the form's page is refused too."""
-    message, status = in_words(refused.message), status_of(refused)
     try:
         return await on_problem(admin_page, message, status)
     except (OperationRefused, RequestRefused):
@@ -251,13 +273,19 @@ async def _admin_page_of(request: Request) -> AdminPage | None:
     return AdminPage(request, instance, caller) if caller.session and caller.session.has_admin_rights else None
 
 
-def _to_sign_in(request: Request) -> Response:
-    """Redirect to the sign-in page, which returns to this page if it was requested by GET."""
-    settings = instance_of(request).settings
-    if request.method != "GET" or request.url.path == "/admin":
-        return see_other(settings, SIGN_IN)
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return see_other(settings, f"{SIGN_IN}?{urlencode({'returnTo': here})}")
+def _to_sign_in(request: Request, form: FormData | None = None) -> Response:
+    """Redirect to the sign-in page, which returns to this page.
+
+    With the `form` that was sent, the sign-in page says that it was not carried out.
+    """
+    settings, path = instance_of(request).settings, request.url.path
+    query = request.url.query
+    if form is not None and not query and (user_id := exact_text_of(form, "id")) and path.startswith("/admin/users/"):
+        query = urlencode({"id": user_id})
+    asked = {} if path == "/admin" else {"returnTo": f"{path}?{query}" if query else path}
+    if form is not None:
+        asked["ended"] = "1"
+    return see_other(settings, f"{SIGN_IN}?{urlencode(asked)}" if asked else SIGN_IN)
 
 
 def status_of(refused: OperationRefused | RequestRefused) -> int:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from service.accounts.seats import MAX_LIMIT
 from service.web.admin.chart import seat_chart
-from service.web.admin.page import AdminPage, text_of
+from service.web.admin.page import AdminPage, FormRefused, text_of
 
 SEATS = "/admin/seats"
 _NUMBER = re.compile(r"[0-9]{0,10}")
@@ -34,8 +34,6 @@ async def set_limit(admin_page: AdminPage, form: FormData) -> Response:
     """`POST /admin/seats`: set the seat limit. An empty field means no limit."""
     limit = text_of(form, "limit")
     if "limit" not in form or not _NUMBER.fullmatch(limit) or int(limit or 0) > MAX_LIMIT:
-        return await show_seats(
-            admin_page, f"The limit must be a number up to {MAX_LIMIT:,}, or empty for no limit.", 422
-        )
+        raise FormRefused(f"The limit must be a number up to {MAX_LIMIT:,}, or empty for no limit.", "limit")
     await admin_page.run("set_seat_limit", limit=int(limit) if limit else None)
     return admin_page.go(SEATS, done="limit-set")

@@ -3,7 +3,7 @@
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from service.web.admin.page import AdminPage
+from service.web.admin.page import AdminPage, FormRefused
 
 SETTINGS = "/admin/settings"
 
@@ -20,5 +20,5 @@ async def try_mail(admin_page: AdminPage, _form: FormData) -> Response:
     """`POST /admin/settings`: send a test mail to the admin."""
     sent = (await admin_page.run("send_test_mail"))["sendTestMail"]
     if sent["problem"]:
-        return await show_settings(admin_page, f"The mail was not sent. {sent['problem']}.", 422)
+        raise FormRefused(f"The mail was not sent. {sent['problem']}.")
     return admin_page.go(SETTINGS, done="mail-sent")

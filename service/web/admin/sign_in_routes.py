@@ -18,10 +18,14 @@ from service.web.requests import instance_of
 from service.web.security import see_other
 from service.web.sign_in import email, one_time_links
 from service.web.sign_in.cookie_session import sign_out_of
-from service.web.sign_in.place import SignInPlace
+from service.web.sign_in.place import Problem, SignInPlace
 from service.web.sign_in.routes import email_sign_in_routes
 
 _FIRST_PAGE = "/admin"
+_ENDED = Problem(
+    "Your session has ended, so your last change was not made. Sign in: you return to the page, and can make it again.",
+    200,
+)
 
 
 def _panel_page(return_to: str | None) -> str:
@@ -55,9 +59,7 @@ ADMINS = SignInPlace(
 def admin_sign_in_routes() -> list[Route]:
     """Return the routes on which admins sign in to the panel and out of it."""
     return [
-        form_route(
-            ADMINS.path, show=partial(email.show_address_form, ADMINS), send=partial(email.request_code, ADMINS)
-        ),
+        form_route(ADMINS.path, show=_show_sign_in, send=partial(email.request_code, ADMINS)),
         *email_sign_in_routes(ADMINS),
         form_route(
             SETUP_PATH,
@@ -66,6 +68,11 @@ def admin_sign_in_routes() -> list[Route]:
         ),
         form_route("/admin/logout", send=_sign_out),
     ]
+
+
+async def _show_sign_in(request: Request) -> Response:
+    """`GET /admin/login`. With `ended`, also the answer to a form that was sent without a session."""
+    return await email.show_address_form(ADMINS, request, _ENDED if "ended" in request.query_params else None)
 
 
 async def _sign_out(request: Request) -> Response:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from service.accounts.models import UserRole
 from service.web.admin.browsers import browser_names
 from service.web.admin.event_texts import told_events
-from service.web.admin.page import AdminPage, exact_text_of, show_problem, text_of
+from service.web.admin.page import AdminPage, FormRefused, exact_text_of, show_problem, text_of
 from service.web.admin.user_forms import typed_time
 from service.web.admin.users import USERS
 
@@ -20,7 +20,7 @@ async def show_user(admin_page: AdminPage, problem: str | None = None, status: i
 
     The ID is not part of the path, because it may contain any character. A form holds it in its body.
     """
-    form = await admin_page.request.form() if problem else None
+    form = admin_page.sent
     user_id = admin_page.request.query_params.get("id", "") if form is None else exact_text_of(form, "id")
     data = await admin_page.run("user", id=user_id)
     if data["user"] is None:
@@ -32,10 +32,7 @@ async def show_user(admin_page: AdminPage, problem: str | None = None, status: i
         status=status,
         problem=problem,
         user=data["user"],
-        failed=text_of(form, "action") if form else None,
-        typed={name: _typed(form, name, data["user"][name]) for name in ("email", "externalId", "accessUntil")},
         browsers=await browser_names(session["userAgent"] for session in data["user"]["sessions"]["nodes"]),
-        typed_groups=exact_text_of(form, "groups") if form and "groups" in form else None,
         events=told_events(data["auditLog"]["nodes"]),
         has_more_events=data["auditLog"]["pageInfo"]["hasNextPage"],
         seat_usage=data["seatUsage"],
@@ -48,11 +45,6 @@ async def change_user(admin_page: AdminPage, form: FormData) -> Response:
     if action is None:
         return await show_problem(admin_page, "This form is unknown. Go back, reload the page and try again.", 422)
     return await action(admin_page, exact_text_of(form, "id"), form)
-
-
-def _typed(form: FormData | None, name: str, value: str | None) -> str:
-    """Return the field as it was typed in a refused form, else the stored value."""
-    return exact_text_of(form, name) if form and name in form else value or ""
 
 
 async def _update(admin_page: AdminPage, user_id: str, form: FormData) -> Response:
@@ -101,7 +93,7 @@ async def _reactivate(admin_page: AdminPage, user_id: str, _form: FormData) -> R
 async def _delete(admin_page: AdminPage, user_id: str, form: FormData) -> Response:
     # A page shows several spaces as one, so the ID cannot be typed with more.
     if text_of(form, "confirmation").split() != user_id.split():
-        return await show_user(admin_page, "Nothing was deleted: the id that you typed is not this user's.", 422)
+        raise FormRefused("Nothing was deleted: the ID that you typed is not this user's.", "confirmation")
     await admin_page.run("delete_user", id=user_id, revokeCodes=bool(text_of(form, "revokeCodes")))
     return admin_page.go(USERS, done="deleted")
 

@@ -8,8 +8,8 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from service.accounts.models import UserRole
-from service.web.admin.page import AdminPage, exact_text_of, in_words, show_problem, text_of
-from service.web.admin.users import USERS, kept_filters, show_users
+from service.web.admin.page import AdminPage, FormRefused, exact_text_of, in_words, show_problem, text_of
+from service.web.admin.users import USERS, kept_filters
 
 _SEPARATORS = re.compile(r"[,;\r\n]+")
 _LOCAL_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
@@ -25,11 +25,11 @@ async def change_users(admin_page: AdminPage, form: FormData) -> Response:
 
 
 def typed_time(form: FormData, name: str) -> str | None:
-    """Return a time that was typed in UTC, in RFC 3339 format. None if the field is empty; other text is returned as typed."""
+    """Return a time that was typed in UTC, in RFC 3339 format. None if the field is empty. Raises `FormRefused`."""
     typed = text_of(form, name)
-    if not _LOCAL_TIME.fullmatch(typed):
-        return typed or None
-    return f"{typed}:00Z" if typed.count(":") == 1 else f"{typed}Z"
+    if typed and not _LOCAL_TIME.fullmatch(typed):
+        raise FormRefused("Give the end of the access as a date and a time.", name)
+    return f"{typed}{'' if typed.count(':') == 2 else ':00'}Z" if typed else None
 
 
 async def _invite(admin_page: AdminPage, form: FormData) -> Response:
@@ -70,14 +70,14 @@ def _ticked(form: FormData) -> list[str]:
 async def _after(admin_page: AdminPage, results: list[dict[str, Any]], name: str, done: str) -> Response:
     """Return to the list. If some entries were refused, show which and why; the others are done."""
     if not results:
-        return await show_users(admin_page, "Tick the boxes of the users first. Nothing was changed.", 422)
+        raise FormRefused("Tick the boxes of the users first. Nothing was changed.")
     refused = [result for result in results if result["error"]]
     if not refused:
         return admin_page.go(USERS, **kept_filters(admin_page), done=done)
     reasons = "; ".join(f"{result[name]}: {in_words(result['error'].partition(': ')[2])}" for result in refused[:_FEW])
     more = f" And {len(refused) - _FEW} more." if len(refused) > _FEW else ""
     told = f"{len(results) - len(refused)} of {len(results)} are done. Not done: {reasons}{more}"
-    return await show_users(admin_page, told, 409)
+    raise FormRefused(told, status=409)
 
 
 _ACTIONS: dict[str, Callable[[AdminPage, FormData], Awaitable[Response]]] = {

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from service.accounts.directory import UserOrder, record_export
 from service.accounts.models import UserOrigin, UserRole, UserStatus
 from service.web.admin.exports import BYTE_ORDER_MARK, csv_file, csv_line
-from service.web.admin.page import AdminPage, text_of
+from service.web.admin.page import AdminPage
 from service.web.security import see_other
 
 USERS = "/admin/users"
@@ -34,7 +34,6 @@ _COLUMNS = (
 async def show_users(admin_page: AdminPage, problem: str | None = None, status: int = 200) -> Response:
     """`GET /admin/users`: the page. With a `problem`, also the answer to a refused form."""
     order = _order(admin_page)
-    form = await admin_page.request.form() if problem else FormData()
     data = await admin_page.run("users", **_wanted_page(admin_page), filter=_filter(admin_page), orderBy=order)
     return admin_page.show(
         "users.html",
@@ -46,7 +45,6 @@ async def show_users(admin_page: AdminPage, problem: str | None = None, status: 
         order=order,
         link=_Links(admin_page),
         email_login=data["authentication"]["emailLogin"]["enabled"],
-        typed={name: text_of(form, name) for name in ("email", "externalId", "newEmail", "accessUntil")},
     )
 
 

@@ -30,12 +30,11 @@ _OVER = "That request is over. Ask for another code."
 _MINUTE, _HOUR = 60, 3600  # seconds
 
 
-async def show_address_form(place: SignInPlace, request: Request) -> Response:
+async def show_address_form(place: SignInPlace, request: Request, problem: Problem | None = None) -> Response:
     """`GET /login`, `GET /admin/login`: ask for the address, which the link may fill in."""
     query = request.query_params
-    return _address_form(
-        place, request, given_once(query, "email") or "", place.read_return_to(given_once(query, "returnTo"))
-    )
+    return_to = place.read_return_to(given_once(query, "returnTo"))
+    return _address_form(place, request, given_once(query, "email") or "", return_to, problem)
 
 
 async def request_code(place: SignInPlace, request: Request) -> Response:

@@ -67,6 +67,7 @@ class SignInPlace:
             checks_origin=True,
             scripts=scripts,
             leads_to=None,
+            rewrite=None,
             headers=problem.headers if problem else None,
             problem=problem.text if problem else None,
             **self.values(settings),

@@ -21,6 +21,9 @@ function ago(moment) {
   return localDay.format(moment);
 }
 
+// On a narrow screen the links of the bar scroll sideways: show the one of this page.
+document.querySelector(".bar nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // A second press of a button sends nothing while the first is under way.
 for (const form of document.querySelectorAll("form[method=post]"))
   form.addEventListener("submit", (event) => {

@@ -14,7 +14,7 @@ from service.accounts.seats import set_seat_limit
 from service.instance import Instance
 from service.sessions.models import SignInMethod, TokenTransport
 from tests.actions import TESTER, everything
-from tests.site import Site, new_user_id
+from tests.site import Site, new_user_id, parameters
 from tests.web.admin.panel import (
     ADMIN,
     AUTHENTICATION,
@@ -110,8 +110,18 @@ def test_form_of_a_stranger_changes_nothing(path: str, site: Site) -> None:
     before = site.call(lambda _: everything())
     with site.client() as client:
         response = client.post(path, data={"limit": "1", "name": "k", "email": "x@example.com"}, headers=FROM_HERE)
-    assert (response.status_code, response.headers["location"]) == (303, "/admin/login")
+        assert response.status_code == 303
+        address, _, query = response.headers["location"].partition("?")
+        assert address == "/admin/login"
+        assert parameters(f"?{query}") == {"ended": "1"} | ({} if path == "/admin" else {"returnTo": path})
+        assert "Your session has ended" in client.get(response.headers["location"]).text
     assert site.call(lambda _: everything()) == before
+
+
+def test_form_of_a_session_that_has_ended_leads_back_to_the_page_of_its_user(site: Site) -> None:
+    with site.client() as client:
+        response = client.post(USER, data={"action": "update", "id": "a/b c"}, headers=FROM_HERE)
+    assert parameters(response.headers["location"]) == {"ended": "1", "returnTo": f"{USER}?id=a%2Fb+c"}
 
 
 def test_signing_out_ends_the_session(open_panel: Callable[..., Panel]) -> None:
