@@ -226,7 +226,7 @@ def test_refused_form_stays_as_it_was_typed(panel: Panel) -> None:
     assert "<details open><summary>Delete" not in refused.text
     wrong = panel.post(USER, action="delete", id=user_id, confirmation="x")
     assert "<details open><summary>Delete" in wrong.text
-    assert ">boss@example.com</textarea>" in panel.post(USERS, email="boss@example.com").text
+    assert ">boss@example.com</textarea>" in panel.post(USERS, action="invite", email="boss@example.com").text
     assert 'value="a key"' in panel.post("/admin/api-keys", name="a key", expires="2001-01-01").text
 
 
