@@ -8,13 +8,14 @@ value, takes graphql-core's own path, so answers are the same.
 
 from typing import Any
 
-from graphql import FieldNode, GraphQLObjectType, GraphQLOutputType, GraphQLResolveInfo
+from graphql import ExecutionResult, FieldNode, GraphQLError, GraphQLObjectType, GraphQLOutputType, GraphQLResolveInfo
 from graphql.execution import Executor
 from graphql.execution.collect_fields import CollectedFields, FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from service.graphql.server.answer_plans import DocumentPlans, PlainFields, Plan
+from service.graphql.server.direct_calls import DirectCall, find_direct_call
 
 
 class CollectedSelections:
@@ -25,6 +26,7 @@ class CollectedSelections:
 
     def __init__(self, tokens: int) -> None:
         self.plans = DocumentPlans(tokens)
+        self.direct_calls: dict[str | None, DirectCall | None] = {}  # by the operation that requests name
         self._room = tokens
         self._kept: dict[tuple[str, int], CollectedFields] = {}
 
@@ -105,6 +107,25 @@ class AttributeExecutor(Executor[Any]):
             except Exception:  # noqa: S110  # graphql-core reports what is wrong
                 pass
         return super().complete_value(return_type, field_details_list, info, path, result, position_context)
+
+    def find_direct_call(self) -> DirectCall | None:
+        """Return the direct call of this operation. None if it has none."""
+        return find_direct_call(self, self._find_plan)
+
+    async def complete_direct_call(
+        self, call: DirectCall, info: GraphQLResolveInfo[Any], value: Any
+    ) -> ExecutionResult:
+        """Return the response for what the resolver of a direct call returned or raised."""
+        try:
+            completed = self.complete_value(call.type, call.details, info, call.path, value, None)
+            answer = await completed if self.is_awaitable(completed) else completed
+        except Exception as error:
+            answer = None
+            try:
+                self.handle_field_error(error, call.type, call.details, call.path)
+            except GraphQLError as located:  # the field must not be null
+                return ExecutionResult(None, [located])
+        return ExecutionResult({call.key: answer}, self.collected_errors.errors or None)
 
     def _find_plan(self, type_: GraphQLOutputType, field_details_list: FieldDetailsList) -> Plan | None:
         if self._selected is None:

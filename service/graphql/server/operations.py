@@ -12,6 +12,7 @@ from strawberry.execution import optimized_is_awaitable
 
 from service.graphql.server.answer_plans import PlainFields
 from service.graphql.server.attribute_executor import AttributeExecutor
+from service.graphql.server.direct_calls import DirectCall
 from service.graphql.server.documents import Document, DocumentRefused, Documents
 from service.graphql.server.errors import ErrorBoundary, FormattedError, request_error
 from service.graphql.server.limits import check_nodes
@@ -59,7 +60,35 @@ class Operations:
 
     async def execute(self, document: Document, request: GraphQLRequest, context: object) -> Payload:
         """Execute the operation that the request names."""
-        executor = AttributeExecutor.build(
+        calls = document.selected.direct_calls if document.selected and DirectCall.enabled else None
+        if calls is not None and (call := calls.get(request.operation_name)) is not None:
+            variables = call.variables_in(request.variables)
+            if variables is not None:
+                return await self._call(call, variables, document, request, context)
+        executor = self._executor(document, request, context)
+        if isinstance(executor, list):
+            return {"errors": [request_error(error) for error in executor]}
+        if calls is not None and request.operation_name not in calls:
+            calls[request.operation_name] = executor.find_direct_call()
+            return await self.execute(document, request, context)
+        result: Any = executor.execute_operation()
+        return self._payload(result if isinstance(result, ExecutionResult) else await result, context)
+
+    async def _call(
+        self, call: DirectCall, variables: dict[str, Any], document: Document, request: GraphQLRequest, context: object
+    ) -> Payload:
+        info = call.info_for(variables, context)
+        value = await call.resolve(info)
+        try:
+            return self._payload(ExecutionResult({call.key: call.plan(value)}, None), context)
+        except Exception:
+            executor: Any = self._executor(document, request, context)
+            return self._payload(await executor.complete_direct_call(call, info, value), context)
+
+    def _executor(
+        self, document: Document, request: GraphQLRequest, context: object
+    ) -> list[GraphQLError] | AttributeExecutor:
+        executor: Any = AttributeExecutor.build(
             self._documents.schema,
             document.ast,
             context_value=context,
@@ -71,10 +100,7 @@ class Operations:
             plain_fields=self._plain_fields,
             selected=document.selected,
         )
-        if isinstance(executor, list):
-            return {"errors": [request_error(error) for error in executor]}
-        result: Any = executor.execute_operation()
-        return self._payload(result if isinstance(result, ExecutionResult) else await result, context)
+        return executor  # type: ignore[no-any-return]
 
     def _payload(self, result: ExecutionResult, context: object) -> Payload:
         if not result.errors:
