@@ -23,6 +23,7 @@ from service.web import failures, probes
 from service.web.assets import serve_asset
 from service.web.boundary import Boundary
 from service.web.cors import CrossOrigin
+from service.web.deadline import Deadline
 from service.web.forward_auth import ForwardAuth
 from service.web.graphql_fast_path import GraphQLFastPath
 from service.web.hosts import KnownHosts, PlainClientAddress
@@ -40,7 +41,7 @@ def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
     Its lifespan opens the instance and raises `SettingsError` if a setting is wrong.
     """
     endpoint = graphql_endpoint(instance_of, settings, dev=dev)
-    graphql = Route("/graphql", CrossOrigin(endpoint, settings))
+    graphql = Route("/graphql", CrossOrigin(Deadline(endpoint, settings), settings))
     app = Starlette(
         routes=[graphql, *_other_routes(), LateRoutes(["/admin"], _admin_routes), *_guide_routes(settings)],
         middleware=[
@@ -51,6 +52,7 @@ def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
             Middleware(TolerantPaths),
             Middleware(RejectSpeculativePosts),
             Middleware(GraphQLFastPath, route=graphql),
+            Middleware(Deadline, settings=settings),
         ],
         exception_handlers={HTTPException: _answer_http_exception(settings)},
         lifespan=_lifespan(settings),
@@ -120,7 +122,7 @@ def _lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextM
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with (
-            open_instance(settings) as instance,
+            open_instance(settings, serving=True) as instance,
             purge_in_background(settings),
             write_collected_in_background(instance.pending_events, instance.folded_lines),
             send_mails(instance.email_login.mail_queue, settings),

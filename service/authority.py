@@ -120,13 +120,13 @@ class Caller:
 
 
 async def by_session_token(token: str | None, client: Client, token_transports: frozenset[TokenTransport]) -> Caller:
-    """Return the caller whose live session this token belongs to, and record that session and user were seen.
+    """Return the caller whose live session this token belongs to, and mark that session and user were seen.
 
     The caller is anonymous if the token is unknown or its session has another token transport.
     """
     session = await find_session(token) if token else None
     if session is None or session.token_transport not in token_transports:
         return Caller(client)
-    await record_session_seen(session)
-    await record_user_seen(session.user)
+    record_session_seen(session)
+    record_user_seen(session.user)
     return Caller(client, session, token)

@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from service.refusal_texts import REFUSAL_TEXTS, SignInErrorCode
 
+RETRY_AFTER = 5
+"""Seconds after which a request that was answered SERVICE_UNAVAILABLE may be sent again: a restart takes as long."""
+
 _REFERENCE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTVWXYZ"  # no 0/O and no 1/I, because people read it aloud; no U
 _REFERENCE_LENGTH = 10
 
@@ -23,6 +26,7 @@ class ErrorCode(StrEnum):
     BAD_USER_INPUT = "BAD_USER_INPUT"
     SEAT_LIMIT_REACHED = "SEAT_LIMIT_REACHED"
     TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
+    SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
     INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 
 

@@ -9,7 +9,16 @@ from tortoise.exceptions import OperationalError
 from service.accounts.code_cutoffs import SubjectHashes, open_subject_hashes
 from service.accounts.search_index import check_search_index
 from service.audit.pending import PendingEvents
-from service.database import check_encoding, is_migrated, is_unreachable, migrate, newer_migrations, open_database
+from service.database import (
+    Bounds,
+    check_encoding,
+    is_migrated,
+    is_unreachable,
+    migrate,
+    newer_migrations,
+    open_database,
+    write_rest_of_marks,
+)
 from service.database.connection import refuse_unreachable
 from service.email_login.dependencies import EmailLoginDependencies
 from service.email_login.mail_queue import MAX_DELAY, MailQueue, renew_mail_encryption
@@ -41,14 +50,15 @@ class Instance:
 
 
 @asynccontextmanager
-async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
+async def open_instance(settings: Settings, *, serving: bool = False) -> AsyncIterator[Instance]:
     """Open the database and the keys, and check them. Raises `SettingsError` with one line for the operator.
 
+    With `serving`, the waits for the database are bounded as requests need it. Commands may wait longer.
     SQLite is migrated here. On PostgreSQL the operator runs `doorcode migrate`.
     """
     if settings.uses_sqlite:
         await migrate(settings)
-    async with open_checked_database(settings):
+    async with open_checked_database(settings, Bounds.of_requests(settings.answer_timeout) if serving else None):
         await check_search_index()
         with cipher_that_fits(settings) as cipher:
             await renew_secret_encryption(cipher)
@@ -62,12 +72,13 @@ async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
             yield instance
         finally:
             await instance.pending_events.write()
+            await write_rest_of_marks()
 
 
 @asynccontextmanager
-async def open_checked_database(settings: Settings) -> AsyncIterator[None]:
+async def open_checked_database(settings: Settings, bounds: Bounds | None = None) -> AsyncIterator[None]:
     """Open the database without changing it. Raises `SettingsError` if it is not that of this version."""
-    async with open_database(settings):
+    async with open_database(settings, bounds):
         await _check_database(settings)
         yield
 

@@ -90,6 +90,7 @@ class Settings(BaseModel):
     smtp_url: Annotated[SmtpUrl | None, SECRET] = None
     mail_from: MailFrom | None = None
     rate_limit_url: Annotated[RateLimitUrl, SECRET] = "memory://"
+    answer_timeout: Annotated[int, Field(ge=2, le=300)] = 10
     failed_sign_ins: Rate = "60/minute"
     trusted_proxies: Networks = ()
     metrics_token: Annotated[Token | None, SECRET] = None

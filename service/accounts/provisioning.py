@@ -25,7 +25,7 @@ from service.audit.actions import Action
 from service.audit.folding import record_hourly
 from service.audit.log import Actor
 from service.clock import HOUR, floor, now
-from service.database import Statement, write
+from service.database import Statement, set_mark
 from service.refusal_texts import SignInErrorCode
 
 
@@ -250,9 +250,9 @@ _SEEN = Statement(
 )
 
 
-async def record_user_seen(user: User) -> None:
-    """Update `last_seen_at`, to the hour, so that a user costs one write an hour at most."""
+def record_user_seen(user: User) -> None:
+    """Update `last_seen_at` soon, to the hour, so that a user costs one write an hour at most."""
     hour = floor(now(), HOUR)
     if user.last_seen_at is None or user.last_seen_at < hour:
-        await write(_SEEN, hour, user.serial)
+        set_mark(_SEEN, user.serial, hour, user.serial)
         user.last_seen_at = hour

@@ -14,7 +14,7 @@ from service.api_keys.models import ApiKey, ApiKeyScope
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import MINUTE, floor, now
-from service.database import Row, Statement, as_time, fetch_one, transaction, write
+from service.database import Row, Statement, as_time, fetch_one, set_mark, transaction
 from service.errors import BadUserInput, Conflict, NotFound
 from service.ids import could_be_id, new_id
 from service.text import find_unsafe_characters
@@ -96,7 +96,7 @@ async def revoke_api_key(key_id: str, by: Actor) -> ApiKey:
 
 
 async def find_api_key(token: str) -> ApiKey | None:
-    """Return the key of this token, or None if it is unknown, expired or revoked. Records its use, to the minute."""
+    """Return the key of this token, or None if it is unknown, expired or revoked. Marks its use, to the minute."""
     if not token.startswith(API_KEY_PREFIX):
         return None
     row = await fetch_one(_FIND, hash_token(token))
@@ -105,7 +105,7 @@ async def find_api_key(token: str) -> ApiKey | None:
         return None
     minute = floor(moment, MINUTE)
     if key.last_used_at is None or key.last_used_at < minute:
-        await write(_USED, minute, key.id)
+        set_mark(_USED, key.id, minute, key.id)
     return key
 
 

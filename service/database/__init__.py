@@ -5,10 +5,11 @@ Tortoise by path.
 """
 
 from service.database.batches import Batches
-from service.database.connection import cause_of_outage, is_unreachable, open_database
+from service.database.connection import Bounds, cause_of_outage, is_unreachable, open_database
 from service.database.group_transactions import short_transaction
 from service.database.limited_reads import ReadsBusyError, ReadTooLongError
 from service.database.many_rows import ManyRows
+from service.database.marks import set_mark, write_rest_of_marks
 from service.database.migration import check_encoding, is_migrated, migrate, newer_migrations
 from service.database.purging import SAFETY_MARGIN, purge_expired
 from service.database.statements import (
@@ -28,6 +29,7 @@ from service.database.writable import check_writable, suspect_full_disk
 __all__ = [
     "SAFETY_MARGIN",
     "Batches",
+    "Bounds",
     "ManyRows",
     "ReadTooLongError",
     "ReadsBusyError",
@@ -49,8 +51,10 @@ __all__ = [
     "on_sqlite",
     "open_database",
     "purge_expired",
+    "set_mark",
     "short_transaction",
     "suspect_full_disk",
     "transaction",
     "write",
+    "write_rest_of_marks",
 ]

@@ -4,13 +4,16 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import BaseORMException, DBConnectionError, OperationalError
 
+from service.database.database_file import DatabaseFileGoneError
 from service.database.limited_reads import PoolBusyError
+from service.database.postgres_pool import POOL_SIZE
 from service.postgres_url import parse_postgres_url
 from service.settings import Settings, SettingsError
 
@@ -24,17 +27,40 @@ MODELS = [
     "service.external_auth.models",
     "service.sessions.models",
 ]
-POOL_SIZE = 10  # connections in each process; a request holds one for a few milliseconds
-QUERY_TIMEOUT = 30.0  # seconds, so that requests do not pile up behind a database that does not answer
-SQLITE_BUSY_TIMEOUT = 5_000  # milliseconds that a writer waits for another process's transaction
+SQLITE_BUSY_TIMEOUT = 5_000  # milliseconds that a writer of a command waits for another process's transaction
 
 
-def configuration(settings: Settings, *, engine: str | None = None, **overrides: object) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long the database may take, in seconds. A limit of zero is none."""
+
+    answer: float = 30.0
+    """From sending a statement to its result, so that requests do not pile up behind a database that does not answer."""
+    connection: float = 10.0
+    """Until a connection of the pool is free."""
+    lock: float = 0.0
+    """Until another transaction gives a lock back."""
+    statement: float = 0.0
+    """Of the server's work on one statement."""
+
+    @classmethod
+    def of_requests(cls, longest: float) -> "Bounds":
+        """Return the bounds for requests that are answered within `longest` seconds.
+
+        Each wait ends earlier than the request, so that its own cause is told.
+        """
+        return cls(answer=longest, connection=0.8 * longest, lock=0.5 * longest, statement=0.8 * longest)
+
+
+def configuration(
+    settings: Settings, bounds: Bounds | None = None, /, *, engine: str | None = None, **overrides: object
+) -> dict[str, Any]:
     """Return Tortoise's configuration for these settings. Migrations use an engine of their own."""
+    bounds = bounds or Bounds()
     if settings.uses_sqlite:
-        default_engine, credentials = "service.database.sqlite", sqlite_credentials(str(settings.sqlite_path))
+        default_engine, credentials = "service.database.sqlite", sqlite_credentials(str(settings.sqlite_path), bounds)
     else:
-        default_engine, credentials = "service.database.postgres", postgres_credentials(settings.database_url)
+        default_engine, credentials = "service.database.postgres", postgres_credentials(settings.database_url, bounds)
     return {
         "connections": {ALIAS: {"engine": engine or default_engine, "credentials": {**credentials, **overrides}}},
         "apps": {APP: {"models": MODELS, "migrations": "service.migrations", "default_connection": ALIAS}},
@@ -43,14 +69,14 @@ def configuration(settings: Settings, *, engine: str | None = None, **overrides:
     }
 
 
-def sqlite_credentials(path: str) -> dict[str, object]:
+def sqlite_credentials(path: str, bounds: Bounds) -> dict[str, object]:
     """Return the options of the connection. Tortoise takes unknown options for PRAGMAs.
 
     In WAL mode `synchronous=NORMAL` loses no commit if the process crashes.
     """
     return {
         "file_path": path,
-        "busy_timeout": SQLITE_BUSY_TIMEOUT,
+        "busy_timeout": round(bounds.lock * 1000) or SQLITE_BUSY_TIMEOUT,
         "journal_mode": "WAL",
         "synchronous": "NORMAL",
         "foreign_keys": "ON",
@@ -59,11 +85,14 @@ def sqlite_credentials(path: str) -> dict[str, object]:
     }
 
 
-def postgres_credentials(url: str) -> dict[str, object]:
+def postgres_credentials(url: str, bounds: Bounds) -> dict[str, object]:
     """Return the credentials of `service.database.postgres`, which hands `connect` to asyncpg."""
     parsed = parse_postgres_url(url)
+    limits = {"lock_timeout": round(bounds.lock * 1000), "statement_timeout": round(bounds.statement * 1000)}
     return {
-        "connect": {**parsed.connect, "command_timeout": QUERY_TIMEOUT},
+        "connect": {**parsed.connect, "command_timeout": bounds.answer},
+        "longest_wait": bounds.connection,
+        "limits": {name: milliseconds for name, milliseconds in limits.items() if milliseconds},
         "transaction_pooling": parsed.transaction_pooling,
         "minsize": 1,
         "maxsize": POOL_SIZE,
@@ -75,13 +104,13 @@ class DatabaseUnavailable(SettingsError):
 
 
 @asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[TortoiseContext]:
+async def open_database(settings: Settings, bounds: Bounds | None = None) -> AsyncIterator[TortoiseContext]:
     """Open the database for the whole process. Only one can be open at a time.
 
     The context is Tortoise's global fallback, because uvicorn runs the lifespan and the requests in different tasks.
     """
     async with TortoiseContext() as context:  # it closes the connections: a SQLite thread would keep the process alive
-        await context.init(config=configuration(settings), _enable_global_fallback=True)
+        await context.init(config=configuration(settings, bounds), _enable_global_fallback=True)
         yield context
 
 
@@ -113,6 +142,10 @@ _SQLITE_CAUSES = {
 }
 _CAUSES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (PoolBusyError, "busy"),
+    (asyncpg.LockNotAvailableError, "locked"),
+    (asyncpg.QueryCanceledError, "too-slow"),  # by `statement_timeout`
+    (asyncpg.InvalidCachedStatementError, "changed"),  # a migration has changed a table in the middle of a transaction
+    (DatabaseFileGoneError, "file-gone"),
     # The second is raised if no host is what `target_session_attrs` asks for, as in the seconds of a failover.
     ((asyncpg.ReadOnlySQLTransactionError, asyncpg.TargetServerAttributeNotMatched), "read-only"),
     (asyncpg.InsufficientPrivilegeError, "no-permission"),
@@ -128,6 +161,7 @@ _CAUSES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str]
             asyncpg.AdminShutdownError,
             asyncpg.InsufficientResourcesError,
             asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
         ),
         "unreachable",
     ),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+import asyncpg
 from tortoise.connection import get_connection, get_connections
 
 from service.database.connection import ALIAS
@@ -28,6 +29,7 @@ async def short_transaction(work: Work[T]) -> T:
     """Run the work as one transaction, and return its result after the commit. An exception rolls it back.
 
     The work may run twice, the first time without a trace, so it must change nothing but the database. Cannot be nested.
+    On PostgreSQL it runs again if a migration has changed a table after this connection prepared a statement for it.
     """
     database: Any = get_connection(ALIAS)
     if isinstance(database, EmbeddedDatabase) and GroupCommit.enabled:
@@ -35,8 +37,12 @@ async def short_transaction(work: Work[T]) -> T:
             return await database.group_commit.run(partial(_run_in_group, database, work), atomic=True)
         except _MustWaitError:
             pass
-    async with transaction():
-        return await work()
+    try:
+        async with transaction():
+            return await work()
+    except asyncpg.InvalidCachedStatementError:
+        async with transaction():
+            return await work()
 
 
 class _MustWaitError(Exception):

@@ -26,7 +26,7 @@ class ReadTooLongError(Exception):
 
 
 class PoolBusyError(TimeoutError):
-    """No connection of PostgreSQL's pool became free in time: the database cannot do its work now."""
+    """No connection became free in time: the database cannot do its work now."""
 
 
 class ReadsBusyError(ReadTooLongError):

@@ -1,8 +1,9 @@
 """Tortoise's asyncpg client without the reset of each connection, which costs a round trip for every query.
 
-A request waits `LONGEST_WAIT` for a connection of the pool, and is answered 503 then.
+Waits are bounded: for a connection of the pool (`postgres_pool.py`), for locks, and for the answer of a statement.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -13,9 +14,10 @@ from tortoise.backends.base_postgres.client import translate_exceptions
 from tortoise.exceptions import OperationalError, TransactionManagementError
 
 from service.database.limited_reads import PoolBusyError, Turns, read_error
+from service.database.postgres_pool import BoundedPool, Pool, Share
 from service.errors import BadUserInput
 
-LONGEST_WAIT = 10.0  # seconds for a free connection; asyncpg itself waits without end
+_UNDO_SECONDS = 2.0  # in which the server may confirm a rollback, else the connection is closed
 
 
 class _RejectsNul(AsyncpgDBClient):
@@ -27,6 +29,11 @@ class _RejectsNul(AsyncpgDBClient):
         except TransactionManagementError as error:
             if isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError):
                 await self._renew_connections()
+            raise
+        except PoolBusyError:
+            raise
+        except TimeoutError:  # the server does not answer: it may have lost its network, and never close a connection
+            await self._renew_connections()
             raise
         except OperationalError as error:
             if isinstance(error.__cause__, asyncpg.CharacterNotInRepertoireError):
@@ -41,10 +48,15 @@ class _RejectsNul(AsyncpgDBClient):
         if pool is not None:
             await pool.expire_connections()
 
+    def connection_for(self, query: str) -> Any:
+        """Return the context of the connection for this statement. In a transaction, it is that of the transaction."""
+        del query
+        return self.acquire_connection()
+
     @translate_exceptions
     async def read_one(self, query: str, values: Sequence[object]) -> Sequence[asyncpg.Record]:
         """Return the rows of a query."""
-        async with self.acquire_connection() as connection:
+        async with self.connection_for(query) as connection:
             rows: list[asyncpg.Record] = await connection.fetch(query, *values)
             return rows
 
@@ -61,7 +73,7 @@ class _RejectsNul(AsyncpgDBClient):
     @translate_exceptions
     async def write(self, query: str, values: Sequence[object]) -> int:
         """Run a statement and return how many rows it changed: the last word of `UPDATE 1` or `INSERT 0 1`."""
-        async with self.acquire_connection() as connection:
+        async with self.connection_for(query) as connection:
             return int((await connection.execute(query, *values)).rpartition(" ")[2])
 
 
@@ -74,25 +86,31 @@ class Transaction(_RejectsNul, TransactionWrapper):
         await self.transaction.start()
 
     async def undo(self) -> None:
-        """Roll back. If the connection fails meanwhile, the pool closes it or asyncpg rolls back."""
-        if not self._finalized:
-            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        """Roll back. If the server does not answer, close the connection: then it rolls back by itself."""
+        if self._finalized:
+            return
+        try:
+            async with asyncio.timeout(_UNDO_SECONDS):
                 await self.rollback()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            with suppress(asyncpg.InterfaceError):
+                self._connection.terminate()
 
 
 class _Acquiring:
     """A pooled connection for one statement. Raises `PoolBusyError` if none is free in time."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(self, pool: BoundedPool, share: str) -> None:
         self._pool = pool
+        self._share = share
         self._connection: Any = None
 
     async def __aenter__(self) -> Any:
-        self._connection = await _acquire(self._pool)
+        self._connection = await self._pool.acquire(self._share)
         return self._connection
 
     async def __aexit__(self, *_: object) -> None:
-        await self._pool.release(self._connection)
+        await self._pool.release(self._connection, self._share)
 
 
 class _InTransaction:
@@ -102,8 +120,8 @@ class _InTransaction:
     a statement by two messages, and the second would not find what the first has parsed.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-        self._acquiring = _Acquiring(pool)
+    def __init__(self, pool: BoundedPool, share: str) -> None:
+        self._acquiring = _Acquiring(pool, share)
         self._transaction: Any = None
 
     async def __aenter__(self) -> Any:
@@ -126,18 +144,36 @@ class _InTransaction:
 class Client(_RejectsNul):
     """A client whose pool does not reset connections. asyncpg rolls back open transactions; no other state is set."""
 
-    def __init__(self, *, connect: Mapping[str, Any], transaction_pooling: bool, **kwargs: Any) -> None:
-        """`connect` goes to asyncpg as it is; `transaction_pooling` says that a pooler is in between."""
+    def __init__(
+        self,
+        *,
+        connect: Mapping[str, Any],
+        transaction_pooling: bool,
+        longest_wait: float,
+        limits: Mapping[str, int],
+        **kwargs: Any,
+    ) -> None:
+        """`connect` goes to asyncpg as it is; `transaction_pooling` says that a pooler is in between.
+
+        `longest_wait` is in seconds. `limits` are settings of the session that bound its statements.
+        """
         super().__init__(**kwargs)
         self._connect = connect
         self._transaction_pooling = transaction_pooling
+        self._longest_wait = longest_wait
+        self._limits = limits
         self._turns = Turns()
+        self._bounded: BoundedPool
 
     def acquire_connection(self) -> Any:
-        """Return the context of one statement's connection."""
+        """Return the context of one statement's connection, for statements of the ORM."""
+        return self.connection_for(Share.OTHER)
+
+    def connection_for(self, query: str) -> Any:
+        """Return the context of one statement's connection, in the share of this statement."""
         if self._pool is None:
             return super().acquire_connection()  # opens the pool
-        return (_InTransaction if self._transaction_pooling else _Acquiring)(self._pool)
+        return (_InTransaction if self._transaction_pooling else _Acquiring)(self._bounded, query)
 
     @translate_exceptions
     async def read_limited(
@@ -146,7 +182,7 @@ class Client(_RejectsNul):
         """Return the rows of a query. Raises `ReadTooLongError` if it takes longer, with the wait for its turn."""
         left = await self._turns.take(scans=scans, seconds=seconds)
         try:
-            async with self.acquire_connection() as connection, connection.transaction():
+            async with self.connection_for(Share.SEARCH) as connection, connection.transaction():
                 await connection.execute(f"SET LOCAL statement_timeout = {round(left * 1000)}")
                 rows: list[asyncpg.Record] = await connection.fetch(query, *values)
                 return rows
@@ -155,35 +191,35 @@ class Client(_RejectsNul):
         finally:
             self._turns.give_back(scans=scans)
 
-    async def create_pool(self, **kwargs: Any) -> "asyncpg.Pool[asyncpg.Record]":
+    async def create_pool(self, **kwargs: Any) -> Pool:
         """Create the pool without resets."""
-        return await asyncpg.create_pool(
+        pool = await asyncpg.create_pool(
             **self._connect,
             min_size=self.pool_minsize,
             max_size=self.pool_maxsize,
-            # Behind a pooler, a default that one client sets reaches the others. There every statement names its level.
-            init=None if self._transaction_pooling else _read_committed_by_default,
+            # Behind a pooler, what one client sets reaches the others. There every statement names its level, and only
+            # the wait for the answer is bounded.
+            init=None if self._transaction_pooling else self._set_up,
             reset=_keep_as_it_is,
         )
+        self._bounded = BoundedPool(pool, self._longest_wait)
+        return pool
+
+    async def _set_up(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        await _read_committed_by_default(connection)
+        if self._limits:
+            await connection.execute("; ".join(f"SET {name} = {value}" for name, value in self._limits.items()))
 
     async def take(self) -> Transaction:
         """Take a connection from the pool for one transaction. The caller must release it in every case."""
-        assert self._pool is not None, "opening the database has made it"
         transaction = Transaction(self)
-        transaction._connection = await _acquire(self._pool)
+        transaction._connection = await self._bounded.acquire(Share.TRANSACTION)
         return transaction
 
     async def give_back(self, transaction: Transaction) -> None:
         """Give the connection back. If there is no pool, the database was closed meanwhile."""
         if self._pool is not None:
-            await self._pool.release(transaction._connection)  # type: ignore[arg-type]
-
-
-async def _acquire(pool: "asyncpg.Pool[asyncpg.Record]") -> Any:
-    try:
-        return await pool.acquire(timeout=LONGEST_WAIT)
-    except TimeoutError as error:
-        raise PoolBusyError(f"no connection became free in {LONGEST_WAIT:.0f} seconds") from error
+            await self._bounded.release(transaction._connection, Share.TRANSACTION)
 
 
 async def _read_committed_by_default(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper, translate_exceptions
 
 from service.database.checkpoints import LONGEST_LOG, Checkpoints
+from service.database.database_file import DatabaseFile
 from service.database.group_commit import GroupCommit, is_busy
 from service.database.limited_reads import ScanThreads
 
@@ -69,6 +70,7 @@ class EmbeddedDatabase(SqliteClient):
         self.pragmas["query_only"] = "ON"
         self.writer = SqliteClient(file_path, **kwargs | {"wal_autocheckpoint": LONGEST_LOG})
         self._at_once: sqlite3.Connection | None = None
+        self._file = DatabaseFile(file_path)
         self._scans = ScanThreads(lambda: self._connect(query_only="ON", cache_size=SCAN_CACHE))
         self.checkpoints = Checkpoints(file_path, self.writer._lock)
         self.group_commit = GroupCommit(self._connection_at_once, self.writer, self.checkpoints.count)
@@ -77,10 +79,12 @@ class EmbeddedDatabase(SqliteClient):
         """Open all connections at the start, because a request that opens one may be cancelled."""
         await self.writer.create_connection(with_db)
         await super().create_connection(with_db)
+        self._file.check()
 
     async def take(self) -> ImmediateTransaction:
         """Take the writing connection for one transaction. The caller must release it in every case."""
         assert self.writer._connection is not None, "opening the database has made it"
+        self._file.check()
         await self.writer._lock.acquire()
         return ImmediateTransaction(self.writer)
 
@@ -133,6 +137,7 @@ class EmbeddedDatabase(SqliteClient):
         return self.writer._connection is not None and connection is self.writer._connection._conn
 
     def _connection_at_once(self) -> sqlite3.Connection:
+        self._file.check()
         if self._at_once is None:
             self._at_once = self._connect(busy_timeout=0)
         return self._at_once

@@ -17,7 +17,7 @@ from service.accounts.code_cutoffs import cutoff_from
 from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import now
-from service.database import Statement, transaction, write
+from service.database import Statement, set_mark, transaction, write
 from service.encryption import Cipher
 from service.errors import BadUserInput, Conflict, NotFound
 from service.external_auth.models import ExternalAuth, JwtSecret
@@ -207,9 +207,9 @@ async def current_secret(cipher: Cipher) -> NewSecret | None:
     return None if row is None else NewSecret(cipher.decrypt(row.encrypted_secret), row)
 
 
-async def record_secret_used(secret_id: str, minute: datetime) -> None:
-    """Set the secret's `last_used_at` to this minute, unless it is later already."""
-    await write(_USED, minute, secret_id)
+def record_secret_used(secret_id: str, minute: datetime) -> None:
+    """Set the secret's `last_used_at` to this minute soon, unless it is later already."""
+    set_mark(_USED, secret_id, minute, secret_id)
 
 
 async def mark_changed() -> None:

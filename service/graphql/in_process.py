@@ -8,7 +8,6 @@ from typing import Any
 from service.authority import Caller
 from service.errors import ErrorCode
 from service.graphql.context import Context
-from service.graphql.server.errors import is_unavailable
 from service.graphql.server.operations import Operations
 from service.graphql.server.requests import GraphQLRequest
 from service.instance import Instance
@@ -17,12 +16,10 @@ from service.instance import Instance
 class OperationRefused(Exception):
     """The operation answered an error; the first one, in its public words."""
 
-    def __init__(self, code: ErrorCode, message: str, *, unavailable: bool = False, needs_proof: bool = False) -> None:
+    def __init__(self, code: ErrorCode, message: str, *, needs_proof: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
-        self.unavailable = unavailable
-        """Whether the database cannot do its work now."""
         self.needs_proof = needs_proof
         """Whether the admin may do this after giving an email code again."""
 
@@ -36,11 +33,8 @@ async def run_operation(
     """
     payload = await operations.answer(GraphQLRequest(document, variables), Context(instance, caller))
     for error in payload.get("errors", ()):
-        code = ErrorCode(error["extensions"]["code"])
+        extensions = error["extensions"]
         raise OperationRefused(
-            code,
-            error["message"],
-            unavailable=is_unavailable(error),
-            needs_proof=error["extensions"].get("freshProofNeeded", False),
+            ErrorCode(extensions["code"]), error["message"], needs_proof=extensions.get("freshProofNeeded", False)
         )
     return payload.get("data") or {}

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from service.accounts.lookup import user_from_row
 from service.accounts.models import User, UserRole
 from service.clock import now
-from service.database import SAFETY_MARGIN, Row, Statement, as_time, fetch, fetch_one, purge_expired, write
+from service.database import SAFETY_MARGIN, Row, Statement, as_time, fetch, fetch_one, purge_expired, set_mark, write
 from service.ids import new_id
 from service.sessions.inserting import insert_session
 from service.sessions.models import SignInMethod, TokenTransport
@@ -240,15 +240,15 @@ def can_continue(session: LiveSession, user: User, token_transport: TokenTranspo
     )
 
 
-async def record_session_seen(session: LiveSession) -> None:
-    """Update `last_seen_at` and the idle end, at most once in 5 minutes, so that most requests write nothing.
+def record_session_seen(session: LiveSession) -> None:
+    """Update `last_seen_at` and the idle end soon, at most once in 5 minutes, so that most requests write nothing.
 
     So an idle end comes up to 5 minutes early. It keeps the distance that it had when the session opened.
     """
     moment = now()
     if moment - session.last_seen_at >= NOTED_EVERY:
         idle_until = None if session.idle_until is None else moment + (session.idle_until - session.last_seen_at)
-        await write(_SEEN, moment, session.id, idle_until)
+        set_mark(_SEEN, session.id, moment, session.id, idle_until)
 
 
 async def record_proof(session: LiveSession) -> LiveSession:

@@ -14,8 +14,7 @@ from service.errors import new_reference
 from service.metrics import REQUEST_SECONDS
 from service.settings import Settings, SettingsError
 from service.web.failures import internal_error, unavailable
-
-_NO_ROUTE = "none"
+from service.web.requests import route_of
 
 
 class Boundary:
@@ -52,7 +51,7 @@ class Boundary:
             if not response_started:  # otherwise the server notices the incomplete response and closes the connection
                 await self._fail(error, reference)(scope, receive, send)
         finally:
-            _seconds_of(_route_of(scope)).observe(time.perf_counter() - started)
+            _seconds_of(route_of(scope)).observe(time.perf_counter() - started)
 
     def _fail(self, error: Exception, reference: str) -> ASGIApp:
         async def failure(scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,16 +67,8 @@ def _report(error: Exception, scope: Scope) -> str:
     Of the request, only the route and the method are logged: the rest may hold a code or a token.
     """
     reference = new_reference()
-    report_error(error, reference=reference, route=_route_of(scope), method=scope["method"])
+    report_error(error, reference=reference, route=route_of(scope), method=scope["method"])
     return reference
-
-
-def _route_of(scope: Scope) -> str:
-    """Return the route's pattern.
-
-    The path itself would give the metric one label for each URL that a client invents.
-    """
-    return getattr(scope.get("route"), "path", _NO_ROUTE)
 
 
 @cache

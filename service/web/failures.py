@@ -9,11 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from service.errors import ErrorCode
+from service.errors import RETRY_AFTER, ErrorCode
 from service.settings import Settings
 from service.web.pages import page
-
-RETRY_AFTER = 5  # seconds; a database usually restarts within this time
 
 _REFUSALS = {
     400: ("This request cannot be read", None),
@@ -56,7 +54,7 @@ def internal_error(request: Request, settings: Settings, reference: str) -> Resp
 
 
 def unavailable(request: Request, settings: Settings, reference: str) -> Response:
-    """Answer with 503, for an unreachable database."""
+    """Answer with 503, for a database that cannot do its work now."""
     return _answer(request, settings, 503, *_UNAVAILABLE, reference, headers={"Retry-After": str(RETRY_AFTER)})
 
 
@@ -88,6 +86,10 @@ def _answer(
 
 
 def _as_graphql(status: int, message: str, reference: str | None, headers: Mapping[str, str]) -> Response:
-    code = ErrorCode.INTERNAL_SERVER_ERROR if status >= 500 else ErrorCode.BAD_USER_INPUT
-    extensions = {"code": code, **({"reference": reference} if reference else {})}
+    if status == 503:
+        extensions: dict[str, object] = {"code": ErrorCode.SERVICE_UNAVAILABLE, "retryAfterSeconds": RETRY_AFTER}
+    else:
+        extensions = {"code": ErrorCode.INTERNAL_SERVER_ERROR if status >= 500 else ErrorCode.BAD_USER_INPUT}
+    if reference:
+        extensions["reference"] = reference
     return JSONResponse({"errors": [{"message": message, "extensions": extensions}]}, status, headers)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from starlette.responses import HTMLResponse, Response
 
+from service.errors import RETRY_AFTER
 from service.settings import Settings
 from service.web.security import page_headers
 
@@ -33,4 +34,6 @@ def page(
     if rewrite is not None:
         body = rewrite(body)
     strict = page_headers(settings, checks_origin=checks_origin, scripts=scripts, leads_to=leads_to)
+    if status == 503:
+        strict = {**strict, "Retry-After": str(RETRY_AFTER)}
     return HTMLResponse(body, status, {**strict, **(headers or {})})

@@ -3,6 +3,7 @@
 from typing import cast
 
 from starlette.requests import Request
+from starlette.types import Scope
 
 from service.authority import Caller
 from service.credentials import by_cookie
@@ -22,3 +23,11 @@ async def member_of(request: Request) -> Caller:
     and reading them changes nothing.
     """
     return await by_cookie(request, instance_of(request).settings, TokenTransport.COOKIE)
+
+
+def route_of(scope: Scope) -> str:
+    """Return the route's pattern, or "none".
+
+    The path itself would give the metric one label for each URL that a client invents.
+    """
+    return getattr(scope.get("route"), "path", "none")

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx2
@@ -12,9 +13,9 @@ from tortoise.connection import get_connection
 from service import error_reports
 from service.app import create_app
 from service.database import fetch, migrate, transaction, write
-from service.database import postgres as postgres_client
-from service.database.connection import ALIAS, POOL_SIZE
+from service.database.connection import ALIAS
 from service.database.limited_reads import PoolBusyError
+from service.database.postgres_pool import POOL_SIZE
 from service.database.statements import Statement
 from service.instance import open_instance
 from service.settings import SettingsError, load_settings
@@ -176,7 +177,6 @@ async def test_table_that_cannot_be_read_is_not_called_unmigrated(postgres_url: 
 async def test_request_waits_a_limited_time_for_a_connection(
     postgres_url: str, tmp_path: Path, query: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_client, "LONGEST_WAIT", 0.2)
     monkeypatch.setattr(error_reports, "_outages", {})  # each kind is logged once a minute
     settings = load_settings({"DOORCODE_DATABASE_URL": postgres_url + query, "DOORCODE_DATA_DIR": str(tmp_path)})
     async with open_instance(settings) as instance:
@@ -186,7 +186,9 @@ async def test_request_waits_a_limited_time_for_a_connection(
         request = {"query": "{ viewer { email } }"}
         transport, bearer = httpx2.ASGITransport(app), {"Authorization": f"Bearer {token}"}
         async with httpx2.AsyncClient(transport=transport, base_url=settings.public_url, headers=bearer) as http:
-            pool = get_connection(ALIAS)._pool
+            database: Any = get_connection(ALIAS)
+            monkeypatch.setattr(database._bounded, "_longest_wait", 0.2)
+            pool = database._pool
             taken = [await pool.acquire() for _ in range(POOL_SIZE)]
             with structlog.testing.capture_logs() as logs:
                 refused = await http.post("/graphql", json=request)

@@ -13,7 +13,8 @@ from tortoise.connection import get_connection
 from tortoise.exceptions import OperationalError
 
 from service.database import Statement, fetch, fetch_one, fetch_short, transaction, write
-from service.database.connection import ALIAS, POOL_SIZE
+from service.database.connection import ALIAS
+from service.database.postgres_pool import POOL_SIZE
 from service.errors import BadUserInput, Conflict
 from service.instance import Instance, open_instance
 from service.settings import load_settings

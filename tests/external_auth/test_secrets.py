@@ -9,6 +9,7 @@ import pytest
 import time_machine
 
 from service.audit.models import AuditEvent
+from service.database import write_rest_of_marks
 from service.errors import BadUserInput, Conflict, NotFound
 from service.external_auth import secrets
 from service.external_auth.configuration import JwtConfiguration, JwtConfigurationCache
@@ -334,6 +335,7 @@ async def test_use_is_noted_to_the_minute(instance: Instance) -> None:
         for seconds, noted in ((0, 0), (49, 0), (1, 60), (59, 60), (3600, 3660)):
             clock.shift(seconds)
             await sign_in(instance, code_of(text, ADA))
+            await write_rest_of_marks()
             assert (await JwtSecret.get(id=await current_id())).last_used_at == NOON + timedelta(seconds=noted)
 
 

@@ -202,7 +202,7 @@ def test_viewer_is_503_while_the_database_is_gone(wired_site: Site, wire: Wire) 
             answer = client.post("/graphql", json={"query": query}, headers=headers)
             assert (answer.status_code, answer.headers.get("retry-after")) == (503, "5"), answer.text
             [error] = answer.json()["errors"]
-            assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+            assert error["extensions"]["code"] == "SERVICE_UNAVAILABLE"
             assert error["extensions"]["retryAfterSeconds"] == 5
         wired_site.portal.call(wire.mend)
         eventually(lambda: client.post("/graphql", json={"query": "{ viewer { id } }"}).status_code == 200)

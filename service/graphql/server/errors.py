@@ -14,12 +14,11 @@ from graphql import GraphQLError, ValueNode
 from graphql.language import FormattedSourceLocation
 from strawberry.exceptions import StrawberryInputCoercionError
 
-from service.errors import ErrorCode, FreshProofNeeded, RequestRefused, TooManyAttempts, new_reference
+from service.errors import RETRY_AFTER, ErrorCode, FreshProofNeeded, RequestRefused, TooManyAttempts, new_reference
 
 MAX_MESSAGE = 500
 """Characters of a message at most: graphql-core repeats names from the request, and those may be 64 KiB long."""
 
-RETRY_AFTER = 5  # seconds; a database that restarts is back soon
 UNAVAILABLE_MESSAGE = "The service is not available right now. Wait a few seconds, then try again."
 INTERNAL_MESSAGE = "Something went wrong on our side. If it happens again, tell your administrator the reference."
 # The wording of graphql-core. The text before the value stays; the value is removed, because it may be a code. GraphQL's
@@ -35,7 +34,7 @@ _LEFT_OUT_NOT_NULL = "This may be left out, but it cannot be null."
 
 
 class ErrorExtensions(TypedDict):
-    """The `extensions` of an error. `retryAfterSeconds` is set with TOO_MANY_ATTEMPTS.
+    """The `extensions` of an error. `retryAfterSeconds` is set with TOO_MANY_ATTEMPTS and SERVICE_UNAVAILABLE.
 
     `freshProofNeeded` is true with FORBIDDEN if the same user may do this after signing in again.
     """
@@ -80,7 +79,7 @@ def unavailable_error(reference: str) -> FormattedError:
     return {
         "message": UNAVAILABLE_MESSAGE,
         "extensions": {
-            "code": ErrorCode.INTERNAL_SERVER_ERROR,
+            "code": ErrorCode.SERVICE_UNAVAILABLE,
             "reference": reference,
             "retryAfterSeconds": RETRY_AFTER,
         },
@@ -89,8 +88,7 @@ def unavailable_error(reference: str) -> FormattedError:
 
 def is_unavailable(error: FormattedError) -> bool:
     """Return whether the error says that the service cannot do its work now: HTTP 503 instead of 200 or 500."""
-    extensions = error["extensions"]
-    return extensions["code"] == ErrorCode.INTERNAL_SERVER_ERROR and "retryAfterSeconds" in extensions
+    return error["extensions"]["code"] == ErrorCode.SERVICE_UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)

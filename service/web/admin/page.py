@@ -39,6 +39,8 @@ _STATUSES = {
     ErrorCode.FORBIDDEN: 403,
     ErrorCode.CONFLICT: 409,
     ErrorCode.SEAT_LIMIT_REACHED: 409,
+    ErrorCode.SERVICE_UNAVAILABLE: 503,
+    ErrorCode.INTERNAL_SERVER_ERROR: 500,
 }
 
 # The messages after a form, by the name in the URL of the next page.
@@ -290,6 +292,4 @@ def _to_sign_in(request: Request, form: FormData | None = None) -> Response:
 
 def status_of(refused: OperationRefused | RequestRefused) -> int:
     """Return the HTTP status of a page that says why an operation was refused."""
-    if isinstance(refused, OperationRefused) and refused.unavailable:
-        return 503
-    return _STATUSES.get(refused.code, 500 if refused.code is ErrorCode.INTERNAL_SERVER_ERROR else 422)
+    return _STATUSES.get(refused.code, 422)
