@@ -52,7 +52,7 @@ class PostgresServer:
     def in_new_directory(cls) -> Self:
         """A server that is not running yet. initdb refuses to be root, so another user has to be able to work there."""
         directory = Path(tempfile.mkdtemp(prefix="doorcode-postgres-"))
-        if account := _unprivileged_account():
+        if account := unprivileged_account():
             os.chown(directory, account.pw_uid, account.pw_gid)
         quiet = subprocess.DEVNULL
         watch = ["sh", "-c", _END_WITH, str(os.getpid()), str(directory)]
@@ -74,17 +74,18 @@ class PostgresServer:
 
 def _start_postgres(directory: Path) -> int:
     port = free_port()
-    _postgres_program(
+    postgres_program(
         "initdb", directory, "--username=doorcode", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"
     )
     with (directory / "data" / "postgresql.conf").open("a") as configuration:
         configuration.write(f"{_POSTGRES_CONFIGURATION}port = {port}\n")
-    _postgres_program("pg_ctl", directory, "start", "--silent", "--wait", f"--log={directory / 'log'}")
+    postgres_program("pg_ctl", directory, "start", "--silent", "--wait", f"--log={directory / 'log'}")
     return port
 
 
-def _postgres_program(name: str, directory: Path, *arguments: str) -> None:
-    account = _unprivileged_account()
+def postgres_program(name: str, directory: Path, *arguments: str) -> None:
+    """Runs a program of PostgreSQL to its end, for the server in this directory, as the account that PostgreSQL runs as."""
+    account = unprivileged_account()
     subprocess.run(
         [_reachable_binaries(directory) / name, f"--pgdata={directory / 'data'}", *arguments],
         cwd=directory,
@@ -97,7 +98,7 @@ def _postgres_program(name: str, directory: Path, *arguments: str) -> None:
     )
 
 
-def _unprivileged_account() -> pwd.struct_passwd | None:
+def unprivileged_account() -> pwd.struct_passwd | None:
     """The account that PostgreSQL runs as: our own unless we are root, because it refuses to run as root."""
     if os.geteuid() != 0:
         return None
@@ -107,7 +108,7 @@ def _unprivileged_account() -> pwd.struct_passwd | None:
 
 def _reachable_binaries(directory: Path) -> Path:
     """Copies the programs if PostgreSQL's account cannot reach them: root's checkout may be in a home of mode 0700."""
-    account = _unprivileged_account()
+    account = unprivileged_account()
     binaries = _postgres_binaries()
     if account is None or all(parent.stat().st_mode & stat.S_IXOTH for parent in binaries.parents):
         return binaries

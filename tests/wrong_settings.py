@@ -49,6 +49,7 @@ WRONG_VALUES: dict[str, list[str]] = {
     "ADMIN_SESSION_LIFETIME": ["0", "299", "x", "34560001"],
     "ADMIN_IDLE_TIMEOUT": ["0", "599", "x", "34560001"],
     "SESSIONS_PER_USER": ["0", "-1", "x", "10001"],
+    "ANSWER_TIMEOUT": ["0", "1", "301", "x", "1.5"],
     "ACCESS_TOKEN_LIFETIME": ["0", "x", "86401", "-600"],
     "SMTP_URL": [
         *("x", "smtp://", "http://localhost", "smtp://localhost:port", "smtp://localhost:0", "smtp://host:25/path"),

@@ -24,9 +24,13 @@ Result = TypeVar("Result")
 
 
 class Batches(Generic[Item, Result]):
-    """Hands what was asked in one turn to `run`, which returns one result for each item, in their order."""
+    """Hands what was asked in one turn to `run`, which returns one result for each item, in their order.
 
-    def __init__(self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]) -> None:
+    `run` is also given a function that tells whether the item at a place is still wanted: a request that waited for long
+    may have been cancelled meanwhile, and should write nothing.
+    """
+
+    def __init__(self, run: Callable[[Sequence[Item], Callable[[int], bool]], Awaitable[Sequence[Result]]]) -> None:
         self._run = run
         self._queue: list[tuple[Item, asyncio.Future[Result]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,7 +64,7 @@ class Batches(Generic[Item, Result]):
         if not batch:
             return
         try:
-            results = await self._run([item for item, _ in batch])
+            results = await self._run([item for item, _ in batch], lambda place: not batch[place][1].done())
         except Exception as error:
             if len(batch) == 1 or is_unreachable(error):
                 _fail([answer for _, answer in batch], error)

@@ -27,8 +27,11 @@ class _RejectsNul(AsyncpgDBClient):
         try:
             return await super()._translate_exceptions(func, *args, **kwargs)
         except TransactionManagementError as error:
-            if isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError):
+            if isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError):  # after a failover, it stays read-only
                 await self._renew_connections()
+            raise
+        except asyncpg.InvalidCachedStatementError:  # every connection has prepared its own statements
+            await self._renew_connections()
             raise
         except PoolBusyError:
             raise
@@ -43,7 +46,7 @@ class _RejectsNul(AsyncpgDBClient):
             raise
 
     async def _renew_connections(self) -> None:
-        """Connect again from now on: after a failover, the server of these connections stays read-only."""
+        """Connect again from now on, because what is wrong with one connection is wrong with all of them."""
         pool = self._parent._pool if isinstance(self, TransactionWrapper) else self._pool
         if pool is not None:
             await pool.expire_connections()

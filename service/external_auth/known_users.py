@@ -14,7 +14,7 @@ The two writes nothing before that, so a request that takes both paths is as one
 SQL by hand: every request. It finds the user of a code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -77,22 +77,28 @@ class KnownUsers:
         return await (_open_one(candidate) if self._batches is None else self._batches.ask(candidate))
 
 
-async def _open_one(candidate: Candidate) -> OpenedSession | None:
+async def _open_one(candidate: Candidate, is_wanted: Callable[[int], bool] = lambda _: True) -> OpenedSession | None:
     prepared = await _prepare(candidate, await fetch_one(_FIND, *candidate.identifiers))
-    if prepared is None or not await insert_session(prepared.values, candidate.opening.sessions_per_user):
+    if (
+        prepared is None
+        or not is_wanted(0)
+        or not await insert_session(prepared.values, candidate.opening.sessions_per_user)
+    ):
         return None
     return prepared.opened
 
 
-async def _open_all(candidates: Sequence[Candidate]) -> Sequence[OpenedSession | None]:
+async def _open_all(
+    candidates: Sequence[Candidate], is_wanted: Callable[[int], bool]
+) -> Sequence[OpenedSession | None]:
     if len(candidates) == 1:
-        return [await _open_one(candidates[0])]
+        return [await _open_one(candidates[0], is_wanted)]
     user_ids, emails = zip(*(candidate.identifiers for candidate in candidates), strict=True)
     rows = {row["place"]: row for row in await fetch_indexed(_FIND_MANY, user_ids, emails)}
     prepared: dict[int, PreparedSession] = {}  # by user: the insert takes one session of each
     results: list[PreparedSession | None] = []
     for place, candidate in enumerate(candidates, start=1):
-        one = await _prepare(candidate, rows.get(place))
+        one = await _prepare(candidate, rows.get(place)) if is_wanted(place - 1) else None
         first = one and prepared.setdefault(one.opened.session.user.serial, one)
         results.append(one if one is first else None)
     if not prepared:

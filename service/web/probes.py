@@ -15,6 +15,7 @@ from service.accounts.seats import count_seats
 from service.credentials import bearer_token
 from service.database import cause_of_outage, check_writable, is_migrated
 from service.error_reports import log_unreachable
+from service.errors import RETRY_AFTER
 from service.metrics import SEATS_LIMIT, SEATS_USED, exposition
 from service.sessions.access_tokens import JWKS_MAX_AGE, published_keys
 from service.settings import Settings
@@ -38,7 +39,9 @@ async def healthz(_request: Request) -> Response:
 async def readyz(_request: Request) -> Response:
     """Answer 200 if requests can be served, else 503 with one word for the cause."""
     reason = await _reason_not_ready()
-    return PlainTextResponse(f"{reason or 'ok'}\n", 503 if reason else 200, _NO_STORE)
+    if reason:
+        return PlainTextResponse(f"{reason}\n", 503, {**_NO_STORE, "Retry-After": str(RETRY_AFTER)})
+    return PlainTextResponse("ok\n", headers=_NO_STORE)
 
 
 async def metrics(request: Request) -> Response:

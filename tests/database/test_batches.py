@@ -1,7 +1,7 @@
 """Batches: what is asked in one turn is one call, and each who asks gets its own result or its own error."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -17,7 +17,7 @@ class Squares:
         self.go = asyncio.Event()
         self.go.set()
 
-    async def __call__(self, numbers: Sequence[int]) -> list[int]:
+    async def __call__(self, numbers: Sequence[int], is_wanted: Callable[[int], bool]) -> list[int]:
         self.batches.append(list(numbers))
         self.running += 1
         self.most = max(self.most, self.running)
