@@ -38,6 +38,7 @@ class Action(StrEnum):
     JWT_DISABLED = "jwt.disabled"
     JWT_SECRET_ROTATED = "jwt.secret_rotated"
     JWT_SECRET_REVOKED = "jwt.secret_revoked"
+    JWT_SECRET_DESCRIBED = "jwt.secret_described"
     JWT_CODES_REVOKED = "jwt.codes_revoked"
     JWT_POLICY_UPDATED = "jwt.policy_updated"
     JWT_SIGN_IN_UPDATED = "jwt.sign_in_updated"
@@ -54,6 +55,7 @@ CHANGE_NOTHING = (
     Action.SESSION_ENDED,
     Action.SETUP_LINK_MADE,
     Action.CODE_SIGNED,
+    Action.JWT_SECRET_DESCRIBED,
     Action.CODE_INSPECTED,
     Action.USERS_EXPORTED,
     Action.AUDIT_EXPORTED,

@@ -15,6 +15,7 @@ from service.clock import now
 from service.external_auth import secrets
 from service.external_auth.configuration import policy_of, sign_in_of, update_sign_in
 from service.external_auth.models import ExternalAuth
+from service.external_auth.secret_names import describe_secret_as
 from service.instance import Instance
 
 _NONE = "none"
@@ -75,6 +76,20 @@ def revoke(
     """Revoke a secret: refuse its codes, and end the sessions that they opened."""
     run(lambda _: secrets.revoke(secret_id, COMMAND_LINE, end_sessions=not keep_sessions))
     stderr.print(f"Revoked {secret_id}.")
+
+
+@app.command("describe")
+def describe(
+    secret_id: Annotated[str, typer.Argument(metavar="ID", help="The ID of the secret, from: doorcode jwt status")],
+    name: Annotated[str | None, typer.Option(help="The name of the secret; empty: none.")] = None,
+    note: Annotated[str | None, typer.Option(help="A note, such as where the secret is used; empty: none.")] = None,
+) -> None:
+    """Give a secret a name and a note, to tell secrets apart."""
+    changes = {field: text for field, text in (("name", name), ("note", note)) if text is not None}
+    if not changes:
+        raise typer.BadParameter("Give --name, --note or both.")
+    run(lambda _: describe_secret_as(secret_id, changes, COMMAND_LINE))
+    stderr.print(f"Saved for {secret_id}.")
 
 
 @app.command("revoke-codes")
@@ -138,11 +153,12 @@ async def _show_status(_: Instance) -> None:
     print_result(describe_policy(policy_of(auth)))
     sign_in = sign_in_of(auth)
     print_result("Sign-in: " + ", ".join(f"{to_camel(name)} {_as_text(value)}" for name, value in sign_in))
-    table = Table("id", "begins", "status", "created", "retires", "revoked", "last used")
+    table = Table("id", "name", "begins", "status", "created", "retires", "revoked", "last used")
     moment = now()
     for secret in await secrets.list_secrets():
         table.add_row(
             secret.id,
+            secret.name,
             f"{secret.hint}…",
             secrets.status_of(secret, moment),
             format_time(secret.created_at),

@@ -11,6 +11,7 @@ from service.cli.running import print_result, run
 from service.external_auth.configuration import policy_of, update_policy
 from service.external_auth.models import ExternalAuth
 from service.external_auth.policy import Policy
+from service.external_auth.recommended_policy import RECOMMENDATIONS
 from service.instance import Instance
 
 _WORDS = {"true": True, "false": False, "null": None}
@@ -26,14 +27,28 @@ def policy(
             " null for none. For example: trustEmails=false groupsMember=groups sharedMetadata=plan,locale",
         ),
     ] = None,
+    recommended: Annotated[
+        bool,
+        typer.Option("--recommended", help="Print the recommended values that differ, with reasons; change nothing."),
+    ] = False,
 ) -> None:
     """Change the policy from the next code on, and print it. A field that is not named stays."""
+    if recommended:
+        _print_recommended(policy_of(run(lambda _: ExternalAuth.get(id=1))))
+        return
     values = dict(_change(text) for text in changes or [])
 
     async def change(_: Instance) -> ExternalAuth:
         return await update_policy(values, COMMAND_LINE) if values else await ExternalAuth.get(id=1)
 
     print_result(describe_policy(policy_of(run(change, creates=bool(values)))))
+
+
+def _print_recommended(policy: Policy) -> None:
+    for one in RECOMMENDATIONS:
+        if not one.is_met(policy):
+            value = "(your own value)" if one.value is None else str(one.value).lower()
+            print_result(f"{one.name}={value}  # {one.reason}")
 
 
 def describe_policy(policy: Policy) -> str:

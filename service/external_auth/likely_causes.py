@@ -116,8 +116,8 @@ def _mention_destroyed(rows: dict[str, JwtSecret]) -> str:
 
 
 def describe_secret(row: JwtSecret) -> str:
-    """Return the ID and the hint of a secret, by which an admin recognises it."""
-    return f"{row.id} ({row.hint}…)"
+    """Return the name, the ID and the hint of a secret, by which an admin recognises it."""
+    return f"{row.name}, {row.id} ({row.hint}…)" if row.name else f"{row.id} ({row.hint}…)"
 
 
 def _explain_known_signer(row: JwtSecret, unverified: UnverifiedCode, at: datetime) -> str:

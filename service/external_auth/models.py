@@ -47,6 +47,8 @@ class JwtSecret(Model):
     retires_at = fields.DatetimeField(null=True, description="until when it still verifies, once replaced")
     revoked_at = fields.DatetimeField(null=True)
     last_used_at = fields.DatetimeField(null=True, description="to the minute")
+    name = fields.CharField(max_length=100, default="", db_default="")
+    note = fields.CharField(max_length=500, default="", db_default="")
 
     class Meta:
         table = "jwt_secrets"

@@ -8,8 +8,9 @@ import strawberry
 from service.external_auth import secrets
 from service.external_auth.configuration import policy_of, sign_in_of, update_policy
 from service.external_auth.models import ExternalAuth
+from service.external_auth.secret_names import describe_secret_as
 from service.graphql.context import Info
-from service.graphql.jwt_policy import JwtPolicy, JwtPolicyInput
+from service.graphql.jwt_policy import JwtPolicy, JwtPolicyInput, PolicyRecommendation
 from service.graphql.jwt_secrets import JwtSecret
 from service.graphql.server.node_count import ListLength
 
@@ -53,6 +54,12 @@ class JwtAuth:
     )
     async def secrets(self) -> list[JwtSecret]:
         return [JwtSecret.of(row) for row in await secrets.list_newest_secrets()]
+
+    @strawberry.field(
+        description="The recommended values of the policy, with reasons: one entry for each field that has one."
+    )
+    async def recommended_policy(self) -> list[PolicyRecommendation]:
+        return PolicyRecommendation.all_of(policy_of(await ExternalAuth.get(id=1)))
 
     @classmethod
     async def read(cls) -> "JwtAuth":
@@ -160,6 +167,27 @@ class ExternalAuthMutations:
         by = info.context.caller.require_fresh_proof()
         await secrets.revoke(id, by, end_sessions=end_sessions)
         return await JwtAuth.read()
+
+    @strawberry.mutation(
+        description=(
+            "Changes the name and the note of a secret. What is left out stays; an empty text takes it away. Errors: "
+            "NOT_FOUND, BAD_USER_INPUT for a text that is too long."
+        )
+    )
+    async def update_jwt_secret(
+        self,
+        info: Info,
+        id: _SECRET_ID,
+        name: Annotated[
+            strawberry.Maybe[str], strawberry.argument(description="The name: at most 100 characters.")
+        ] = None,
+        note: Annotated[
+            strawberry.Maybe[str], strawberry.argument(description="The note: at most 500 characters.")
+        ] = None,
+    ) -> JwtSecret | None:
+        by = info.context.caller.require_admin()
+        changes = {field: given.value for field, given in (("name", name), ("note", note)) if given is not None}
+        return JwtSecret.of(await describe_secret_as(id, changes, by))
 
     @strawberry.mutation(
         description=(

@@ -1,8 +1,10 @@
 """The GraphQL types of the policy for codes."""
 
 import strawberry
+from strawberry.scalars import JSON
 
 from service.external_auth import policy
+from service.external_auth.recommended_policy import RECOMMENDATIONS
 from service.graphql.enums import EmailLinking, Provisioning
 
 
@@ -72,6 +74,33 @@ class JwtPolicy:
             shared_metadata=list(value.shared_metadata),
             trust_emails=value.trust_emails,
         )
+
+
+@strawberry.type(description="A recommended value of a field of the policy. Nothing is set by itself.")
+class PolicyRecommendation:
+    field: str = strawberry.field(description="The name of the field of `JwtPolicy`.")
+    current: JSON | None = strawberry.field(description="The value that the field has now. Null if it has none.")
+    recommended: JSON | None = strawberry.field(
+        description="The recommended value, for `updateJwtPolicy`. Null if only you know it."
+    )
+    is_met: bool = strawberry.field(
+        description="Whether the policy follows the recommendation. A lower number of seconds does."
+    )
+    reason: str = strawberry.field(description="Why the value is recommended.")
+
+    @classmethod
+    def all_of(cls, value: policy.Policy) -> "list[PolicyRecommendation]":
+        """Return all recommendations, compared with this policy."""
+        return [
+            cls(
+                field=one.name,
+                current=None if (current := getattr(value, one.field)) is None else JSON(current),
+                recommended=None if one.value is None else JSON(one.value),
+                is_met=one.is_met(value),
+                reason=one.reason,
+            )
+            for one in RECOMMENDATIONS
+        ]
 
 
 @strawberry.input(

@@ -16,6 +16,8 @@ class JwtSecret:
         description="The ID of the secret, which a code may name in its header as `kid`."
     )
     hint: str = strawberry.field(description="The first 4 characters of the secret, to tell secrets apart.")
+    name: str = strawberry.field(description="The name that an admin gave it. Empty if it has none.")
+    note: str = strawberry.field(description="A note of an admin, such as where the secret is used. May be empty.")
     status: JwtSecretStatus = strawberry.field(description="The state of the secret now.")
     created_at: datetime = strawberry.field(description="When it was created.")
     retires_at: datetime | None = strawberry.field(
@@ -35,6 +37,8 @@ class JwtSecret:
         return cls(
             id=strawberry.ID(row.id),
             hint=row.hint,
+            name=row.name,
+            note=row.note,
             status=secrets.status_of(row, now()),
             created_at=row.created_at,
             retires_at=row.retires_at,

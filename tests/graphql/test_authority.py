@@ -155,6 +155,11 @@ FIELDS = [
         "mutation ($id: ID!) { revokeJwtSecret(id: $id) { enabled } }",
         lambda world: {"id": world.secret_id},
     ),
+    _administering(
+        "updateJwtSecret",
+        'mutation ($id: ID!) { updateJwtSecret(id: $id, note: "CRM") { name note } }',
+        lambda world: {"id": world.secret_id},
+    ),
     _administering("updateJwtPolicy", "mutation { updateJwtPolicy(policy: { issuer: null }) { enabled } }"),
     _administering("revokeAllCodes", "mutation { revokeAllCodes { enabled codesValidFrom } }"),
     _administering("updateJwtSignIn", "mutation { updateJwtSignIn(input: { signInUrl: null }) { enabled } }"),

@@ -21,6 +21,7 @@ from tests.graphql.callers import api_key
 # Lists of a few entries, and why they cannot be long.
 SHORT = {
     "CodeInspection.checks": "one entry for each check",
+    "JwtAuth.recommendedPolicy": "one entry for each field",
     "SignInDay.refusals": "one entry for each reason",
     "SeatUsage.byOrigin": "one entry for each origin",
     "ServiceSettings.values": "one entry for each setting",

@@ -65,6 +65,7 @@ MUTATIONS = [
     "enableJwtAuth",
     "rotateJwtSecret(gracePeriodSeconds: 60)",
     'revokeJwtSecret(id: "$SECRET")',
+    'updateJwtSecret(id: "$SECRET", name: "CRM")',
     'updateJwtPolicy(policy: {issuer: "crm"})',
     "revokeAllCodes",
     "createTestLink",

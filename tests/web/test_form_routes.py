@@ -29,6 +29,7 @@ FORMS = {
     "/admin/users/user",
     "/admin/authentication",
     "/admin/authentication/debugger",
+    "/admin/authentication/recommended",
     "/admin/seats",
     "/admin/api-keys",
 }

@@ -49,6 +49,7 @@ async def show_audit_log(admin_page: AdminPage, problem: str | None = None, stat
         status=status,
         problem=problem,
         events=told_events(events["nodes"]),
+        secret_names={secret["id"]: secret["name"] for secret in data["authentication"]["jwt"]["secrets"]},
         seat_usage=data["seatUsage"],
         filters=filters,
         actions=list(Action),

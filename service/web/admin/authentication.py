@@ -21,12 +21,17 @@ _NAMES = ("issuer", "audience", "groupsMember")
 _URLS = ("signInUrl", "signOutUrl")
 _SIGN_IN_SWITCHES = ("startAutomatically", "requireState")
 _REQUIRED = "clockSkewSeconds"
+_LIVE = ("CURRENT", "RETIRING")
 _NUMBER = re.compile(r"[0-9]{0,9}")
 
 
 async def show_authentication(admin_page: AdminPage, problem: str | None = None, status: int = 200) -> Response:
     """`GET /admin/authentication`: the page. With a `problem`, also the answer to a refused form."""
     data = await admin_page.run("authentication")
+    secrets = data["authentication"]["jwt"]["secrets"]
+    named = {admin_page.asked("revoke"), admin_page.asked("describe")}
+    shows_ended = admin_page.asked("ended") is not None
+    live = [secret for secret in secrets if secret["status"] in _LIVE or secret["id"] in named]
     return admin_page.show(
         "authentication.html",
         status=status,
@@ -36,6 +41,10 @@ async def show_authentication(admin_page: AdminPage, problem: str | None = None,
         grace_periods=_GRACE_PERIODS,
         public_url=admin_page.settings.public_url,
         revoking=admin_page.asked("revoke"),
+        describing=admin_page.asked("describe"),
+        shown_secrets=secrets if shows_ended else live,
+        shows_ended=shows_ended,
+        ended=len(secrets) - len(live),
     )
 
 
@@ -102,6 +111,12 @@ async def _revoke(admin_page: AdminPage, form: FormData) -> Response:
     return admin_page.go(AUTHENTICATION, done="secret-revoked")
 
 
+async def _describe(admin_page: AdminPage, form: FormData) -> Response:
+    texts = {name: text_of(form, name) for name in ("name", "note")}
+    await admin_page.run("describe_secret", id=text_of(form, "id"), **texts)
+    return admin_page.go(AUTHENTICATION, done="updated")
+
+
 async def _revoke_codes(admin_page: AdminPage, form: FormData) -> Response:
     await admin_page.run("revoke_all_codes", endSessions=bool(text_of(form, "endSessions")))
     return admin_page.go(AUTHENTICATION, done="codes-revoked")
@@ -150,6 +165,7 @@ _ACTIONS: dict[str, Callable[[AdminPage, FormData], Awaitable[Response]]] = {
     "rotate": _rotate,
     "revoke": _revoke,
     "revoke-codes": _revoke_codes,
+    "describe": _describe,
     "policy": _update_policy,
     "sign-in": _update_sign_in,
     "email-login": _update_email_login,

@@ -42,6 +42,7 @@ _SENTENCES: Mapping[str, str] = {
     Action.JWT_DISABLED: "{actor} switched JWT sign-in off",
     Action.JWT_SECRET_ROTATED: "{actor} made a new signing secret",
     Action.JWT_SECRET_REVOKED: "{actor} revoked a signing secret",
+    Action.JWT_SECRET_DESCRIBED: "{actor} changed the name or the note of a signing secret",
     Action.JWT_CODES_REVOKED: "{actor} revoked all codes",
     Action.JWT_POLICY_UPDATED: "{actor} changed the policy for codes",
     Action.JWT_SIGN_IN_UPDATED: "{actor} changed the sign-in at your own page",

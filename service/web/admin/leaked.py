@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from service.web.admin.audit import AUDIT
 from service.web.admin.authentication import AUTHENTICATION
+from service.web.admin.event_texts import told_events
 from service.web.admin.page import AdminPage, show_problem
 
 LEAKED = f"{AUTHENTICATION}/leaked"
@@ -25,7 +26,7 @@ async def show_leaked(admin_page: AdminPage) -> Response:
         "leaked.html",
         secret=chosen,
         others=[one for one in secrets if one["id"] != chosen["id"] and one["status"] != "REVOKED"],
-        events=data["auditLog"],
+        events=told_events(data["auditLog"]["nodes"]),
         all_events=f"{AUDIT}?{urlencode({'secretId': chosen['id']})}",
         seat_usage=data["seatUsage"],
     )

@@ -32,6 +32,7 @@ PAGES = [
     "/admin/authentication/leaked",
     "/admin/authentication/snippets",
     "/admin/authentication/debugger",
+    "/admin/authentication/recommended",
     "/admin/groups",
     "/admin/seats",
     "/admin/audit",
@@ -42,7 +43,7 @@ PAGES = [
     "/admin/settings",
 ]
 FORMS = ["/admin/users", "/admin/users/user", "/admin/authentication", "/admin/authentication/debugger", "/admin/seats"]
-FORMS += ["/admin/api-keys", "/admin/settings", "/admin"]
+FORMS += ["/admin/api-keys", "/admin/settings", "/admin", "/admin/authentication/recommended"]
 AUTHENTICATION, DEBUGGER = "/admin/authentication", "/admin/authentication/debugger"
 USERS, USER = "/admin/users", "/admin/users/user"
 POLICY = {"action": "policy", "clockSkewSeconds": "60", "trustEmails": "1"}

@@ -14,6 +14,41 @@ from tests.site import new_user_id
 from tests.web.admin.panel import AUTHENTICATION, DEBUGGER, FROM_HERE, POLICY, Panel, accepts, words
 
 
+def test_recommended_values_are_shown_before_they_are_set(panel: Panel) -> None:
+    recommended = f"{AUTHENTICATION}/recommended"
+    page = panel.page(recommended)
+    assert "RFC 8725" in page
+    assert page.count('name="field"') == 3  # the others are met already, or have no value that fits every backend
+    try:
+        assert panel.done(recommended, field="requireExpiry") == f"{AUTHENTICATION}?done=policy-updated"
+        page = panel.page(recommended)
+        assert 'value="requireExpiry"' not in page
+        assert 'value="maxLifetimeSeconds"' in page
+    finally:
+        panel.done(AUTHENTICATION, **POLICY)
+
+
+def test_secret_has_a_name_and_a_note_wherever_it_is_shown(panel: Panel) -> None:
+    secret_id = panel.page(AUTHENTICATION).split("?describe=", 1)[1].partition("#")[0]
+    panel.done(AUTHENTICATION, action="describe", id=secret_id, name="CRM, <b>", note="line 1\nline 2")
+    try:
+        assert "CRM, <b>" in panel.page(AUTHENTICATION)
+        assert "line 1\nline 2" in panel.page(AUTHENTICATION)
+        assert "CRM, <b>" in panel.page("/admin")
+        assert "CRM, <b>" in panel.page(f"{AUTHENTICATION}/leaked", id=secret_id)
+        assert ">CRM, <b></a>" in panel.page("/admin/audit", secretId=secret_id)
+    finally:
+        panel.done(AUTHENTICATION, action="describe", id=secret_id, name="", note="")
+
+
+def test_secrets_that_no_longer_work_are_hidden_until_they_are_asked_for(panel: Panel) -> None:
+    panel.secret_made(AUTHENTICATION, action="rotate", gracePeriodSeconds="0")
+    page = panel.page(AUTHENTICATION)
+    assert "no longer work" in page
+    assert 'class="badge retired"' not in page
+    assert 'class="badge retired"' in panel.page(AUTHENTICATION, ended="1")
+
+
 def test_secret_survives_reload_and_is_not_rotated_again(panel: Panel) -> None:
     secret, address = panel.secret_made(AUTHENTICATION, action="rotate", gracePeriodSeconds="0")
     number = len(panel.site.call(lambda _: list_secrets()))

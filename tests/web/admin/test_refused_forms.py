@@ -10,6 +10,7 @@ import pytest
 from tests.site import Site, new_user_id
 from tests.web.admin.panel import AUTHENTICATION, DEBUGGER, USER, USERS, Panel, sign_in_by_code, words
 
+RECOMMENDED = f"{AUTHENTICATION}/recommended"
 API_KEYS, SEATS = "/admin/api-keys", "/admin/seats"
 POLICY = {"action": "policy", "clockSkewSeconds": "60", "issuer": "typed-issuer", "singleUse": "1"}
 
@@ -120,6 +121,7 @@ CASES = [
     Case(AUTHENTICATION, {**POLICY, "audience": "x" * 256}, "audience"),
     Case(AUTHENTICATION, {**POLICY, "groupsMember": "id"}, "groupsMember"),
     Case(AUTHENTICATION, {**POLICY, "sharedMetadata": "na.me"}, "sharedMetadata"),
+    Case(RECOMMENDED, {"sent": "1"}, None),
     Case(AUTHENTICATION, {"action": "rotate", "gracePeriodSeconds": "7"}, None),
     Case(AUTHENTICATION, {"action": "email-login", "open": "1", "allowedDomains": "no-domain!"}, "allowedDomains"),
     Case(AUTHENTICATION, {"action": "sign-in", "signInUrl": "ftp://typed.example"}, "signInUrl"),
@@ -129,6 +131,7 @@ BUTTONS = {  # forms that cannot be refused for what was typed: they have nothin
     ("/admin", ""),
     ("/admin/settings", ""),
     ("/admin/logout", ""),
+    (AUTHENTICATION, "describe"),  # its texts have a maximum in the browser too
     (AUTHENTICATION, "enable"),
     (AUTHENTICATION, "disable"),
     (AUTHENTICATION, "revoke"),
@@ -180,6 +183,7 @@ def test_every_form_of_the_panel_is_in_one_of_the_two_tables(panel: Panel) -> No
     secret_id = panel.page(AUTHENTICATION).split("?revoke=", 1)[1].partition("#")[0]
     pages = [("/admin", {}), (USERS, {}), (USER, {"id": user_id}), (DEBUGGER, {}), (SEATS, {}), ("/admin/settings", {})]
     pages += [(API_KEYS, {"revoke": key_id}), (AUTHENTICATION, {"revoke": secret_id}), ("/admin/audit", {})]
+    pages += [(AUTHENTICATION, {"describe": secret_id}), (RECOMMENDED, {})]
     pages += [("/admin/refusals", {}), ("/admin/groups", {}), ("/admin/authentication/leaked", {})]
     found: set[tuple[str, str]] = set()
     for path, query in pages:
