@@ -18,6 +18,7 @@ class Action(StrEnum):
     USER_ACCESS_ENDED = "user.access_ended"
     USER_DELETED = "user.deleted"
     USER_CODES_REVOKED = "user.codes_revoked"
+    USER_SIGN_IN_LINK_MADE = "user.sign_in_link_made"
     USER_EMAIL_SIGN_IN_UNLOCKED = "user.email_sign_in_unlocked"
     USER_SESSIONS_ENDED = "user.sessions_ended"
     ADMIN_PROFILE_KEPT = "admin.profile_kept"
@@ -56,6 +57,7 @@ CHANGE_NOTHING = (
     Action.SETUP_LINK_MADE,
     Action.CODE_SIGNED,
     Action.JWT_SECRET_DESCRIBED,
+    Action.USER_SIGN_IN_LINK_MADE,
     Action.CODE_INSPECTED,
     Action.USERS_EXPORTED,
     Action.AUDIT_EXPORTED,

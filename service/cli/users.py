@@ -16,9 +16,11 @@ from service.accounts.models import User, UserOrigin, UserStatus
 from service.audit.log import COMMAND_LINE, Actor
 from service.cli import users_files
 from service.cli.groups import command_group
-from service.cli.running import run, stderr
+from service.cli.running import print_result, run, stderr
 from service.cli.tables import format_time, print_table
+from service.clock import to_the_second
 from service.email_login.wrong_codes import unlock_email_sign_in
+from service.external_auth.sign_in_links import DEFAULT_LIFETIME, SignInLink, create_sign_in_link
 from service.instance import Instance
 from service.paging import Slice
 from service.sessions.administration import end_user_sessions
@@ -112,6 +114,24 @@ def revoke_codes(
     """Refuse the codes of a user that were issued before now. Codes issued from now on work."""
     run(lambda _: revoke_user_codes(user_id, COMMAND_LINE, end_sessions=not keep_sessions))
     stderr.print(f"Codes of {user_id} that were issued before now are refused.")
+
+
+@app.command("sign-in-link")
+def sign_in_link(
+    user_id: _Id,
+    lifetime: Annotated[
+        int, typer.Option(help="Seconds that the link works: 300 (5 minutes) to 604800 (7 days).")
+    ] = DEFAULT_LIFETIME,
+) -> None:
+    """Make a link that signs in a member with an external ID, and print it."""
+
+    async def make(instance: Instance) -> SignInLink:
+        public_url = instance.settings.public_url
+        return await create_sign_in_link(user_id, COMMAND_LINE, instance.cipher, public_url, lifetime=lifetime)
+
+    made = run(make)
+    print_result(made.url)
+    stderr.print(f"It signs in as {user_id} until {to_the_second(made.expires_at)}.")
 
 
 @app.command()

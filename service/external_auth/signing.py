@@ -1,4 +1,4 @@
-"""Signs codes with the current secret, as the customer's backend does, so that an admin can try sign-in."""
+"""Signs codes with the current secret, as the customer's backend does: to try sign-in, and for sign-in links."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from service.errors import Conflict
 from service.external_auth.code_events import record_signed_code
 from service.external_auth.codes import sign
 from service.external_auth.models import ExternalAuth
-from service.external_auth.secrets import current_secret
+from service.external_auth.secrets import NewSecret, current_secret
 from service.ids import new_id
 from service.text import JsonObject
 
@@ -26,8 +26,28 @@ class SignedCode:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class PreparedCode:
+    """The claims of a code that is not signed yet, so that its audit event can be written before."""
+
+    claims: JsonObject
+    secret: NewSecret
+    expires_at: datetime
+
+    def sign(self) -> SignedCode:
+        """Sign the code."""
+        return SignedCode(sign(self.claims, self.secret.text, self.secret.row.id), self.expires_at)
+
+
 async def sign_code_for(subject: JsonObject, by: Actor, cipher: Cipher, *, lifetime: int) -> SignedCode:
-    """Return a code of this subject with every claim that the policy may require, and record that it was signed.
+    """Return a code of this subject as `prepare_code` makes it, and record that it was signed."""
+    prepared = await prepare_code(subject, cipher, lifetime=lifetime)
+    await record_signed_code(prepared.secret.row.id, prepared.claims, by)
+    return prepared.sign()
+
+
+async def prepare_code(subject: JsonObject, cipher: Cipher, *, lifetime: int) -> PreparedCode:
+    """Return a code of this subject with every claim that the policy may require.
 
     `lifetime` is in seconds. Raises `Conflict` if there is no current secret.
     """
@@ -41,8 +61,7 @@ async def sign_code_for(subject: JsonObject, by: Actor, cipher: Cipher, *, lifet
     claims: JsonObject = {**subject, **times, "jti": new_id()}
     named = {"iss": auth.issuer, "aud": auth.audience}
     claims |= {name: value for name, value in named.items() if value is not None}
-    await record_signed_code(secret.row.id, claims, by)
-    return SignedCode(sign(claims, secret.text, secret.row.id), expires_at)
+    return PreparedCode(claims, secret, expires_at)
 
 
 async def longest_lifetime(wanted: int) -> int:

@@ -20,6 +20,7 @@ from service.graphql.seats import SeatMutations, SeatQueries
 from service.graphql.sessions import SessionMutations, SessionQueries
 from service.graphql.settings import SettingsMutations, SettingsQueries
 from service.graphql.sign_in import SignInMutations, SignInQueries
+from service.graphql.sign_in_links import SignInLinkMutations
 
 
 @strawberry.type(
@@ -60,6 +61,7 @@ class Mutation(
     ApiKeyMutations,
     SettingsMutations,
     OverviewMutations,
+    SignInLinkMutations,
 ):
     pass
 

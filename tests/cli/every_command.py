@@ -38,6 +38,7 @@ CHANGING = [
     ["users", "export", "export.csv"],
     ["users", "reactivate", "ID"],
     ["users", "revoke-codes", "ID"],
+    ["users", "sign-in-link", "ID"],
     ["users", "set-groups", "ID", "staff"],
     ["users", "unlock", "ID"],
 ]

@@ -330,3 +330,17 @@ def test_groups_are_given_and_listed(doorcode: Command, on_instance: Run) -> Non
     assert doorcode("users", "set-groups", ada.id, "x" * 129).exit_code == 1
     assert doorcode("users", "set-groups", ada.id).exit_code == 0
     assert "0 of 0 groups." in doorcode("groups").stderr
+
+
+def test_sign_in_link_is_printed_alone(doorcode: Command, on_instance: Run) -> None:
+    doorcode("jwt", "enable")
+    doorcode("users", "create", "crm-1")
+    ran = doorcode("users", "sign-in-link", "crm-1", "--lifetime", "300", public_url="https://id.example.com")
+    assert ran.exit_code == 0, ran.stderr
+    assert ran.stdout.startswith("https://id.example.com/?externalAuthCode=")
+    assert len(ran.stdout.splitlines()) == 1
+    assert "It signs in as crm-1 until" in ran.stderr
+    assert [by for by, _ in audited(on_instance, "user.sign_in_link_made")] == ["cli"]
+    refused = doorcode("users", "sign-in-link", "crm-1", "--lifetime", "60")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "between 300 seconds (5 minutes) and 604800 seconds (7 days)" in refused.stderr

@@ -150,6 +150,7 @@ FIELDS = [
     _administering("createTestLink", "mutation { createTestLink { userId url } }"),
     _administering("enableJwtAuth", "mutation { enableJwtAuth { secret } }"),
     _administering("rotateJwtSecret", "mutation { rotateJwtSecret(gracePeriodSeconds: 0) { secret } }"),
+    _personal("createSignInLink", 'mutation { createSignInLink(userId: "by-code") { link } }'),  # whom `_code` made
     _administering(
         "revokeJwtSecret",
         "mutation ($id: ID!) { revokeJwtSecret(id: $id) { enabled } }",

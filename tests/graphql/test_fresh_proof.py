@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import time_machine
 
+from service.accounts.administration import update_user
 from service.api_keys.keys import create_api_key
 from service.api_keys.models import ApiKeyScope
 from service.authority import PROOF_LIFETIME
@@ -22,6 +23,7 @@ CRITICAL = {
     "revokeJwtSecret": 'mutation { revokeJwtSecret(id: "SECRET") { enabled } }',
     "createApiKey": 'mutation { createApiKey(name: "x") { token } }',
     "setUserRole": 'mutation { setUserRole(id: "USER", role: ADMIN) { role } }',
+    "createSignInLink": 'mutation { createSignInLink(userId: "USER") { link } }',
     "inviteUser": 'mutation { inviteUser(email: "new@example.com", role: ADMIN) { id } }',
 }
 BY_KEY = ("rotateJwtSecret", "enableJwtAuth", "revokeJwtSecret")
@@ -37,7 +39,8 @@ async def document_of(instance: Instance, document: str) -> str:
     """The document, about a secret and a user that exist."""
     await enable(instance)
     [secret] = await secrets.list_secrets()
-    return document.replace("SECRET", secret.id).replace("USER", (await member("ada@example.com")).id)
+    ada = await update_user((await member("ada@example.com")).id, TESTER, external_id="crm-1")
+    return document.replace("SECRET", secret.id).replace("USER", ada.id)
 
 
 @pytest.mark.parametrize("name", CRITICAL)

@@ -60,7 +60,7 @@ async def show_secret(admin_page: AdminPage) -> Response:
     """`GET /admin/authentication/secret?id=…`: a new secret, for 10 minutes, to the session that made it."""
     session = admin_page.caller.require_session()
     kept = await secret_to_show(admin_page.asked("id") or "", session, admin_page.instance.cipher)
-    if kept is None:
+    if kept is None or kept[0] not in (_JWT_SECRET, _API_KEY):
         gone = (
             "This secret is not shown any more. If you did not copy it, make a new one: rotate the JWT secret, or"
             " create another API key."

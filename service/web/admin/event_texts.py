@@ -22,6 +22,7 @@ _SENTENCES: Mapping[str, str] = {
     Action.USER_ACCESS_ENDED: "{actor} ended the access of {user}",
     Action.USER_DELETED: "{actor} deleted {user}",
     Action.USER_CODES_REVOKED: "{actor} revoked the codes of {user}",
+    Action.USER_SIGN_IN_LINK_MADE: "{actor} made a sign-in link for {user}",
     Action.USER_EMAIL_SIGN_IN_UNLOCKED: "{actor} unlocked sign-in by email for {user}",
     Action.USER_SESSIONS_ENDED: "{actor} ended all sessions of {user}",
     Action.ADMIN_PROFILE_KEPT: "{actor} could not change the profile of the admin {user}",

@@ -16,6 +16,7 @@ from service.web.admin import (
     refusals,
     seats,
     settings,
+    sign_in_link,
     snippets,
     user,
     user_forms,
@@ -38,6 +39,7 @@ def admin_routes() -> list[Route]:
         _page(users.USERS, users.show_users, user_forms.change_users),
         _export(f"{users.USERS}.csv", users.export_users, users.go_on_to_export, on_problem=users.show_users),
         _page(user.USER, user.show_user, user.change_user),
+        Route(sign_in_link.SIGN_IN_LINK, shown_to_admins(sign_in_link.show_sign_in_link)),
         _page(
             authentication.AUTHENTICATION,
             authentication.show_authentication,

@@ -9,6 +9,7 @@ from service.accounts.models import UserRole
 from service.web.admin.browsers import browser_names
 from service.web.admin.event_texts import told_events
 from service.web.admin.page import AdminPage, FormRefused, exact_text_of, show_problem, text_of
+from service.web.admin.sign_in_link import LIFETIMES, create_sign_in_link
 from service.web.admin.user_forms import typed_time
 from service.web.admin.users import USERS
 
@@ -35,6 +36,7 @@ async def show_user(admin_page: AdminPage, problem: str | None = None, status: i
         browsers=await browser_names(session["userAgent"] for session in data["user"]["sessions"]["nodes"]),
         events=told_events(data["auditLog"]["nodes"]),
         has_more_events=data["auditLog"]["pageInfo"]["hasNextPage"],
+        lifetimes=LIFETIMES,
         seat_usage=data["seatUsage"],
     )
 
@@ -128,6 +130,7 @@ _ACTIONS: dict[str, Callable[[AdminPage, str, FormData], Awaitable[Response]]] =
     "delete": _delete,
     "invite-again": _invite_again,
     "revoke-codes": _revoke_codes,
+    "sign-in-link": create_sign_in_link,
     "unlock": _unlock,
     "end-sessions": _end_sessions,
     "end-session": _end_session,

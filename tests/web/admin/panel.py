@@ -27,6 +27,7 @@ PAGES = [
     "/admin/users",
     "/admin/users.csv",
     "/admin/users/user",
+    "/admin/users/sign-in-link",
     "/admin/authentication",
     "/admin/authentication/secret",
     "/admin/authentication/leaked",
