@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from service.audit.stream import audit_stream
 from service.email_login.mail_worker import send_mails
 from service.graphql.endpoint import graphql_endpoint
 from service.housekeeping import purge_in_background, write_collected_in_background
@@ -123,12 +124,12 @@ def _lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextM
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with (
             open_instance(settings, serving=True) as instance,
-            purge_in_background(settings),
+            purge_in_background(settings, instance.cipher),
             write_collected_in_background(instance.pending_events, instance.folded_lines),
             send_mails(instance.email_login.mail_queue, settings),
         ):
             app.state.instance = instance
-            with _frozen_gc():
+            with _frozen_gc(), audit_stream(settings):
                 yield
 
     return lifespan

@@ -4,6 +4,7 @@ Expired rows are deleted once a minute, so that tables do not grow without limit
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -12,7 +13,9 @@ import structlog
 
 from service.accounts.access import end_lapsed_accesses
 from service.accounts.code_cutoffs import purge_cutoffs
+from service.accounts.seats import purge_samples, sample_today
 from service.audit.daily_counts import purge_daily_counts
+from service.audit.log import purge_audit_events
 from service.audit.pending import PendingEvents
 from service.audit.refusals import purge_refusals
 from service.email_login.allowances import purge_allowances
@@ -21,6 +24,8 @@ from service.email_login.known_clients import purge_known_clients
 from service.email_login.links import purge_links
 from service.email_login.mail_queue import purge_mail_queue
 from service.email_login.wrong_codes import purge_wrong_codes
+from service.encryption import Cipher
+from service.erasing import finish_erasures
 from service.external_auth.held_codes import purge_held_codes
 from service.external_auth.secrets import destroy_ended_secrets
 from service.external_auth.used_codes import purge_used_codes
@@ -32,18 +37,24 @@ from service.sessions.shown_once import purge_shown_secrets
 from service.settings import Settings
 
 PURGE_EVERY = 60  # seconds
-PURGE_BATCH = 500  # rows: deleted in a few milliseconds, so that no request waits long for the lock
-PURGE_PAUSE = 0.02  # seconds between two batches, in which other requests are served
+FIRST_BATCH = 50  # rows
+PURGE_BATCH = 500  # rows at most
+PURGE_TIME = 0.01  # seconds for a batch, so that no request waits long for the lock
+PURGE_PAUSE = 0.02  # seconds at least between two batches, in which other requests are served
+PAUSE_FACTOR = 4  # how many times as long as the batch took
 
 WRITE_EVENTS_EVERY = 0.5  # seconds: with the time to write them, an event is in the audit log within a second
+
+_Purge = Callable[[int], Awaitable[int]]
+"""Deletes at most so many rows, and returns how many were deleted."""
 
 _log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def purge_in_background(settings: Settings) -> AsyncIterator[None]:
+async def purge_in_background(settings: Settings, cipher: Cipher) -> AsyncIterator[None]:
     """Purge expired rows while the context is open; leaving it cancels the purge at once."""
-    task = asyncio.ensure_future(_purge_regularly(settings))
+    task = asyncio.ensure_future(_purge_regularly(settings, cipher))
     try:
         yield
     finally:
@@ -76,25 +87,29 @@ async def _write_regularly(pending_events: PendingEvents, folded_lines: FoldedLi
         folded_lines.log_suppressed()
 
 
-async def _purge_regularly(settings: Settings) -> None:
-    purges = (
-        partial(purge_expired_sessions, PURGE_BATCH),
-        partial(purge_refusals, PURGE_BATCH),
-        partial(purge_daily_counts, PURGE_BATCH),
-        partial(purge_used_codes, PURGE_BATCH),
-        partial(purge_held_codes, PURGE_BATCH),
-        partial(purge_cutoffs, PURGE_BATCH),
-        partial(end_lapsed_accesses, PURGE_BATCH),
-        partial(purge_shown_secrets, PURGE_BATCH),
-        partial(purge_sent_forms, PURGE_BATCH),
-        partial(purge_codes, PURGE_BATCH),
-        partial(purge_allowances, PURGE_BATCH),
-        partial(purge_known_clients, PURGE_BATCH),
-        partial(purge_wrong_codes, PURGE_BATCH),
-        partial(purge_links, PURGE_BATCH),
-        partial(purge_mail_queue, PURGE_BATCH),
-        partial(purge_signing_keys, settings),
-        destroy_ended_secrets,
+async def _purge_regularly(settings: Settings, cipher: Cipher) -> None:
+    purges: tuple[_Purge, ...] = (
+        purge_expired_sessions,
+        partial(purge_refusals, settings.refusal_retention),
+        purge_daily_counts,
+        partial(purge_used_codes, settings.used_code_retention),
+        purge_held_codes,
+        purge_cutoffs,
+        end_lapsed_accesses,
+        purge_shown_secrets,
+        purge_sent_forms,
+        purge_codes,
+        purge_allowances,
+        purge_known_clients,
+        purge_wrong_codes,
+        purge_links,
+        purge_mail_queue,
+        lambda _: purge_signing_keys(settings),
+        lambda _: destroy_ended_secrets(),
+        lambda _: finish_erasures(cipher),
+        lambda _: sample_today(),
+        partial(purge_samples, settings.seat_retention),
+        partial(purge_audit_events, settings.audit_retention),
     )
     while True:
         await asyncio.sleep(PURGE_EVERY)
@@ -102,12 +117,19 @@ async def _purge_regularly(settings: Settings) -> None:
             await _purge(purge)
 
 
-async def _purge(purge: Callable[[], Awaitable[int]]) -> None:
-    """Delete batch after batch, each in a transaction of its own. After an error, the next run tries again."""
+async def _purge(purge: _Purge) -> None:
+    """Delete batch after batch, each in a transaction of its own. After an error, the next run tries again.
+
+    A batch is as large as `PURGE_TIME` allows: deleting rows whose indexes are not in memory takes a hundred times as long.
+    """
+    size = min(FIRST_BATCH, PURGE_BATCH)
     try:
         while True:
-            if await purge() < PURGE_BATCH:
+            started = time.monotonic()
+            if await purge(size) < size:
                 return
-            await asyncio.sleep(PURGE_PAUSE)
+            took = time.monotonic() - started
+            await asyncio.sleep(max(PURGE_PAUSE, PAUSE_FACTOR * took))
+            size = max(1, min(PURGE_BATCH, 2 * size, round(size * PURGE_TIME / took)))
     except Exception as error:
         _log.warning("purge_failed", error=type(error).__name__)

@@ -23,6 +23,7 @@ from service.database.connection import refuse_unreachable
 from service.email_login.dependencies import EmailLoginDependencies
 from service.email_login.mail_queue import MAX_DELAY, MailQueue, renew_mail_encryption
 from service.encryption import Cipher, cipher_that_fits
+from service.erasing import renew_erasure_encryption
 from service.external_auth.configuration import JwtConfigurationCache
 from service.external_auth.exchange import ExchangeDependencies
 from service.external_auth.known_users import KnownUsers
@@ -65,6 +66,7 @@ async def open_instance(settings: Settings, *, serving: bool = False) -> AsyncIt
             await renew_key_encryption(cipher)
             await renew_mail_encryption(cipher)
             await renew_shown_encryption(cipher)
+            await renew_erasure_encryption(cipher)
             await ensure_signing_keys(cipher)
             subject_hashes = await open_subject_hashes(cipher)
         instance = _instance(settings, cipher, subject_hashes)

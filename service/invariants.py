@@ -9,6 +9,7 @@ from tortoise.models import Model
 
 from service.accounts.models import Seats, SubjectKey, UserOrigin, UserStatus
 from service.accounts.seats import lock_seats
+from service.audit.models import Erasure
 from service.clock import now
 from service.database import Statement, fetch, transaction
 from service.email_login.models import EmailLogin, OutgoingMail
@@ -23,6 +24,7 @@ ENCRYPTED: tuple[tuple[type[Model], str], ...] = (
     (OutgoingMail, "encrypted_letter"),
     (ShownSecret, "encrypted_secret"),
     (SubjectKey, "encrypted_key"),
+    (Erasure, "encrypted_person"),
 )
 """Every column that is encrypted with the operator's keys."""
 

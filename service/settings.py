@@ -37,6 +37,8 @@ DEFAULT_SESSIONS_PER_USER = 200
 MAX_SESSION_LIFETIME = 400 * 24 * 3600  # seconds; browsers limit cookies to it (RFC 6265bis, section 5.5)
 _UNLIKELY_MAIL_PORTS = {("smtps", 25), ("smtps", 587), ("smtp+starttls", 465), ("smtp", 465)}  # RFC 8314, section 3
 
+MAX_RETENTION = 36_500  # days
+
 
 class SettingsError(Exception):
     """A setting is wrong. The message is one line for the operator."""
@@ -47,6 +49,12 @@ class LogFormat(StrEnum):
 
     CONSOLE = "console"
     JSON = "json"
+
+
+class AuditStream(StrEnum):
+    """Where a server writes each audit event beside the audit log."""
+
+    STDOUT = "stdout"
 
 
 class MailDelivery(StrEnum):
@@ -69,7 +77,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Settings(BaseModel):
-    """All settings (contract §7), checked. Lifetimes are in seconds."""
+    """All settings (contract §7), checked. Lifetimes are in seconds, retentions in days."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -97,6 +105,11 @@ class Settings(BaseModel):
     introspection: Switch = True
     guide: Switch = True
     log_format: Annotated[LogFormat, LowerCase] | None = None
+    audit_stream: Annotated[AuditStream, LowerCase] | None = None
+    audit_retention: Annotated[int, Field(ge=1, le=MAX_RETENTION)] | None = None
+    refusal_retention: Annotated[int, Field(ge=1, le=30)] = 30
+    used_code_retention: Annotated[int, Field(ge=1, le=MAX_RETENTION)] = 1
+    seat_retention: Annotated[int, Field(ge=1, le=MAX_RETENTION)] | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -35,6 +35,7 @@ TABLES = [
     "email_code_allowances",
     "email_codes",
     "email_login",
+    "erasures",
     "external_auth",
     "group_members",
     "held_codes",

@@ -11,6 +11,7 @@ import time_machine
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 
 from service import housekeeping
+from service.accounts.seats import sample_today, seat_history
 from service.app import create_app
 from service.clock import now
 from service.database import Statement, fetch, write
@@ -27,6 +28,10 @@ SESSION = Statement(
 )
 SESSIONS = Statement("SELECT id FROM sessions")
 USED_CODE = Statement("INSERT INTO used_codes (id, expires_at) VALUES ($1, $2)")
+EVENT = Statement(
+    "INSERT INTO audit_events (id, action, actor, detail, count, created_at) VALUES ($1, 'x', 'x', '{}', 1, $2)"
+)
+SEATS = Statement("INSERT INTO seat_samples (day, used) VALUES ($1, $2)")
 USED_CODES = Statement("SELECT id FROM used_codes")
 
 
@@ -66,12 +71,12 @@ async def test_clock_that_jumps_ahead_by_hours_makes_no_used_code_work_again(ins
     code = code_of(secret, {"user": {"id": "crm-42"}, "jti": "1", "exp": int(time.time()) + 3600})
     used = await sign_in(instance, code)
     with time_machine.travel(now() + timedelta(hours=23)):
-        for purge in (purge_used_codes, purge_expired_sessions):
-            assert await purge(500) == 0
+        assert await purge_used_codes(1, 500) == 0
+        assert await purge_expired_sessions(500) == 0
     assert await answer_to(instance, code) == "CODE_ALREADY_USED"
     assert await find_session(used.token or "")
     with time_machine.travel(now() + timedelta(hours=26)):
-        assert await purge_used_codes(500) == 1
+        assert await purge_used_codes(1, 500) == 1
 
 
 async def test_other_writes_run_between_two_batches(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,3 +136,31 @@ async def test_purging_stops_at_once(sqlite_url: str, monkeypatch: pytest.Monkey
         await purging.wait()
         started = time.monotonic()
     assert time.monotonic() - started < 2
+
+
+async def test_retention_deletes_what_is_older_and_keeps_the_history_of_seats(settings: Settings) -> None:
+    kept = {"audit_retention": 10, "seat_retention": 10}
+    app = create_app(settings.model_copy(update=kept))
+    async with app.router.lifespan_context(app):
+        for days in (400, 300, 20, 11, 9, 1):
+            moment = now() - timedelta(days=days)
+            await write(EVENT, f"{days:03}", moment)
+            await write(SEATS, moment.date(), days)
+        today = now().date()
+
+        async def only_new_ones_are_left() -> bool:
+            events = [row["id"] for row in await fetch(Statement("SELECT id FROM audit_events WHERE actor = 'x'"))]
+            samples = [row["used"] for row in await fetch(Statement("SELECT used FROM seat_samples ORDER BY day"))]
+            return sorted(events) == ["001", "009"] and samples == [11, 9, 1, 0]
+
+        await until(only_new_ones_are_left)
+        assert {day.day: day.used for day in await seat_history(11)}[today - timedelta(days=10)] == 11
+
+
+async def test_each_day_has_a_sample_of_the_seats(instance: Instance) -> None:
+    await sign_in(instance, code_of(await enable(instance), {"user": {"id": "ada"}}))
+    for days in (1, 1, 2):
+        with time_machine.travel(now() + timedelta(days=days)):
+            await sample_today()
+    samples = await fetch(Statement("SELECT used FROM seat_samples ORDER BY day"))
+    assert [row["used"] for row in samples] == [1, 1, 1]

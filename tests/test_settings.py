@@ -8,6 +8,7 @@ from cryptography.fernet import Fernet
 
 from service.settings import (
     SECRET_SETTINGS,
+    AuditStream,
     LogFormat,
     Settings,
     SettingsError,
@@ -54,6 +55,11 @@ def test_every_default_is_the_contract_s() -> None:
         introspection=True,
         guide=True,
         log_format=None,
+        audit_stream=None,
+        audit_retention=None,
+        refusal_retention=30,
+        used_code_retention=1,
+        seat_retention=None,
     )
     assert set(Settings.model_fields) == {
         "data_dir",
@@ -80,6 +86,11 @@ def test_every_default_is_the_contract_s() -> None:
         "introspection",
         "guide",
         "log_format",
+        "audit_stream",
+        "audit_retention",
+        "refusal_retention",
+        "used_code_retention",
+        "seat_retention",
     }
 
 
@@ -194,6 +205,7 @@ def test_values_that_are_taken() -> None:
     assert loaded(INTROSPECTION="off").introspection is False
     assert loaded(INTROSPECTION="ON").introspection is True
     assert loaded(LOG_FORMAT="JSON").log_format is LogFormat.JSON
+    assert loaded(AUDIT_STREAM="STDOUT").audit_stream is AuditStream.STDOUT
     assert loaded(FAILED_SIGN_INS="OFF").failed_sign_ins == "off"
     assert loaded(METRICS_TOKEN=f" {'x' * 16} ").metrics_token == "x" * 16
     assert loaded(TRUSTED_PROXIES="0.0.0.0/1,::/1").trusted_proxies == ("0.0.0.0/1", "::/1")

@@ -78,5 +78,10 @@ WRONG_VALUES: dict[str, list[str]] = {
     "GUIDE": ["maybe", "none"],
     "METRICS_TOKEN": ["t\u00f6k" * 9, "two words of a token", "x", "x" * 15, "tok,en;tok,en;tok", "Bearer " + "x" * 32],
     "LOG_FORMAT": ["xml", "JSONL", "text"],
+    "AUDIT_STREAM": ["stderr", "on", "1", "/dev/stdout", "stdout,stderr"],
+    "AUDIT_RETENTION": ["0", "-1", "off", "90 days", "36501"],
+    "REFUSAL_RETENTION": ["0", "31", "x"],
+    "USED_CODE_RETENTION": ["0", "x"],
+    "SEAT_RETENTION": ["0", "x"],
 }
 """Wrong values of each setting, by its name without the prefix."""

@@ -171,20 +171,31 @@ async def delete_user(user_id: str, by: Actor, hashes: SubjectHashes, *, revoke_
     `Conflict` for the last active admin.
     """
     async with transaction():
-        await lock_seats()
-        user = await lock_to_change(user_id, by)
-        await keep_an_admin(user)
-        await leave_all_groups(user)
-        await user.delete()
-        await write(_DELETE_SESSIONS, user.serial)
-        await write(_DELETE_KNOWN_CLIENTS, user.serial)
-        await count_user(user.origin, user.status, -1)
-        cutoff = cutoff_from(user.codes_valid_from) if revoke_codes else user.codes_valid_from
-        if cutoff is not None:
-            await keep_cutoff(user, cutoff, hashes)
+        user = await remove_user(user_id, by, hashes, revoke_codes=revoke_codes)
         detail = {"externalId": user.external_id, "origin": user.origin, "revokeCodes": revoke_codes}
         await record(Action.USER_DELETED, by, user_id=user.id, detail=detail)
     return user.id
+
+
+async def remove_user(user_id: str, by: Actor, hashes: SubjectHashes, *, revoke_codes: bool) -> User:
+    """Delete the user as `delete_user` does, in the caller's transaction, which records it. Raises as `delete_user`."""
+    await lock_seats()
+    user = await lock_to_change(user_id, by)
+    await keep_an_admin(user)
+    await leave_all_groups(user)
+    await user.delete()
+    await forget_devices(user.serial)
+    await count_user(user.origin, user.status, -1)
+    cutoff = cutoff_from(user.codes_valid_from) if revoke_codes else user.codes_valid_from
+    if cutoff is not None:
+        await keep_cutoff(user, cutoff, hashes)
+    return user
+
+
+async def forget_devices(serial: int) -> None:
+    """Delete the sessions and the known clients of the user with this serial."""
+    await write(_DELETE_SESSIONS, serial)
+    await write(_DELETE_KNOWN_CLIENTS, serial)
 
 
 async def _set_email(user: User, email: str | None) -> None:

@@ -29,9 +29,14 @@ _COUNT = Statement(f"SELECT s.*, {_LAPSED} FROM seats s WHERE id = 1")
 _LOCK = Statement("SELECT * FROM seats WHERE id = 1 FOR UPDATE")
 _COUNT_LAPSED = Statement(f"SELECT {_LAPSED}")
 _SET_LIMIT = Statement("UPDATE seats SET seat_limit = $1 WHERE id = 1")
+_NEW_SAMPLE = f"INSERT INTO seat_samples (day, used, seat_limit) VALUES ($1, (SELECT {_USED} FROM seats), (SELECT seat_limit FROM seats))"
 _SAMPLE = Statement(
-    f"INSERT INTO seat_samples (day, used, seat_limit) VALUES ($1, (SELECT {_USED} FROM seats), (SELECT seat_limit FROM seats))"
-    " ON CONFLICT (day) DO UPDATE SET used = excluded.used, seat_limit = excluded.seat_limit"
+    _NEW_SAMPLE + " ON CONFLICT (day) DO UPDATE SET used = excluded.used, seat_limit = excluded.seat_limit"
+)
+_SAMPLE_ONCE = Statement(_NEW_SAMPLE + " ON CONFLICT (day) DO NOTHING")
+_PURGE_SAMPLES = Statement(
+    "DELETE FROM seat_samples WHERE day IN (SELECT day FROM seat_samples"
+    " WHERE day < (SELECT MAX(day) FROM seat_samples WHERE day <= $1) ORDER BY day LIMIT $2)"
 )
 _ADD = {
     (origin, status): Statement(
@@ -145,6 +150,21 @@ async def seat_history(days: int) -> list[DayOfSeats]:
         latest = samples.get(day, latest)
         history.append(DayOfSeats(day, latest.used if latest else 0, latest.seat_limit if latest else None))
     return history
+
+
+async def sample_today() -> int:
+    """Keep the count of today if it is the first of the day, so that there is one sample a day. Returns how many were kept."""
+    return await write(_SAMPLE_ONCE, now().date())
+
+
+async def purge_samples(days: int | None, batch: int) -> int:
+    """Delete at most `batch` samples that are older, and return how many were deleted. Without `days`, none is.
+
+    The last one of those stays while days after it have no sample: their count is that of the last sample before.
+    """
+    if days is None:
+        return 0
+    return await write(_PURGE_SAMPLES, now().date() - timedelta(days=days), batch)
 
 
 async def _sample() -> None:

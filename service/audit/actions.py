@@ -17,6 +17,7 @@ class Action(StrEnum):
     USER_REACTIVATED = "user.reactivated"
     USER_ACCESS_ENDED = "user.access_ended"
     USER_DELETED = "user.deleted"
+    USER_ERASED = "user.erased"
     USER_CODES_REVOKED = "user.codes_revoked"
     USER_SIGN_IN_LINK_MADE = "user.sign_in_link_made"
     USER_EMAIL_SIGN_IN_UNLOCKED = "user.email_sign_in_unlocked"

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from service.audit.actions import Action
 from service.audit.log import Actor
+from service.audit.stream import stream_event
 from service.clock import HOUR, floor, now
 from service.database import ManyRows
 from service.ids import new_id
@@ -53,6 +54,11 @@ class HourlyEvent:
         by = self.by
         return self.action, by.name, self.person, self.reason, self.signing_secret_id, by.network, hour
 
+    @property
+    def fold_key(self) -> str:
+        """The hash of the key, by which the database finds the event."""
+        return hashlib.sha256(json.dumps(self.key).encode()).hexdigest()
+
 
 async def record_hourly(
     action: Action,
@@ -79,7 +85,21 @@ async def write_folded(counted: Iterable[tuple[HourlyEvent, int]]) -> None:
 
     In the order of their keys, so that two processes lock the rows that both count in the same order.
     """
-    await _ROWS.write(sorted((_row(event, count) for event, count in counted), key=lambda row: str(row[7])))
+    events = list(counted)
+    await _ROWS.write(sorted((_row(event, count) for event, count in events), key=lambda row: str(row[7])))
+    for event, count in events:
+        stream_event(
+            event.action,
+            event.by.name,
+            event.detail,
+            event.created_at,
+            fold=event.fold_key,
+            count=count,
+            userId=event.user_id,
+            secretId=event.signing_secret_id,
+            ipAddress=event.by.ip_address,
+            reference=event.reference,
+        )
 
 
 def _row(event: HourlyEvent, count: int) -> tuple[object, ...]:
@@ -91,7 +111,7 @@ def _row(event: HourlyEvent, count: int) -> tuple[object, ...]:
         event.signing_secret_id,
         json.dumps(event.detail),
         count,
-        hashlib.sha256(json.dumps(event.key).encode()).hexdigest(),
+        event.fold_key,
         event.by.ip_address,
         event.by.network,
         event.reference,

@@ -1,7 +1,7 @@
 """Lists audit events for admins: newest first, filtered, in pages."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ from service.audit.models import AuditEvent
 from service.database import transaction
 from service.errors import BadUserInput
 from service.ip_addresses import IPV6_NETWORK, network_of, parse_address
-from service.paging import Conditions, Listing, Order
+from service.paging import MAX_PAGE_SIZE, Conditions, Listing, Order, Slice
 
 _NEWEST_FIRST = Order("created-", "created_at", descending=True, is_time=True, id_descending=True)
 
@@ -46,6 +46,18 @@ def list_events(wanted: AuditFilter) -> Listing:
     if wanted.before is not None:
         conditions.add("created_at < {}", wanted.before.astimezone(UTC))
     return Listing("audit_events", _NEWEST_FIRST, conditions)
+
+
+async def all_events(wanted: AuditFilter) -> AsyncIterator[AuditEvent]:
+    """Yield the events that match the filter, newest first, page by page, so that any number needs little memory."""
+    listing, after = list_events(wanted), None
+    while True:
+        page = await listing.page(Slice(first=MAX_PAGE_SIZE, after=after))
+        for row in page.rows:
+            yield AuditEvent._init_from_db(**dict(row))
+        if not page.has_more:
+            return
+        after = listing.cursor(page.rows[-1])
 
 
 async def time_of_last_event(*, besides: Action) -> datetime | None:

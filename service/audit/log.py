@@ -3,13 +3,16 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Self
 
 from tortoise.expressions import Q
 
 from service.audit.actions import Action
 from service.audit.models import AuditEvent
+from service.audit.stream import stream_event
 from service.clock import now
+from service.database import purge_expired
 from service.errors import Forbidden
 from service.ids import new_id
 from service.ip_addresses import network_of
@@ -36,7 +39,7 @@ class Actor:
     @classmethod
     def of_user(cls, user_id: str, ip_address: str | None, *, may_change_admins: bool = False) -> Self:
         """A user who is signed in."""
-        return cls(_USER + user_id, ip_address, may_change_admins)
+        return cls(name_of_user(user_id), ip_address, may_change_admins)
 
     @classmethod
     def of_api_key(cls, key_id: str, ip_address: str | None) -> Self:
@@ -86,13 +89,31 @@ class Actor:
 COMMAND_LINE = Actor("cli", may_change_admins=True)
 CLOCK = Actor("clock")
 """A time that an admin set before: nothing but the clock makes this change."""
+_SIGN_INS = ("email", "setup")
 BY_PEOPLE = Q(actor=COMMAND_LINE.name) | Q(actor__startswith=_USER) | Q(actor__startswith=_API_KEY)
 """The events of commands, of signed-in users and of API keys, not those of sign-ins."""
+
+
+def name_of_user(user_id: str) -> str:
+    """Return the actor of events that a signed-in user causes."""
+    return _USER + user_id
+
+
+def is_own_act(actor: str) -> bool:
+    """Return whether events with this actor are caused by the user whom they concern, by signing in."""
+    return actor in _SIGN_INS or actor.startswith(_CODE)
 
 
 def changes_of(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, dict[str, object]]:
     """Return the old and the new value of each member that differs, as events tell changes. Never give it a secret."""
     return {name: {"from": before[name], "to": value} for name, value in after.items() if value != before[name]}
+
+
+async def purge_audit_events(days: int | None, batch: int) -> int:
+    """Delete at most `batch` events that are older, and return how many were deleted. Without `days`, none is."""
+    if days is None:
+        return 0
+    return await purge_expired("audit_events", "id", "created_at", batch, kept_for=timedelta(days=days))
 
 
 async def record(
@@ -104,7 +125,7 @@ async def record(
     detail: Mapping[str, object] | None = None,
 ) -> None:
     """Write an event. Call it in the transaction that makes the change, so that both are committed or neither."""
-    await AuditEvent.create(
+    event = await AuditEvent.create(
         id=new_id(),
         action=action,
         actor=by.name,
@@ -114,4 +135,14 @@ async def record(
         ip_address=by.ip_address,
         network=by.network,
         created_at=now(),
+    )
+    stream_event(
+        action,
+        by.name,
+        detail or {},
+        event.created_at,
+        event_id=event.id,
+        userId=user_id,
+        secretId=event.secret_id,
+        ipAddress=by.ip_address,
     )

@@ -70,3 +70,14 @@ class DailyCount(Model):
 
     class Meta:
         table = "daily_counts"
+
+
+class Erasure(Model):
+    """A person who was erased a moment ago: what other processes still write of the person is erased, too."""
+
+    pseudonym = fields.CharField(max_length=64, primary_key=True)
+    encrypted_person = fields.TextField(description="the identifiers of the person, until the erasure is complete")
+    created_at = fields.DatetimeField(db_index=True)
+
+    class Meta:
+        table = "erasures"

@@ -108,9 +108,9 @@ async def write_refusals(refusals: Iterable[SeenRefusal]) -> None:
         await write(_TRIM_NETWORK, network, is_proven)
 
 
-async def purge_refusals(batch: int) -> int:
-    """Delete at most `batch` refusals that are too old or too many, and return how many were deleted."""
-    expired = await purge_expired("refused_sign_ins", "reference", "created_at", batch, kept_for=KEPT_FOR)
+async def purge_refusals(days: int, batch: int) -> int:
+    """Delete at most `batch` refusals that are older or too many, and return how many were deleted."""
+    expired = await purge_expired("refused_sign_ins", "reference", "created_at", batch, kept_for=timedelta(days=days))
     return expired if expired == batch else expired + await write(_TRIM, batch - expired)
 
 

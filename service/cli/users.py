@@ -20,6 +20,7 @@ from service.cli.running import print_result, run, stderr
 from service.cli.tables import format_time, print_table
 from service.clock import to_the_second
 from service.email_login.wrong_codes import unlock_email_sign_in
+from service.erasing import erase_user
 from service.external_auth.sign_in_links import DEFAULT_LIFETIME, SignInLink, create_sign_in_link
 from service.instance import Instance
 from service.paging import Slice
@@ -74,10 +75,7 @@ def delete(
     ] = False,
 ) -> None:
     """Delete users. A code that is still valid creates a user again: to keep a user out, deactivate it."""
-    if not yes:
-        if not sys.stdin.isatty():
-            raise typer.BadParameter("There is no terminal to ask on. Give --yes.", param_hint="--yes")
-        typer.confirm(f"Delete for good: {', '.join(user_ids)}?", abort=True, err=True)
+    _confirm(yes, f"Delete for good: {', '.join(user_ids)}?")
 
     async def delete_them(instance: Instance) -> None:
         for user_id in user_ids:
@@ -85,6 +83,30 @@ def delete(
             stderr.print(f"Deleted {user_id}.")
 
     run(delete_them)
+
+
+@app.command()
+def erase(
+    user_id: _Id,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    revoke_codes: Annotated[
+        bool, typer.Option("--revoke-codes", help="Codes issued before now cannot create the user again.")
+    ] = False,
+) -> None:
+    """Delete a user and everything that names the person. The audit log keeps a pseudonym, which is printed."""
+    _confirm(yes, f"Erase for good: {user_id}?")
+    print_result(
+        run(
+            lambda instance: erase_user(
+                user_id,
+                COMMAND_LINE,
+                instance.subject_hashes,
+                instance.cipher,
+                instance.pending_events,
+                revoke_codes=revoke_codes,
+            )
+        )
+    )
 
 
 @app.command("set-groups")
@@ -139,6 +161,13 @@ def unlock(user_id: _Id) -> None:
     """Accept email codes of a user again, after too many wrong ones."""
     run(lambda instance: unlock_email_sign_in(user_id, COMMAND_LINE, instance.cipher))
     stderr.print(f"{user_id} can sign in by email again.")
+
+
+def _confirm(yes: bool, question: str) -> None:
+    if not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("There is no terminal to ask on. Give --yes.", param_hint="--yes")
+        typer.confirm(question, abort=True, err=True)
 
 
 async def _each(user_ids: list[str], change: Callable[[str, Actor], Awaitable[User]], done: str) -> None:

@@ -23,7 +23,7 @@ from service.database.statements import (
     fetch_short,
     on_sqlite,
 )
-from service.database.transactions import transaction, write
+from service.database.transactions import after_commit, overwrite_deleted, transaction, write
 from service.database.writable import check_writable, suspect_full_disk
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "ReadsBusyError",
     "Row",
     "Statement",
+    "after_commit",
     "as_time",
     "cause_of_outage",
     "check_encoding",
@@ -50,6 +51,7 @@ __all__ = [
     "newer_migrations",
     "on_sqlite",
     "open_database",
+    "overwrite_deleted",
     "purge_expired",
     "set_mark",
     "short_transaction",

@@ -9,9 +9,11 @@ case that a reader of another process holds the log.
 import asyncio
 import sqlite3
 from contextlib import closing, suppress
+from functools import partial
 
 WRITES_BETWEEN = 1_000  # about 16 MiB of log, if each write is a session
 LONG_LOG = 16_000  # pages (64 MiB), what `journal_size_limit` leaves of the file
+_LONGEST_WAIT = 5.0  # seconds
 LONGEST_LOG = 32_000  # pages (128 MiB)
 
 
@@ -32,6 +34,14 @@ class Checkpoints:
             self._writes = 0
             self._running = asyncio.ensure_future(self._run())
             self._running.add_done_callback(self._end)
+
+    async def empty_log(self) -> None:
+        """Copy all of the log to the database file and cut the log off, so that it holds nothing that was deleted.
+
+        Waits for readers of other processes for `_LONGEST_WAIT`. If one holds the log for longer, the log stays.
+        """
+        async with self._writing:
+            await asyncio.to_thread(self._empty_log)
 
     async def close(self) -> None:
         """Wait for a checkpoint that is running."""
@@ -56,6 +66,11 @@ class Checkpoints:
             _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             return int(pages)
         return 0
+
+    def _empty_log(self) -> None:
+        connect = partial(sqlite3.connect, self._path, timeout=_LONGEST_WAIT, isolation_level=None)
+        with suppress(sqlite3.Error), closing(connect()) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _end(self, _: "asyncio.Task[None]") -> None:
         self._running = None

@@ -80,6 +80,7 @@ def sqlite_credentials(path: str, bounds: Bounds) -> dict[str, object]:
         "journal_mode": "WAL",
         "synchronous": "NORMAL",
         "foreign_keys": "ON",
+        "secure_delete": "ON",  # what is deleted is overwritten, as the SQLite of most Linux systems does anyway
         "journal_size_limit": 64 * 1024 * 1024,
         "cache_size": -65_536,  # KiB
     }

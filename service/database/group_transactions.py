@@ -19,7 +19,7 @@ from tortoise.connection import get_connection, get_connections
 from service.database.connection import ALIAS
 from service.database.group_commit import GroupCommit
 from service.database.sqlite import EmbeddedDatabase, ImmediateTransaction
-from service.database.transactions import transaction
+from service.database.transactions import Calls, collected_calls, transaction
 
 T = TypeVar("T")
 Work = Callable[[], Coroutine[Any, Any, T]]
@@ -33,10 +33,14 @@ async def short_transaction(work: Work[T]) -> T:
     """
     database: Any = get_connection(ALIAS)
     if isinstance(database, EmbeddedDatabase) and GroupCommit.enabled:
+        calls: Calls = []
         try:
-            return await database.group_commit.run(partial(_run_in_group, database, work), atomic=True)
+            return await database.group_commit.run(partial(_run_in_group, database, work, calls), atomic=True)
         except _MustWaitError:
-            pass
+            calls.clear()
+        finally:  # also if the caller was cancelled after the commit
+            for call in calls:
+                call()
     try:
         async with transaction():
             return await work()
@@ -49,13 +53,14 @@ class _MustWaitError(Exception):
     """The work cannot run at once."""
 
 
-def _run_in_group(database: EmbeddedDatabase, work: Work[T], connection: sqlite3.Connection) -> T:
+def _run_in_group(database: EmbeddedDatabase, work: Work[T], calls: Calls, connection: sqlite3.Connection) -> T:
     if database.is_patient(connection):
         raise _MustWaitError  # in the writer's thread, where no coroutine of the event loop can run
     connection.execute("SAVEPOINT member")
     token = get_connections().set(ALIAS, _TransactionAtOnce(database, connection))
     try:
-        result = _finish(work())
+        with collected_calls() as collected:
+            result = _finish(work())
     except BaseException:
         if connection.in_transaction:  # else SQLite has rolled back the whole group
             connection.execute("ROLLBACK TO member")
@@ -64,6 +69,7 @@ def _run_in_group(database: EmbeddedDatabase, work: Work[T], connection: sqlite3
     finally:
         get_connections().reset(token)
     connection.execute("RELEASE member")
+    calls[:] = collected
     return result
 
 

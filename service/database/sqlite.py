@@ -71,6 +71,7 @@ class EmbeddedDatabase(SqliteClient):
         self.writer = SqliteClient(file_path, **kwargs | {"wal_autocheckpoint": LONGEST_LOG})
         self._at_once: sqlite3.Connection | None = None
         self._file = DatabaseFile(file_path)
+        self._changes_before = 0
         self._scans = ScanThreads(lambda: self._connect(query_only="ON", cache_size=SCAN_CACHE))
         self.checkpoints = Checkpoints(file_path, self.writer._lock)
         self.group_commit = GroupCommit(self._connection_at_once, self.writer, self.checkpoints.count)
@@ -86,11 +87,14 @@ class EmbeddedDatabase(SqliteClient):
         assert self.writer._connection is not None, "opening the database has made it"
         self._file.check()
         await self.writer._lock.acquire()
+        self._changes_before = self.writer._connection.total_changes
         return ImmediateTransaction(self.writer)
 
     async def give_back(self, _: ImmediateTransaction) -> None:
-        """Give the writing connection back."""
+        """Give the writing connection back. What it changed counts toward the next checkpoint."""
+        assert self.writer._connection is not None, "closing waits for transactions"
         self.writer._lock.release()
+        self.checkpoints.count(self.writer._connection.total_changes - self._changes_before)
 
     @translate_exceptions
     async def read_one(self, query: str, values: Sequence[object]) -> Sequence[sqlite3.Row]:

@@ -1,14 +1,19 @@
 """Transactions for every write. They end even if the request is cancelled, and leak no lock or connection."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from tortoise.connection import get_connection, get_connections
 
 from service.database.connection import ALIAS
+from service.database.sqlite import EmbeddedDatabase
 from service.database.statements import Statement
+
+Calls = list[Callable[[], None]]
+_waiting: ContextVar[Calls | None] = ContextVar("calls after the commit", default=None)
 
 
 @asynccontextmanager
@@ -28,15 +33,36 @@ async def transaction() -> AsyncIterator[None]:
         await _complete(client.begin())
         token = get_connections().set(ALIAS, client)
         try:
-            yield
+            with collected_calls() as calls:
+                yield
         finally:
             get_connections().reset(token)
-        await _complete(client.commit())
+        await _complete(client.commit(), calls)
     except BaseException:
         await _complete(client.undo())
         raise
     finally:
         await _complete(database.give_back(client))
+
+
+def after_commit(call: Callable[[], None]) -> None:
+    """Call it once the open transaction is committed, and never if it is rolled back; at once outside a transaction."""
+    calls = _waiting.get()
+    if calls is None:
+        call()
+    else:
+        calls.append(call)
+
+
+@contextmanager
+def collected_calls() -> Iterator[Calls]:
+    """Collect what `after_commit` is given meanwhile. The caller runs it after the commit."""
+    calls: Calls = []
+    token = _waiting.set(calls)
+    try:
+        yield calls
+    finally:
+        _waiting.reset(token)
 
 
 async def write(statement: Statement, *values: object) -> int:
@@ -45,8 +71,18 @@ async def write(statement: Statement, *values: object) -> int:
     return int(await connection.write(statement.text_for(connection), values))
 
 
-async def _complete(step: Coroutine[Any, Any, None]) -> None:
-    """Wait for a step to end even if the request is cancelled meanwhile, then raise the cancellation."""
+async def overwrite_deleted() -> None:
+    """Empty the log of SQLite, which may still hold what was deleted. On PostgreSQL, its own VACUUM does it."""
+    database: Any = get_connection(ALIAS)
+    if isinstance(database, EmbeddedDatabase):
+        await database.checkpoints.empty_log()
+
+
+async def _complete(step: Coroutine[Any, Any, None], then: Iterable[Callable[[], None]] = ()) -> None:
+    """Wait for a step to end even if the request is cancelled meanwhile, then raise the cancellation.
+
+    After a step that did not fail, `then` is called.
+    """
     task = asyncio.ensure_future(step)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -55,6 +91,9 @@ async def _complete(step: Coroutine[Any, Any, None]) -> None:
         except asyncio.CancelledError as error:
             cancelled = error
     failure = task.exception()
+    if failure is None:
+        for call in then:
+            call()
     if cancelled is not None:
         raise cancelled from failure
     if failure is not None:

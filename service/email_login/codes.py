@@ -9,6 +9,7 @@ SQL by hand: atomic. A try is counted, and a code is used up, by one conditional
 import re
 import secrets
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -97,6 +98,11 @@ async def find_request(request_id: str) -> KnownRequest | None:
 async def purge_codes(batch: int) -> int:
     """Delete at most `batch` expired requests, and return how many were deleted."""
     return await purge_expired("email_codes", "id", "expires_at", batch)
+
+
+async def delete_codes_for(emails: Iterable[str]) -> None:
+    """Delete the requests for these addresses, in the caller's transaction."""
+    await EmailCode.filter(email__in=list(emails)).delete()
 
 
 async def delete_all_codes() -> None:

@@ -7,6 +7,7 @@ SQL by hand: atomic. A new link replaces the old one, and a link is used once.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import timedelta
 
 from service.accounts.admins import has_admin
@@ -71,6 +72,11 @@ async def use_up_link(token: str) -> bool:
 async def purge_links(batch: int) -> int:
     """Delete at most `batch` expired links, and return how many were deleted."""
     return await purge_expired("sign_in_links", "holder", "expires_at", batch)
+
+
+async def delete_links_for(emails: Iterable[str]) -> None:
+    """Delete the invitations of these addresses, in the caller's transaction."""
+    await SignInLink.filter(email__in=list(emails)).delete()
 
 
 async def delete_all_links() -> None:

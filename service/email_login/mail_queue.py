@@ -10,6 +10,7 @@ SQL by hand: atomic. One conditional update claims a mail for one process.
 import asyncio
 import json
 import secrets
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -127,6 +128,13 @@ async def remove(mail: ClaimedMail) -> None:
 async def purge_mail_queue(batch: int) -> int:
     """Delete at most `batch` expired mails, and return how many were deleted."""
     return await purge_expired("outgoing_mails", "id", "expires_at", batch)
+
+
+async def delete_mails_to(emails: Collection[str], cipher: Cipher) -> None:
+    """Delete every mail to these addresses that waits, in the caller's transaction. Raises `SettingsError`."""
+    for mail in await OutgoingMail.all().only("id", "encrypted_letter"):
+        if json.loads(cipher.decrypt(mail.encrypted_letter))["email"] in emails:
+            await OutgoingMail.filter(id=mail.id).delete()
 
 
 async def delete_all_mails() -> None:

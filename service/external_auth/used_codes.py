@@ -4,9 +4,9 @@ SQL by hand: atomic. One insert uses a code up.
 """
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from service.database import SAFETY_MARGIN, Statement, purge_expired, write
+from service.database import Statement, purge_expired, write
 from service.errors import SignInRefused
 from service.external_auth.codes import VerifiedClaims
 from service.external_auth.policy import MAX_CLOCK_SKEW
@@ -33,12 +33,12 @@ def used_code_id(secret_id: str, jti: str) -> str:
     return hashlib.sha256(f"{secret_id}\n{jti}".encode()).hexdigest()
 
 
-async def purge_used_codes(batch: int) -> int:
-    """Delete at most `batch` used codes that expired a day ago, and return how many were deleted.
+async def purge_used_codes(days: int, batch: int) -> int:
+    """Delete at most `batch` used codes that expired so many days ago, and return how many were deleted.
 
     A clock that jumps ahead by less, and is set right later, does not make a used code work again.
     """
-    return await purge_expired("used_codes", "id", "expires_at", batch, kept_for=SAFETY_MARGIN)
+    return await purge_expired("used_codes", "id", "expires_at", batch, kept_for=timedelta(days=days))
 
 
 def as_date(seconds: float) -> datetime:

@@ -10,6 +10,7 @@ from service.accounts import administration, directory
 from service.accounts.lookup import find_by_external_id, find_by_id
 from service.accounts.models import User as UserRow
 from service.email_login.invitations import invite, invite_again
+from service.erasing import erase_user
 from service.errors import BadUserInput
 from service.graphql.connections import Connection
 from service.graphql.context import Info
@@ -32,12 +33,28 @@ _BEFORE = Annotated[str | None, strawberry.argument(description="Return what pre
 _ORDER = Annotated[UserOrder, strawberry.argument(description="The order. A cursor is valid for one order.")]
 
 
+_REVOKE_CODES = Annotated[
+    bool,
+    strawberry.argument(
+        description=(
+            "Whether codes that were issued before now cannot create the user again: they are CODE_EXPIRED. A "
+            "keyed hash of the external ID is kept for this, for 400 days."
+        )
+    ),
+]
 _FILTER = Annotated[UserFilter | None, strawberry.argument(description="Selects users. Default: all users.")]
 
 
 @strawberry.type(description="A user that was deleted.")
 class DeletedUser:
     id: strawberry.ID = strawberry.field(description="The ID of the deleted user. It can be used again.")
+
+
+@strawberry.type(description="A person who was erased.")
+class ErasedUser:
+    pseudonym: strawberry.ID = strawberry.field(
+        description="What the audit log has in place of the ID. Nothing tells to whom it belongs."
+    )
 
 
 @strawberry.type
@@ -167,23 +184,25 @@ class AccountMutations:
             "admin and the caller is an API key; NOT_FOUND."
         )
     )
-    async def delete_user(
-        self,
-        info: Info,
-        id: UserId,
-        revoke_codes: Annotated[
-            bool,
-            strawberry.argument(
-                description=(
-                    "Whether codes that were issued before now cannot create the user again: they are CODE_EXPIRED. A "
-                    "keyed hash of the external ID is kept for this, for 400 days."
-                )
-            ),
-        ] = False,
-    ) -> DeletedUser | None:
+    async def delete_user(self, info: Info, id: UserId, revoke_codes: _REVOKE_CODES = False) -> DeletedUser | None:
         by, hashes = info.context.caller.require_manager(), info.context.instance.subject_hashes
         deleted = await administration.delete_user(id, by, hashes, revoke_codes=revoke_codes)
         return DeletedUser(id=strawberry.ID(deleted))
+
+    @strawberry.mutation(
+        description=(
+            "Deletes a user as `deleteUser` does, and everything else that names the person: refused sign-ins, email codes, "
+            "mails that wait, and the names, addresses and values in the audit log. Its events stay, under a pseudonym. Also "
+            "for a user who was deleted before. Errors: CONFLICT for the last active admin; FORBIDDEN if the user is an admin "
+            "and the caller is an API key; NOT_FOUND if nothing names this ID."
+        )
+    )
+    async def erase_user(self, info: Info, id: UserId, revoke_codes: _REVOKE_CODES = False) -> ErasedUser | None:
+        by, instance = info.context.caller.require_admin(), info.context.instance
+        pseudonym = await erase_user(
+            id, by, instance.subject_hashes, instance.cipher, instance.pending_events, revoke_codes=revoke_codes
+        )
+        return ErasedUser(pseudonym=strawberry.ID(pseudonym))
 
     @strawberry.mutation(
         description=(

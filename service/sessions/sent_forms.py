@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import quote_plus
 
 from tortoise.exceptions import IntegrityError
 
@@ -54,6 +56,12 @@ class SentFormId:
             await asyncio.sleep(_POLL_EVERY)
         await self.finish(None)
         return None
+
+
+async def forget_forms_about(texts: Iterable[str]) -> None:
+    """Delete the forms whose next page has one of these texts in its query, in the caller's transaction."""
+    for text in texts:
+        await SentForm.filter(location__contains=f"={quote_plus(text)}").delete()
 
 
 async def purge_sent_forms(batch: int) -> int:

@@ -94,9 +94,9 @@ async def test_flood_from_one_network_and_from_many_is_bounded_before_it_is_writ
 
 async def test_table_is_purged_of_what_is_too_old_and_too_many(instance: Instance) -> None:
     await store(*(seen(f"10.0.0.{number}", age=number) for number in range(20)))
-    assert await purge_refusals(100) == 0
+    assert await purge_refusals(30, 100) == 0
     with time_machine.travel(datetime.now(UTC) + timedelta(days=30, seconds=-9.5)):
-        assert [await purge_refusals(4) for _ in range(4)] == [4, 4, 2, 0]
+        assert [await purge_refusals(30, 4) for _ in range(4)] == [4, 4, 2, 0]
         assert len(await found()) == 10
     assert await count("refused_sign_ins") == 10
 
@@ -109,7 +109,7 @@ async def test_oldest_beyond_the_bound_of_the_table_are_purged(
     monkeypatch.setattr(refusals, "_TRIM", Statement(refusals._TRIM.postgres.replace(str(refusals.KEPT), "7")))
     rows = [seen(f"10.0.0.{number}", age=number) for number in range(20)]
     await store(*rows)
-    assert [await purge_refusals(10) for _ in range(3)] == [10, 3, 0]
+    assert [await purge_refusals(30, 10) for _ in range(3)] == [10, 3, 0]
     assert await found() == [row.reference for row in rows[:7]]
 
 

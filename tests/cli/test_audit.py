@@ -1,9 +1,15 @@
 """`doorcode audit list`, and the events that other commands leave."""
 
 import asyncio
+import csv
+import json
+from pathlib import Path
 
 import pytest
 
+from service.audit.actions import Action
+from service.audit.folding import record_hourly
+from service.audit.log import Actor
 from service.instance import open_instance
 from service.settings import load_settings
 from tests.actions import CLIENT, code_of, refusal_of, sign_in
@@ -81,3 +87,39 @@ def test_reference_is_looked_up_on_the_command_line(doorcode: Command, environ: 
     shown = doorcode("overview", "--days", "2").stdout
     assert "MALFORMED_CODE 1" in shown
     assert "Mails: 0 waiting, 0 sent, 0 tried again, 0 given up." in shown
+
+
+def test_export_writes_what_the_filters_let_through_in_both_formats(
+    doorcode: Command, environ: dict[str, str], tmp_path: Path
+) -> None:
+    async def fill() -> None:
+        async with open_instance(load_settings(environ)):
+            for number in range(450):
+                await record_hourly(
+                    Action.CODE_INSPECTED, Actor("=1+1"), person=str(number), reason="x", user_id=f"{number:03}"
+                )
+
+    asyncio.run(fill())
+    csv_path, lines_path = tmp_path / "log.csv", tmp_path / "log.jsonl"
+    ran = doorcode("audit", "export", str(csv_path), "--action", "code.inspected")
+    assert (ran.exit_code, ran.stdout) == (0, ""), ran.output
+    with csv_path.open(encoding="utf-8-sig", newline="") as file:
+        found = list(csv.DictReader(file))
+    assert sorted(row["userId"] for row in found) == [f"{number:03}" for number in range(450)]
+    assert {row["actor"] for row in found} == {"'=1+1"}
+    assert doorcode("audit", "export", str(lines_path), "--format", "jsonl", "--user", "007").exit_code == 0
+    [event] = map(json.loads, lines_path.read_text().splitlines())
+    assert (event["userId"], event["actor"], event["detail"]) == ("007", "=1+1", {"count": 1})
+    ran = doorcode("audit", "export", "-", "--format", "jsonl", "--action", "audit.exported")
+    assert [json.loads(line)["detail"]["filter"] for line in ran.stdout.splitlines()] == [
+        {"action": "audit.exported"},
+        {"user_id": "007"},
+        {"action": "code.inspected"},
+    ]
+
+
+def test_export_that_cannot_be_made_is_refused(doorcode: Command, tmp_path: Path) -> None:
+    assert doorcode("audit", "export", str(tmp_path / "x"), "--ip", "x").exit_code == 1
+    assert not (tmp_path / "x").exists()
+    assert doorcode("audit", "export", str(tmp_path / "no" / "x")).exit_code == 1
+    assert doorcode("audit", "export", str(tmp_path / "x"), "--format", "xml").exit_code == 2

@@ -344,3 +344,12 @@ def test_sign_in_link_is_printed_alone(doorcode: Command, on_instance: Run) -> N
     refused = doorcode("users", "sign-in-link", "crm-1", "--lifetime", "60")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "between 300 seconds (5 minutes) and 604800 seconds (7 days)" in refused.stderr
+
+
+def test_person_is_erased_and_the_pseudonym_is_the_result(doorcode: Command, on_instance: Run) -> None:
+    doorcode("users", "create", "crm-1", "--email", "ada@example.com")
+    assert doorcode("users", "erase", "crm-1").exit_code == 2
+    ran = doorcode("users", "erase", "crm-1", "--yes")
+    assert ran.exit_code == 0
+    assert on_instance(lambda _: AuditEvent.get(action="user.erased")).user_id == ran.stdout.strip()
+    assert doorcode("users", "erase", "crm-1", "--yes").exit_code == 1

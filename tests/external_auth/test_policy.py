@@ -175,15 +175,15 @@ async def test_used_code_is_remembered_until_no_policy_would_take_it(instance: I
     with time_machine.travel(NOON - timedelta(seconds=10), tick=False) as clock:
         assert await answer_to(instance, code) is None
         clock.move_to(NOON + timedelta(seconds=200))
-        await purge_used_codes(100)
+        await purge_used_codes(1, 100)
         await set_policy(clock_skew_seconds=300)
         assert await answer_to(instance, code) == SignInErrorCode.CODE_ALREADY_USED
         clock.move_to(NOON + timedelta(seconds=301))
         assert await answer_to(instance, code) == SignInErrorCode.CODE_EXPIRED
-        await purge_used_codes(100)
+        await purge_used_codes(1, 100)
         assert await count("used_codes") == 1, "it stays for a day, for a clock that jumped ahead"
         clock.shift(SAFETY_MARGIN)
-        await purge_used_codes(100)
+        await purge_used_codes(1, 100)
         assert await count("used_codes") == 0
 
 
@@ -195,7 +195,7 @@ async def test_used_codes_are_purged_in_batches(instance: Instance) -> None:
             await sign_in(instance, code_of(secret, {**ADA, "exp": NOON_SECONDS + 1, "jti": str(number)}))
         await sign_in(instance, code_of(secret, {**ADA, "exp": NOON_SECONDS + 86_400, "jti": "later"}))
         clock.shift(SAFETY_MARGIN + timedelta(hours=1))
-        assert [await purge_used_codes(2) for _ in range(4)] == [2, 2, 1, 0]
+        assert [await purge_used_codes(1, 2) for _ in range(4)] == [2, 2, 1, 0]
     assert await count("used_codes") == 1
 
 

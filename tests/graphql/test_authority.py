@@ -186,6 +186,7 @@ FIELDS = [
     _managing("endUserSessions", "mutation ($id: ID!) { endUserSessions(id: $id) }", _person(0)),
     _managing("revokeUserCodes", "mutation ($id: ID!) { revokeUserCodes(id: $id) { id codesValidFrom } }", _person(0)),
     _managing("deleteUser", "mutation ($id: ID!) { deleteUser(id: $id) { id } }", _person(2)),
+    _administering("eraseUser", "mutation ($id: ID!) { eraseUser(id: $id) { pseudonym } }", _person(3)),
     _managing("setUserGroups", 'mutation ($id: ID!) { setUserGroups(id: $id, names: ["a"]) { id } }', _person(0)),
     _personal("setUserGroups", 'mutation ($id: ID!) { setUserGroups(id: $id, names: ["b"]) { id } }', _boss),
     _personal("setUserRole", "mutation ($id: ID!) { setUserRole(id: $id, role: MEMBER) { id } }", _person(0)),
@@ -239,7 +240,7 @@ async def test_caller_is_answered_what_it_may_ask_and_changes_nothing_by_what_it
 
 async def _world(instance: Instance) -> World:
     secret = await enable(instance)
-    people = [await member(f"{number}@example.com") for number in range(3)]
+    people = [await member(f"{number}@example.com") for number in range(4)]
     old = (await secrets.list_secrets())[0].id
     await secrets.rotate(instance.cipher, TESTER)
     key = await create_api_key("to be revoked", ApiKeyScope.READ, None, TESTER)

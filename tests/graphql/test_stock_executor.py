@@ -91,6 +91,7 @@ MUTATIONS = [
     'endUserSessions(id: "$USER")',
     'revokeUserCodes(id: "$USER")',
     'deleteUser(id: "$LEAVER")',
+    'eraseUser(id: "$LEAVER")',
     'endSession(id: "$SESSION")',
 ]
 

@@ -12,9 +12,10 @@ from starlette.responses import Response
 
 from service.audit.actions import Action
 from service.audit.listing import record_export
+from service.csv_lines import BYTE_ORDER_MARK, csv_line
 from service.web.admin.days import ZONE, Days, day_of
 from service.web.admin.event_texts import told_events
-from service.web.admin.exports import BYTE_ORDER_MARK, csv_file, csv_line, json_file
+from service.web.admin.exports import csv_file, json_file
 from service.web.admin.operations import OperationRefused
 from service.web.admin.page import AdminPage
 from service.web.security import see_other

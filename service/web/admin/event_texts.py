@@ -21,6 +21,7 @@ _SENTENCES: Mapping[str, str] = {
     Action.USER_REACTIVATED: "{actor} reactivated {user}",
     Action.USER_ACCESS_ENDED: "{actor} ended the access of {user}",
     Action.USER_DELETED: "{actor} deleted {user}",
+    Action.USER_ERASED: "{actor} erased a person, now {user}",
     Action.USER_CODES_REVOKED: "{actor} revoked the codes of {user}",
     Action.USER_SIGN_IN_LINK_MADE: "{actor} made a sign-in link for {user}",
     Action.USER_EMAIL_SIGN_IN_UNLOCKED: "{actor} unlocked sign-in by email for {user}",

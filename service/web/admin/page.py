@@ -56,6 +56,7 @@ _DONE = {
     "deactivated": "Deactivated. All sessions are ended, and the seat is free.",
     "reactivated": "Reactivated.",
     "deleted": "Deleted.",
+    "erased": "Erased. The audit log keeps what happened, under a pseudonym.",
     "sessions-ended": "All sessions are ended.",
     "session-ended": "The session is ended.",
     "groups-set": "Saved. The groups apply from the next access token and request on.",

@@ -100,6 +100,13 @@ async def _delete(admin_page: AdminPage, user_id: str, form: FormData) -> Respon
     return admin_page.go(USERS, done="deleted")
 
 
+async def _erase(admin_page: AdminPage, user_id: str, form: FormData) -> Response:
+    if text_of(form, "confirmation").split() != user_id.split():
+        return await show_user(admin_page, "Nothing was erased: the id that you typed is not this user's.", 422)
+    await admin_page.run("erase_user", id=user_id, revokeCodes=bool(text_of(form, "revokeCodes")))
+    return admin_page.go(USERS, done="erased")
+
+
 async def _revoke_codes(admin_page: AdminPage, user_id: str, form: FormData) -> Response:
     await admin_page.run("revoke_user_codes", id=user_id, endSessions=bool(text_of(form, "endSessions")))
     return admin_page.go(USER, id=user_id, done="codes-revoked")
@@ -128,6 +135,7 @@ _ACTIONS: dict[str, Callable[[AdminPage, str, FormData], Awaitable[Response]]] =
     "deactivate": _deactivate,
     "reactivate": _reactivate,
     "delete": _delete,
+    "erase": _erase,
     "invite-again": _invite_again,
     "revoke-codes": _revoke_codes,
     "sign-in-link": create_sign_in_link,

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from service.accounts.directory import UserOrder, record_export
 from service.accounts.models import UserOrigin, UserRole, UserStatus
-from service.web.admin.exports import BYTE_ORDER_MARK, csv_file, csv_line
+from service.csv_lines import BYTE_ORDER_MARK, csv_line
+from service.web.admin.exports import csv_file
 from service.web.admin.page import AdminPage
 from service.web.security import see_other
 

@@ -445,3 +445,16 @@ async def _found(email: str, _: Any) -> User:
     found = await find_by_email(email)
     assert found
     return found
+
+
+def test_person_is_erased_after_the_id_was_typed(panel: Panel) -> None:
+    user_id = panel.site.call(lambda _: add_invited("zq7mark@example.com", UserRole.MEMBER)).id
+    refused = panel.post(USER, action="erase", id=user_id, confirmation="x")
+    assert refused.status_code == 422
+    assert "Nothing was erased" in refused.text
+    assert "<details open><summary>Erase all personal data" in refused.text
+    assert panel.done(USER, action="erase", id=user_id, confirmation=user_id) == f"{USERS}?done=erased"
+    log = panel.page("/admin/audit", action="user.erased")
+    assert "erased a person, now erased_" in " ".join(re.sub("<[^>]+>", "", log).split())
+    assert user_id not in panel.page("/admin/audit")
+    assert "zq7mark" not in panel.page("/admin/audit")
