@@ -10,6 +10,8 @@ from service.accounts.code_cutoffs import SubjectHashes, open_subject_hashes
 from service.accounts.search_index import check_search_index
 from service.audit.pending import PendingEvents
 from service.database import (
+    MOVE_UNDER_WAY,
+    MOVED,
     Bounds,
     check_encoding,
     is_migrated,
@@ -129,7 +131,15 @@ async def _check_database(settings: Settings) -> None:
         raise refuse_unreachable(settings, error) from error
     if not migrated:
         raise SettingsError("DOORCODE_DATABASE_URL: this database is not up to date; run: doorcode migrate")
-    if newer := await newer_migrations():
+    newer = await newer_migrations()
+    if MOVED in newer:
+        raise SettingsError(
+            "DOORCODE_DATABASE_URL: this database was moved to PostgreSQL; set the URL of that one. To go back, with the loss of "
+            f"what was written there since, delete the row {MOVED!r} from the table tortoise_migrations"
+        )
+    if MOVE_UNDER_WAY in newer:
+        raise SettingsError("DOORCODE_DATABASE_URL: data is being moved to this database; run doorcode move to its end")
+    if newer:
         raise SettingsError(
             f"DOORCODE_DATABASE_URL: this database is newer than this version of Doorcode, which does not know "
             f"{', '.join(newer)}; install the newer version again, or restore a backup from before"

@@ -25,6 +25,7 @@ COMMANDS = {
     "restore": "backing_up.restore",
     "after-restore": "restoring.after_restore",
     "check": "checking.check",
+    "move": "moving.move",
     "schema": "schema.print_schema",
     "seats": "seats.seats",
     "overview": "overview.overview",

@@ -1,6 +1,7 @@
 """`doorcode keys …`: the keys that encrypt secrets in the database."""
 
 from service.cli.groups import command_group
+from service.cli.progress import progress
 from service.cli.running import fail, run, stderr
 from service.encryption import Cipher
 from service.instance import Instance
@@ -23,5 +24,9 @@ def rotate() -> None:
 async def _encrypt(instance: Instance) -> tuple[int, int]:
     """Count the texts, and those that the first key does not fit. Opening the instance has encrypted all of them."""
     first = Cipher(instance.settings.encryption_keys[:1]) if instance.settings.encryption_keys else instance.cipher
-    fits = [first.can_read(text) async for *_, text in encrypted_texts()]
-    return len(fits), fits.count(False)
+    texts = left = 0
+    with progress() as tell:
+        async for *_, text in encrypted_texts():
+            texts, left = texts + 1, left + (not first.can_read(text))
+            tell("Checked", texts, None)
+    return texts, left

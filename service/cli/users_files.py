@@ -16,12 +16,12 @@ from service.accounts.import_rows import COLUMNS, cells_of
 from service.accounts.importing import Refused, import_users
 from service.accounts.models import User
 from service.audit.log import COMMAND_LINE
+from service.cli.progress import progress
 from service.cli.running import fail, run, stderr
 from service.clock import parse_time
 from service.instance import Instance
 
 _PAGE = 2_000  # rows of an export that are in memory at a time
-_TOLD_EVERY = 50_000  # rows
 
 
 def create(
@@ -54,10 +54,15 @@ def import_(
     ] = None,
 ) -> None:
     """Create and update users from a file: all or nothing, unless --skip-bad is given."""
-    with _rejects(skip_bad) as refuse:
+    with _rejects(skip_bad) as refuse, progress() as tell:
         result = run(
             lambda instance: import_users(
-                file, COMMAND_LINE, instance.subject_hashes, _tell, skip_bad=refuse, dry_run=dry_run
+                file,
+                COMMAND_LINE,
+                instance.subject_hashes,
+                lambda done, rows: tell(done, rows, None),
+                skip_bad=refuse,
+                dry_run=dry_run,
             ),
             creates=not dry_run,
         )
@@ -73,22 +78,17 @@ def export(file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV fi
 
     async def write(_: Instance) -> int:
         await record_export("csv", {}, COMMAND_LINE)
-        number, last = 0, -1
-        with file.open("w", encoding="utf-8", newline="") as out:
+        number, last, total = 0, -1, await User.all().count()
+        with file.open("w", encoding="utf-8", newline="") as out, progress() as tell:
             writer = csv.writer(out)
             writer.writerow(COLUMNS)
             while page := await User.filter(serial__gt=last).order_by("serial").limit(_PAGE):
                 writer.writerows(cells_of(user) for user in page)
                 last, number = page[-1].serial, number + len(page)
-                _tell("Exported", number)
+                tell("Exported", number, total)
         return number
 
     stderr.print(f"{run(write)} users are in {file}.")
-
-
-def _tell(done: str, rows: int) -> None:
-    if rows % _TOLD_EVERY == 0:
-        stderr.print(f"{done} {rows:,} rows.")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from service.database.group_transactions import short_transaction
 from service.database.limited_reads import ReadsBusyError, ReadTooLongError
 from service.database.many_rows import ManyRows
 from service.database.marks import set_mark, write_rest_of_marks
-from service.database.migration import check_encoding, is_migrated, migrate, newer_migrations
+from service.database.migration import MOVE_UNDER_WAY, MOVED, check_encoding, is_migrated, migrate, newer_migrations
 from service.database.purging import SAFETY_MARGIN, purge_expired
 from service.database.statements import (
     Row,
@@ -27,6 +27,8 @@ from service.database.transactions import after_commit, overwrite_deleted, trans
 from service.database.writable import check_writable, suspect_full_disk
 
 __all__ = [
+    "MOVED",
+    "MOVE_UNDER_WAY",
     "SAFETY_MARGIN",
     "Batches",
     "Bounds",

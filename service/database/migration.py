@@ -31,6 +31,9 @@ from service.settings import Settings, SettingsError
 _ADVISORY_LOCK = 0x446F6F72636F6465  # "Doorcode" in ASCII: unlikely to be used by another program
 # What asyncpg raises of a URL that it cannot honour here, such as a missing root certificate or no writable host.
 _CLIENT_ERRORS = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+MOVED, MOVE_UNDER_WAY = "moved_to_postgresql", "move_under_way"
+"""Entries in the list of migrations that no version knows, so that no server starts on such a database."""
+
 _APPLIED = Statement("SELECT name FROM tortoise_migrations WHERE app = $1")
 
 
