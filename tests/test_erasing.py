@@ -66,7 +66,7 @@ IMPERSONAL = {
     "external_auth": {"issuer", "audience", "email_linking", "shared_metadata", "groups_member", "provisioning"}
     | {"sign_in_url", "sign_out_url"},
     "held_codes": {"id", "encrypted_link"},
-    "jwt_secrets": {"id", "encrypted_secret", "hint"},
+    "jwt_secrets": {"id", "encrypted_secret", "hint", "name", "note"},
     "known_clients": {"id", "kind"},
     "outgoing_mails": {"id", "encrypted_letter"},
     "refused_sign_ins": {"reference", "method", "code", "secret_id"},

@@ -4,7 +4,7 @@ No write is lost. The SQLite file is locked as long as the move runs, and afterw
 starts on the target before the move is complete. A part and the note of how far the copy has come are one transaction, so a
 move that was killed goes on where it ended; if the file has changed meanwhile, it starts again.
 
-SQL by hand: beyond the ORM. It copies tables as they are, on two databases at a time.
+Its SQL runs on the two drivers directly: each statement is for one of them, and Tortoise has one database open at a time.
 """
 
 import asyncio
