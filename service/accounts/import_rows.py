@@ -2,12 +2,13 @@
 
 import csv
 import hashlib
+import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from service.accounts.administration import parse_external_id
 from service.accounts.groups import groups_of, parse_group_names
@@ -20,6 +21,9 @@ from service.text import JsonObject
 
 COLUMNS: Final = ("id", "external_id", "email", "metadata", "status", "groups", "access_until")
 _MAX_CELL = 1024 * 1024  # characters
+
+Source = Path | bytes
+"""A file, or what is in it."""
 
 
 class RowRefused(Exception):
@@ -48,7 +52,7 @@ class UserRow:
                 yield ("email" if name == "email" else "id", value)
 
 
-def read_rows(path: Path) -> Iterator[UserRow | tuple[int, Mapping[str, str], str]]:
+def read_rows(source: Source) -> Iterator[UserRow | tuple[int, Mapping[str, str], str]]:
     """Yield each row of the file, or its line, cells and the reason for which it is refused.
 
     The file is UTF-8 with or without a byte order mark. Raises `BadUserInput` for an unknown or repeated column, a file
@@ -57,7 +61,7 @@ def read_rows(path: Path) -> Iterator[UserRow | tuple[int, Mapping[str, str], st
     csv.field_size_limit(_MAX_CELL)
     seen: set[int] = set()
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with _open(source) as file:
             rows = csv.reader(file, strict=True)
             columns = _checked_columns(next(rows, []))
             for values in rows:
@@ -77,6 +81,11 @@ def read_rows(path: Path) -> Iterator[UserRow | tuple[int, Mapping[str, str], st
         raise BadUserInput(f"The file is not CSV in UTF-8: {error}.") from None
     except OSError as error:
         raise BadUserInput(f"The file cannot be read: {error.strerror}.") from None
+
+
+def _open(source: Source) -> TextIO:
+    file = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+    return io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
 
 
 def _checked_columns(columns: list[str]) -> list[str]:

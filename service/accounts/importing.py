@@ -1,22 +1,34 @@
 """Imports users from a file: all or nothing, or without the rows that are refused (contract §6).
 
-Everything runs in one transaction that holds the seat lock: first every row is decided and the seats are counted, then
-the rows are written. A known user is brought up to date as by a code.
+First every row is decided and the seats are counted, without a lock. Then the rows are written in short transactions, so
+that sign-ins go on between them. Each holds the seat lock and decides its rows again, because users may have changed
+meanwhile. If such a change makes a row refused, or other users take the last seats, the import stops there and says what
+is done: importing the file again goes on. A file of one batch is one transaction, so it cannot stop halfway.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-
-from tortoise.expressions import Q
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from service.accounts.access import set_status
 from service.accounts.administration import activate, set_access_until
 from service.accounts.changes import Profile, record_update
 from service.accounts.code_cutoffs import SubjectHashes
-from service.accounts.groups import change_groups, groups_of
+from service.accounts.groups import change_groups
 from service.accounts.identifiers import SERVICE_ID_PREFIX
-from service.accounts.import_rows import RowRefused, UserRow, read_rows
+from service.accounts.import_matching import MatchedRow, given_groups, match_rows, status_of
+from service.accounts.import_plan import (
+    BATCH,
+    ImportPlan,
+    ImportResult,
+    Progress,
+    Refused,
+    find_lack_of_seats,
+    in_batches,
+    plan_import,
+    readable_rows,
+)
+from service.accounts.import_rows import Source, UserRow
 from service.accounts.metadata import dump_metadata, is_same_metadata
 from service.accounts.models import (
     IDENTIFIER_COLUMNS,
@@ -24,7 +36,6 @@ from service.accounts.models import (
     GroupSource,
     User,
     UserOrigin,
-    UserRole,
     UserStatus,
 )
 from service.accounts.seats import count_user, lock_seats
@@ -32,130 +43,15 @@ from service.audit.actions import Action
 from service.audit.log import Actor, record
 from service.clock import now
 from service.database import transaction
-from service.errors import BadUserInput, SeatLimitReached
+from service.errors import BadUserInput, Conflict, RequestRefused, SeatLimitReached
 from service.ids import new_id
 
-_BATCH = 1_000  # rows: a query names at most three IDs of each, and SQLite accepts 32,766 values
+_PAUSE = 0.1  # seconds between transactions: a process that waits for SQLite asks for the lock every 0.1 s
 _TOLD = 10  # refused rows that the message of a refused import lists
-
-Refused = Callable[[int, dict[str, str], str], None]
-Progress = Callable[[str, int], None]
-
-
-@dataclass(slots=True)
-class ImportResult:
-    """What an import did, or would do: numbers of rows."""
-
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    refused: int = 0
-
-
-@dataclass(slots=True)
-class _Import:
-    """One import, in its transaction."""
-
-    path: Path
-    by: Actor
-    hashes: SubjectHashes
-    skip_bad: Refused | None
-    progress: Progress
-    result: ImportResult = field(default_factory=ImportResult)
-    reasons: list[str] = field(default_factory=list)
-    seats: int = 0
-    counts: dict[tuple[UserOrigin, UserStatus], int] = field(default_factory=dict)
-
-    async def decide_all(self) -> None:
-        """Decide every row, and count the seats. Nothing is written. Raises `BadUserInput` for a refused row."""
-        number, taken = 0, set[int]()
-        for batch in self._batches(self._refuse):
-            for row, user, problem in await _match(batch, taken):
-                if problem is not None:
-                    self._refuse(row.line, dict(row.cells), problem)
-                elif user is None:
-                    self.result.created += 1
-                    self.seats += status_of(row) is UserStatus.ACTIVE
-                else:
-                    changes = _differs(row, user)
-                    self.result.updated += changes
-                    self.result.unchanged += not changes
-                    self.seats += _seats_taken(row, user)
-            number += len(batch)
-            self.progress("Checked", number)
-        if self.result.refused and self.skip_bad is None:
-            more = self.result.refused - len(self.reasons)
-            told = "\n".join([*self.reasons, *([f"… and {more} more"] if more else [])])
-            raise BadUserInput(f"Nothing was imported, because {self.result.refused} rows are refused:\n{told}")
-
-    async def write_all(self) -> None:
-        """Write the rows that are accepted."""
-        number, taken = 0, set[int]()
-        for batch in self._batches(lambda *_: None):
-            new: list[User] = []
-            for row, user, problem in await _match(batch, taken):
-                if problem is not None:
-                    continue
-                if user is not None:
-                    await _update(row, user, self.by)
-                elif row.groups:
-                    made = self._new_user(row)
-                    await made.save(force_create=True)
-                    await change_groups(made, row.groups, GroupSource.ADMIN, self.by)
-                else:
-                    new.append(self._new_user(row))
-            await self._insert(new)
-            number += len(batch)
-            self.progress("Imported", number)
-        for (origin, status), count in self.counts.items():
-            await count_user(origin, status, count)
-        detail = {"created": self.result.created, "updated": self.result.updated}
-        await record(Action.USERS_IMPORTED, self.by, detail=detail)
-
-    async def _insert(self, users: list[User]) -> None:
-        hashes = {self.hashes.hash(user.external_id): user for user in users if user.external_id}
-        async for kept in CodeCutoff.filter(subject_hash__in=list(hashes), expires_at__gt=now()):
-            hashes[kept.subject_hash].codes_valid_from = kept.codes_valid_from
-        if users:
-            await User.bulk_create(users)
-
-    def _new_user(self, row: UserRow) -> User:
-        origin = UserOrigin.INVITATION if row.external_id is None else UserOrigin.EXTERNAL_JWT
-        status, moment = status_of(row), now()
-        user = User(
-            id=row.id or row.external_id or new_id(SERVICE_ID_PREFIX),
-            metadata=dump_metadata(row.metadata or {}),
-            origin=origin,
-            status=status,
-            access_until=row.access_until,
-            access_ended=row.access_until is not None and row.access_until <= moment,
-            created_at=moment,
-        )
-        user.set_identifiers(email=row.email, email_verified=row.email is not None, external_id=row.external_id)
-        self.counts[origin, status] = self.counts.get((origin, status), 0) + 1
-        return user
-
-    def _batches(self, refuse: Refused) -> Iterator[Sequence[UserRow]]:
-        return _in_batches(self._good_rows(refuse))
-
-    def _good_rows(self, refuse: Refused) -> Iterator[UserRow]:
-        for row in read_rows(self.path):
-            if isinstance(row, UserRow):
-                yield row
-            else:
-                line, cells, reason = row
-                refuse(line, dict(cells), reason)
-
-    def _refuse(self, line: int, cells: dict[str, str], reason: str) -> None:
-        self.result.refused += 1
-        if self.skip_bad is not None:
-            self.skip_bad(line, cells, reason)
-        elif len(self.reasons) < _TOLD:
-            self.reasons.append(f"line {line}: {reason}")
 
 
 async def import_users(
-    path: Path,
+    source: Source,
     by: Actor,
     hashes: SubjectHashes,
     progress: Progress,
@@ -166,120 +62,160 @@ async def import_users(
     """Create and update the users of the file. With `dry_run`, only say what would be done.
 
     `skip_bad` is called for each refused row; without it, one refused row refuses the whole file. Raises `BadUserInput`,
-    and `SeatLimitReached` before anything is written.
+    and `SeatLimitReached` before anything is written. Raises `Conflict` or `SeatLimitReached` with what is done so far, if
+    other changes make it stop.
     """
-    async with transaction():
-        count = await lock_seats()
-        work = _Import(path, by, hashes, skip_bad, progress)
-        await work.decide_all()
-        if count.limit is not None and work.seats > 0 and count.used + work.seats > count.limit:
-            raise SeatLimitReached(
-                f"The import takes {work.seats} seats, and {count.available} of {count.limit} are free. Nothing was imported."
-            )
-        if not dry_run:
-            await work.write_all()
+    reasons: list[str] = []
+
+    def note(line: int, cells: dict[str, str], reason: str) -> None:
+        if skip_bad is not None:
+            skip_bad(line, cells, reason)
+        elif len(reasons) < _TOLD:
+            reasons.append(f"line {line}: {reason}")
+
+    plan = await plan_import(source, note, progress)
+    if plan.result.refused and skip_bad is None:
+        more = plan.result.refused - len(reasons)
+        told = "\n".join([*reasons, *([f"… and {more} more"] if more else [])])
+        raise BadUserInput(f"Nothing was imported, because {plan.result.refused} rows are refused:\n{told}")
+    if lack := plan.lack_of_seats:
+        raise SeatLimitReached(f"{lack} Nothing was imported.")
+    if dry_run:
+        return plan.result
+    work = _Import(source, by, hashes, plan, skip_bad, progress)
+    await work.write_all()
     return work.result
 
 
-def status_of(row: UserRow) -> UserStatus:
-    """Return the status of a new user: DEACTIVATED if the row says so or the access has ended."""
-    ended = row.access_until is not None and row.access_until <= now()
-    return UserStatus.DEACTIVATED if ended else row.status or UserStatus.ACTIVE
+@dataclass(slots=True)
+class _Import:
+    """Writes the rows of a file that were accepted."""
+
+    source: Source
+    by: Actor
+    hashes: SubjectHashes
+    plan: ImportPlan
+    skip_bad: Refused | None
+    progress: Progress
+    result: ImportResult = field(default_factory=ImportResult)
+    taken: set[int] = field(default_factory=set)
+    rows: int = 0
+
+    async def write_all(self) -> None:
+        """Write the rows, batch by batch. Rows that were refused before are not looked at again."""
+        self.result.refused = self.plan.result.refused
+        rows = (row for row in readable_rows(self.source, _tell_no_one) if row.line not in self.plan.refused_lines)
+        for batch in in_batches(rows):
+            if self.rows:
+                await asyncio.sleep(_PAUSE)
+            try:
+                await self._write(batch)
+            except RequestRefused as refused:
+                if self.rows:
+                    await self._record_end(stopped=refused.message)
+                raise
+            self.rows += len(batch)
+            self.progress("Imported", self.rows)
+        if not self._is_one_transaction:
+            await self._record_end()
+
+    @property
+    def _is_one_transaction(self) -> bool:
+        return self.plan.rows <= BATCH
+
+    async def _write(self, batch: Sequence[UserRow]) -> None:
+        async with transaction():
+            count = await lock_seats()
+            accepted = [matched for matched in await match_rows(batch, self.taken) if self._accepts(matched)]
+            if lack := find_lack_of_seats(sum(matched.seats for matched in accepted), count):
+                raise SeatLimitReached(f"{lack} {self._told}")
+            result = replace(self.result)
+            for matched in accepted:
+                result.count(matched)
+            await self._write_rows(accepted)
+            if self._is_one_transaction:
+                await self._record(result)
+            elif not self.rows:
+                await record(Action.USERS_IMPORT_STARTED, self.by, detail={"rows": self.plan.rows})
+        self.result = result
+
+    def _accepts(self, matched: MatchedRow) -> bool:
+        """Return whether the row is still accepted. Raises `Conflict` if it is not and refused rows are not skipped."""
+        if matched.problem is None:
+            return True
+        if self.skip_bad is None:
+            raise Conflict(f"Users changed during the import. Line {matched.row.line}: {matched.problem}. {self._told}")
+        self.result.refused += 1
+        self.skip_bad(matched.row.line, dict(matched.row.cells), matched.problem)
+        return False
+
+    @property
+    def _told(self) -> str:
+        """Say what is done when the import stops."""
+        if not self.rows:
+            return "Nothing was imported."
+        return (
+            f"The import stopped after {self.rows} rows: {self.result.created} users are created and {self.result.updated} "
+            "updated. Import the file again to go on."
+        )
+
+    async def _record_end(self, stopped: str | None = None) -> None:
+        async with transaction():
+            await self._record(self.result, stopped)
+
+    async def _record(self, result: ImportResult, stopped: str | None = None) -> None:
+        detail: dict[str, object] = {"created": result.created, "updated": result.updated}
+        await record(Action.USERS_IMPORTED, self.by, detail=detail | ({"stopped": stopped} if stopped else {}))
+
+    async def _write_rows(self, accepted: Sequence[MatchedRow]) -> None:
+        new: list[User] = []
+        counts: dict[tuple[UserOrigin, UserStatus], int] = {}
+        for matched in accepted:
+            row = matched.row
+            if matched.user is not None:
+                if matched.changes:
+                    await _update(row, matched.user, self.by)
+                continue
+            made = _new_user(row)
+            counts[made.origin, made.status] = counts.get((made.origin, made.status), 0) + 1
+            if row.groups:
+                await made.save(force_create=True)
+                await change_groups(made, row.groups, GroupSource.ADMIN, self.by)
+            else:
+                new.append(made)
+        await self._insert(new)
+        for (origin, status), number in counts.items():
+            await count_user(origin, status, number)
+
+    async def _insert(self, users: list[User]) -> None:
+        hashes = {self.hashes.hash(user.external_id): user for user in users if user.external_id}
+        async for kept in CodeCutoff.filter(subject_hash__in=list(hashes), expires_at__gt=now()):
+            hashes[kept.subject_hash].codes_valid_from = kept.codes_valid_from
+        if users:
+            await User.bulk_create(users)
 
 
-def _in_batches(rows: Iterator[UserRow]) -> Iterator[Sequence[UserRow]]:
-    batch: list[UserRow] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _tell_no_one(*_: object) -> None:
+    """The row was refused and told before."""
 
 
-async def _match(rows: Sequence[UserRow], taken: set[int]) -> list[tuple[UserRow, User | None, str | None]]:
-    """Return each row with the known user that it names, or with the reason for which it is refused.
-
-    `taken` holds the users that earlier rows named.
-    """
-    ids = [text for row in rows for text in {row.id, row.external_id} if text is not None]
-    emails = [row.email for row in rows if row.email is not None]
-    found = await User.filter(Q(external_id__in=ids) | Q(id__in=ids) | Q(email__in=emails))
-    by_external_id = {user.external_id: user for user in found if user.external_id}
-    by_id = {user.id: user for user in found}
-    by_email = {user.email: user for user in found if user.email}
-    matched: list[tuple[UserRow, User | None, str | None]] = []
-    for row in rows:
-        try:
-            user = _find(row, by_external_id, by_id, by_email)
-            if user is not None:
-                if user.serial in taken:
-                    raise RowRefused("the user is in an earlier row too")
-                taken.add(user.serial)
-                _require_no_change_of_an_admin(row, user)
-        except RowRefused as refused:
-            matched.append((row, None, str(refused)))
-        else:
-            matched.append((row, user, None))
-    return matched
-
-
-def _find(
-    row: UserRow, by_external_id: dict[str, User], by_id: dict[str, User], by_email: dict[str, User]
-) -> User | None:
-    external = row.external_id
-    user = (by_external_id.get(external) or by_id.get(external)) if external is not None else None
-    if user is None and external is None:
-        user = by_email.get(row.email or "") or by_id.get(row.id or "")
-    if user is None and row.id is not None and row.id in by_id:
-        raise RowRefused("another user has this id")
-    if user is not None and row.id not in (None, user.id):
-        raise RowRefused("id and external_id or email name two users")
-    if user is None and row.email is not None and row.email in by_email:
-        raise RowRefused("another user has this email")
-    if user is None and external is None and row.email is None:
-        raise RowRefused("has neither external_id nor email")
-    if user is None and row.id is not None and row.id != external and not row.id.startswith(SERVICE_ID_PREFIX):
-        raise RowRefused("a new user has the external_id as id, or an id of this service")
-    holder = by_email.get(row.email) if row.email is not None else None
-    if user is not None and holder is not None and holder.serial != user.serial:
-        raise RowRefused("another user has this email")
+def _new_user(row: UserRow) -> User:
+    origin = UserOrigin.INVITATION if row.external_id is None else UserOrigin.EXTERNAL_JWT
+    moment = now()
+    user = User(
+        id=row.id or row.external_id or new_id(SERVICE_ID_PREFIX),
+        metadata=dump_metadata(row.metadata or {}),
+        origin=origin,
+        status=status_of(row),
+        access_until=row.access_until,
+        access_ended=row.access_until is not None and row.access_until <= moment,
+        created_at=moment,
+    )
+    user.set_identifiers(email=row.email, email_verified=row.email is not None, external_id=row.external_id)
     return user
 
 
-def _require_no_change_of_an_admin(row: UserRow, user: User) -> None:
-    if user.role is UserRole.ADMIN and _differs(row, user):
-        raise RowRefused("the user is an admin, whom an import does not change")
-
-
-def _differs(row: UserRow, user: User) -> bool:
-    return (
-        (row.email is not None and row.email != user.email)
-        or (row.metadata is not None and not is_same_metadata(user.metadata, row.metadata))
-        or (row.status is not None and row.status is not user.current_status)
-        or (row.access_until is not None and row.access_until != user.access_until)
-        or (row.groups is not None and list(row.groups) != _given_groups(user))
-    )
-
-
-def _given_groups(user: User) -> list[str]:
-    return [name for name, source in groups_of(user) if source is GroupSource.ADMIN]
-
-
-def _seats_taken(row: UserRow, user: User) -> int:
-    """Return how many seats the row takes: 1, 0 or -1."""
-    before = user.current_status is UserStatus.ACTIVE
-    after = (row.status or user.current_status) is UserStatus.ACTIVE
-    if row.access_until is not None:
-        continues = row.access_until > now()
-        after = continues and (after or (row.status is None and user.access_ended))
-    return int(after) - int(before)
-
-
 async def _update(row: UserRow, user: User, by: Actor) -> None:
-    if not _differs(row, user):
-        return
     before = Profile.of(user)
     if row.status is not None and row.status is not user.current_status:
         if row.status is UserStatus.ACTIVE:
@@ -296,5 +232,5 @@ async def _update(row: UserRow, user: User, by: Actor) -> None:
         user.metadata = user.metadata if is_same_metadata(user.metadata, row.metadata) else dump_metadata(row.metadata)
     await user.save(update_fields=("metadata", "email_epoch", *IDENTIFIER_COLUMNS))
     await record_update(user, before, by)
-    if row.groups is not None and list(row.groups) != _given_groups(user):
+    if row.groups is not None and list(row.groups) != given_groups(user):
         await change_groups(user, row.groups, GroupSource.ADMIN, by)

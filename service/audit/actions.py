@@ -33,6 +33,7 @@ class Action(StrEnum):
     SETUP_LINK_USED = "setup_link.used"
     CODE_SIGNED = "code.signed"
     CODE_INSPECTED = "code.inspected"
+    USERS_IMPORT_STARTED = "users.import_started"
     USERS_IMPORTED = "users.imported"
     USERS_EXPORTED = "users.exported"
     AUDIT_EXPORTED = "audit.exported"

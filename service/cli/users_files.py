@@ -12,8 +12,9 @@ import typer
 from service.accounts.administration import UNCHANGED
 from service.accounts.creation import create_user
 from service.accounts.directory import record_export
+from service.accounts.import_plan import Refused
 from service.accounts.import_rows import COLUMNS, cells_of
-from service.accounts.importing import Refused, import_users
+from service.accounts.importing import import_users
 from service.accounts.models import User
 from service.audit.log import COMMAND_LINE
 from service.cli.progress import progress

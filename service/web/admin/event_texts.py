@@ -37,6 +37,7 @@ _SENTENCES: Mapping[str, str] = {
     Action.SETUP_LINK_USED: "{user} became the first admin by {actor}",
     Action.CODE_SIGNED: "{actor} signed a code for {user}",
     Action.CODE_INSPECTED: "{actor} inspected a code of {user}",
+    Action.USERS_IMPORT_STARTED: "{actor} began to import users",
     Action.USERS_IMPORTED: "{actor} imported users",
     Action.USERS_EXPORTED: "{actor} exported users",
     Action.AUDIT_EXPORTED: "{actor} exported the audit log",
