@@ -329,3 +329,29 @@ async def test_events_from_before_there_were_networks_get_theirs(instance: Insta
         editor = SimpleNamespace(client=get_connection(ALIAS))
         await import_module("service.migrations.0014_audit_networks").fill_networks(None, editor)
     assert {event.ip_address: event.network for event in await AuditEvent.all()} == addresses
+
+
+async def test_users_from_before_the_upgrade_are_found_by_their_names(empty_database_url: str, tmp_path: Path) -> None:
+    settings = settings_for(empty_database_url, tmp_path)
+    await migrate_up_to("0023_secret_names", settings)
+    insert = Statement(
+        "INSERT INTO users (id, metadata, origin, role, status, session_epoch, search_text, created_at)"
+        " VALUES ($1, $2, 'EXTERNAL_JWT', 'MEMBER', 'ACTIVE', 0, $3, '2030-01-01 00:00:00+00:00')"
+    )
+    people: tuple[tuple[str, Any, str], ...] = (
+        ("ada", {"name": "Ada \n Lovelace"}, "\nada\nada lovelace"),
+        ("dana", {"plan": 1, "name": "דנה"}, "\ndana\nדנה"),
+        ("inner", {"person": {"name": "Grace"}}, "\ninner"),
+        ("number", {"name": 7}, "\nnumber"),
+        ("none", {}, "\nnone"),
+    )
+    async with open_database(settings):
+        for user_id, metadata, _ in people:
+            await write(insert, user_id, dump_metadata(metadata), f"\n{user_id}")
+    await migrate(settings)
+    async with open_database(settings):
+        assert {row["id"]: row["search_text"] for row in await rows("users")} == {
+            user_id: text for user_id, _, text in people
+        }
+        page = await list_users(UserFilter(search="lovel"), UserOrder.CREATED_AT_ASC).page(Slice())
+        assert [row["id"] for row in page.rows] == ["ada"]

@@ -228,8 +228,8 @@ async def _update(row: UserRow, user: User, by: Actor) -> None:
     if row.email is not None and row.email != user.email:
         user.email_epoch += row.email != user.shown_email
         user.set_identifiers(email=row.email, email_verified=True, external_id=user.external_id)
-    if row.metadata is not None:
-        user.metadata = user.metadata if is_same_metadata(user.metadata, row.metadata) else dump_metadata(row.metadata)
+    if row.metadata is not None and not is_same_metadata(user.metadata, row.metadata):
+        user.set_metadata(dump_metadata(row.metadata))
     await user.save(update_fields=("metadata", "email_epoch", *IDENTIFIER_COLUMNS))
     await record_update(user, before, by)
     if row.groups is not None and list(row.groups) != given_groups(user):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -9,6 +10,10 @@ from service.text import JsonObject, JsonValue, has_lone_surrogates
 
 EMPTY = "{}"
 MAX_LEVELS: Final = 8
+LONGEST_DISPLAY_NAME: Final = 200  # characters; a longer name is cut
+
+_NAME = "name"
+_BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 def dump_metadata(metadata: JsonObject) -> str:
@@ -31,6 +36,14 @@ def shared_members(text: str, names: Sequence[str]) -> JsonObject:
     """Return the members of the stored metadata that have one of the names, in the order of the names."""
     metadata = load_metadata(text) if names else {}
     return {name: metadata[name] for name in names if name in metadata}
+
+
+def display_name(text: str) -> str | None:
+    """Return the name to show for a user: the member `name` of the stored metadata, on one line. None if it is no text."""
+    if f'"{_NAME}"' not in text:
+        return None  # spares the parsing for most users who have no name
+    name = load_metadata(text).get(_NAME)
+    return (_BLANKS.sub(" ", name).strip()[:LONGEST_DISPLAY_NAME] or None) if isinstance(name, str) else None
 
 
 def is_same_metadata(text: str, metadata: JsonObject) -> bool:

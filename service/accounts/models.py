@@ -6,7 +6,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from service.accounts.identifiers import with_unicode_domain
-from service.accounts.metadata import EMPTY
+from service.accounts.metadata import EMPTY, display_name
 from service.clock import now
 
 IDENTIFIER_COLUMNS = ("email", "claimed_email", "external_id", "search_text")
@@ -94,13 +94,21 @@ class User(Model):
         return self.email is not None
 
     def set_identifiers(self, *, email: str | None, email_verified: bool, external_id: str | None) -> None:
-        """Set them, and the search text that is made of them and the ID. The caller saves `IDENTIFIER_COLUMNS`."""
+        """Set them, and the search text that is made of them, the ID and the display name. The caller saves `IDENTIFIER_COLUMNS`."""
         self.external_id = external_id
         self.email, self.claimed_email = (email, None) if email_verified else (None, email)
+        self._renew_search_text()
+
+    def set_metadata(self, text: str) -> None:
+        """Set the stored metadata, and the search text, which has the display name. The caller saves both."""
+        self.metadata = text
+        self._renew_search_text()
+
+    def _renew_search_text(self) -> None:
+        email = self.shown_email
         # Case is folded here, because SQLite's own folding knows ASCII only.
-        identifiers = (self.id, external_id, email, email and with_unicode_domain(email))
-        lines = [identifier.casefold() for identifier in dict.fromkeys(identifiers) if identifier]
-        self.search_text = "\n" + "\n".join(lines)
+        texts = (self.id, self.external_id, email, email and with_unicode_domain(email), display_name(self.metadata))
+        self.search_text = "\n" + "\n".join([text.casefold() for text in dict.fromkeys(texts) if text])
 
     class Meta:
         table = "users"

@@ -195,7 +195,8 @@ async def _update_profile(plan: SignIn, by: Actor) -> None:
             new.address != user.shown_email
         )  # a session opened by the previous email does not prove the new one
         user.set_identifiers(email=new.address, email_verified=new.verified, external_id=user.external_id)
-    user.metadata = plan.new_metadata or user.metadata
+    if plan.new_metadata:
+        user.set_metadata(plan.new_metadata)
     await user.save(update_fields=("metadata", "email_epoch", *IDENTIFIER_COLUMNS))
     await record_update(user, before, by)
 
@@ -218,7 +219,7 @@ async def _link(plan: Link, by: Actor) -> None:
     before = Profile.of(user)
     user.set_identifiers(email=user.shown_email, email_verified=user.email_verified, external_id=claim.id)
     if claim.metadata is not None:
-        user.metadata = dump_metadata(claim.metadata)
+        user.set_metadata(dump_metadata(claim.metadata))
     user.codes_valid_from = latest(user.codes_valid_from, plan.codes_valid_from)
     await user.save(update_fields=("metadata", "codes_valid_from", *IDENTIFIER_COLUMNS))
     await record_link(user, before, by)

@@ -12,7 +12,7 @@ from service.accounts import models
 from service.accounts.administration import UNCHANGED, Unchanged
 from service.accounts.groups import MAX_GROUPS, groups_of
 from service.accounts.lookup import COLUMN_NAMES, COLUMN_READERS, user_from_row
-from service.accounts.metadata import load_metadata
+from service.accounts.metadata import display_name, load_metadata
 from service.database import Row
 from service.errors import Forbidden, Unauthenticated
 from service.graphql.connections import Connection
@@ -96,6 +96,15 @@ class User(Node):
     )
     def metadata(self) -> JSON:
         return JSON(load_metadata(self.row.metadata))
+
+    @strawberry.field(
+        description=(
+            "The name to show for the user: the member `name` of the metadata, on one line, at most 200 characters. Null "
+            "if it is absent or no text."
+        )
+    )
+    def display_name(self) -> str | None:
+        return display_name(self.row.metadata)
 
     @strawberry.field(
         description=(
