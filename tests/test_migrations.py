@@ -333,7 +333,7 @@ async def test_events_from_before_there_were_networks_get_theirs(instance: Insta
 
 async def test_users_from_before_the_upgrade_are_found_by_their_names(empty_database_url: str, tmp_path: Path) -> None:
     settings = settings_for(empty_database_url, tmp_path)
-    await migrate_up_to("0023_secret_names", settings)
+    await migrate_up_to("0024_erasures", settings)
     insert = Statement(
         "INSERT INTO users (id, metadata, origin, role, status, session_epoch, search_text, created_at)"
         " VALUES ($1, $2, 'EXTERNAL_JWT', 'MEMBER', 'ACTIVE', 0, $3, '2030-01-01 00:00:00+00:00')"

@@ -33,6 +33,6 @@ async def add_names(_apps: object, editor: BaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("doorcode", "0023_secret_names")]
+    dependencies = [("doorcode", "0024_erasures")]
 
     operations = [ops.RunPython(add_names)]
