@@ -102,7 +102,7 @@ async def _delete(admin_page: AdminPage, user_id: str, form: FormData) -> Respon
 
 async def _erase(admin_page: AdminPage, user_id: str, form: FormData) -> Response:
     if text_of(form, "confirmation").split() != user_id.split():
-        return await show_user(admin_page, "Nothing was erased: the id that you typed is not this user's.", 422)
+        raise FormRefused("Nothing was erased: the ID that you typed is not this user's.", "confirmation")
     await admin_page.run("erase_user", id=user_id, revokeCodes=bool(text_of(form, "revokeCodes")))
     return admin_page.go(USERS, done="erased")
 

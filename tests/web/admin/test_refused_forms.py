@@ -115,6 +115,7 @@ CASES = [
     Case(USER, {"action": "update", "id": "$USER", "accessUntil": "soon", "accessUntilBefore": ""}, "accessUntil"),
     Case(USER, {"action": "set-groups", "id": "$USER", "groups": "\ntyped\n" + "x" * 200}, "groups"),
     Case(USER, {"action": "delete", "id": "$USER", "confirmation": "typed", "revokeCodes": "1"}, "confirmation"),
+    Case(USER, {"action": "erase", "id": "$USER", "confirmation": "typed"}, "confirmation"),
     Case(AUTHENTICATION, {**POLICY, "clockSkewSeconds": "a minute"}, "clockSkewSeconds"),
     Case(AUTHENTICATION, {**POLICY, "clockSkewSeconds": "301"}, "clockSkewSeconds"),
     Case(AUTHENTICATION, {**POLICY, "maxLifetimeSeconds": "0"}, "maxLifetimeSeconds"),
@@ -138,6 +139,7 @@ BUTTONS = {  # forms that cannot be refused for what was typed: they have nothin
     (AUTHENTICATION, "revoke-codes"),
     (API_KEYS, "revoke"),
     (USER, "deactivate"),
+    (USER, "sign-in-link"),  # one choice of a list
     (USER, "reactivate"),
     (USER, "set-role"),
     (USER, "unlock"),
