@@ -23,6 +23,7 @@ from service.settings import Settings, load_settings
 from service.web import failures, probes
 from service.web.assets import serve_asset
 from service.web.boundary import Boundary
+from service.web.branding import branding_routes
 from service.web.cors import CrossOrigin
 from service.web.deadline import Deadline
 from service.web.forward_auth import ForwardAuth
@@ -81,6 +82,7 @@ def _other_routes() -> list[Route]:
         Route("/healthz", probes.healthz),
         Route("/readyz", probes.readyz),
         Route("/metrics", probes.metrics),
+        *branding_routes(),
         Route("/static/{name:path}", serve_asset),
     ]
 

@@ -1,4 +1,4 @@
-"""The current time in UTC, and rounding it."""
+"""The current time in UTC, rounding it, and durations in words."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -39,3 +39,12 @@ def parse_time(text: str) -> datetime:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("is a time that does not exist") from None
+
+
+def duration_in_words(seconds: int) -> str:
+    """Return a duration for a reader, rounded up to minutes from two minutes on, and to hours from two hours on."""
+    duration = timedelta(seconds=seconds)
+    for unit, name in ((HOUR, "hours"), (MINUTE, "minutes")):
+        if duration >= 2 * unit:
+            return f"{-(-duration // unit)} {name}"
+    return f"{seconds} {'second' if seconds == 1 else 'seconds'}"

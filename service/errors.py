@@ -7,7 +7,7 @@ one place. `message` is public. `cause` is for the log only.
 import secrets
 from enum import StrEnum
 
-from service.refusal_texts import REFUSAL_TEXTS, SignInErrorCode
+from service.refusal_texts import SignInErrorCode, refusal_text
 
 RETRY_AFTER = 5
 """Seconds after which a request that was answered SERVICE_UNAVAILABLE may be sent again: a restart takes as long."""
@@ -67,8 +67,9 @@ class SignInRefused(Refusal):
         cause: str | None = None,
         retry_after: int | None = None,
         user_id: str | None = None,
+        incomplete: bool = False,
     ) -> None:
-        text = REFUSAL_TEXTS[code]
+        text = refusal_text(code, incomplete=incomplete)
         message = f"{text.what_happened}. {remedy}" if remedy else text.message
         super().__init__(f"{message} ({reason})" if reason else message, cause=cause or reason)
         self.code = code
@@ -76,6 +77,8 @@ class SignInRefused(Refusal):
         self.remedy = remedy
         self.retry_after = retry_after
         """Seconds to wait, with TOO_MANY_ATTEMPTS."""
+        self.incomplete = incomplete
+        """Whether the code was cut off, as its form shows."""
         self.user_id = user_id
         """The user that the sign-in named, for the audit log."""
 

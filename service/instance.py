@@ -9,6 +9,7 @@ from tortoise.exceptions import OperationalError
 from service.accounts.code_cutoffs import SubjectHashes, open_subject_hashes
 from service.accounts.search_index import check_search_index
 from service.audit.pending import PendingEvents
+from service.branding.configuration import BrandingCache
 from service.database import (
     MOVE_UNDER_WAY,
     MOVED,
@@ -48,6 +49,7 @@ class Instance:
     subject_hashes: SubjectHashes
     pending_events: PendingEvents
     folded_lines: FoldedLines
+    branding: BrandingCache
     external_auth: ExchangeDependencies
     email_login: EmailLoginDependencies
 
@@ -72,6 +74,7 @@ async def open_instance(settings: Settings, *, serving: bool = False) -> AsyncIt
             await ensure_signing_keys(cipher)
             subject_hashes = await open_subject_hashes(cipher)
         instance = _instance(settings, cipher, subject_hashes)
+        await instance.branding.current()
         try:
             yield instance
         finally:
@@ -96,6 +99,7 @@ def _instance(settings: Settings, cipher: Cipher, subject_hashes: SubjectHashes)
         subject_hashes,
         outcomes.pending_events,
         outcomes.folded_lines,
+        BrandingCache(),
         ExchangeDependencies(
             JwtConfigurationCache(cipher),
             subject_hashes,

@@ -1,4 +1,4 @@
-"""The addresses of the pages that one-time links lead to. Features are handed them and know no path."""
+"""The addresses of the pages that one-time links lead to, and of the logos. Features are handed them and know no path."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 SETUP_PATH = "/admin/setup"
 INVITATION_PATH = "/invitation"
 ADMIN_INVITATION_PATH = "/admin/invitation"
+BRANDING_PATH = "/static/branding"  # below /static, which every proxy passes on
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ The API, the pages, the panel and the schema's descriptions all read this table.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -134,3 +134,14 @@ REFUSAL_TEXTS: Mapping[SignInErrorCode, RefusalText] = {
         "There were too many failed tries. Retry after `retryAfterSeconds`.",
     ),
 }
+
+_INCOMPLETE = replace(
+    REFUSAL_TEXTS[SignInErrorCode.INVALID_SIGNATURE],
+    what_happened="This sign-in link is incomplete",
+    what_to_do="Its end is missing. Go back to where you found it, and open it there instead of copying it.",
+)
+
+
+def refusal_text(code: SignInErrorCode, *, incomplete: bool = False) -> RefusalText:
+    """Return the words of a refusal. `incomplete`: the code has an end that was cut off, which anyone sees by its length."""
+    return _INCOMPLETE if incomplete and code is SignInErrorCode.INVALID_SIGNATURE else REFUSAL_TEXTS[code]

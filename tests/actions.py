@@ -30,6 +30,7 @@ from service.sign_in.attempt import SignInAttempt, SignInResult
 TABLES = [
     "api_keys",
     "audit_events",
+    "branding",
     "code_cutoffs",
     "daily_counts",
     "email_code_allowances",

@@ -57,6 +57,7 @@ FIRST_ID, LATER_ID, FIRST_EMAIL, EMAIL = f"{MARK}-1", f"{MARK}-ext", f"{MARK}-ol
 IMPERSONAL = {
     "api_keys": {"id", "name", "hint", "token_hash", "scope"},
     "audit_events": {"id", "action", "secret_id", "fold_key", "reference"},
+    "branding": {"name", "accent_color", "accent_color_dark", "support_email", "support_url"},  # of the company
     "code_cutoffs": {"subject_hash"},
     "daily_counts": {"id", "subject", "name"},
     "email_code_allowances": {"id"},

@@ -46,6 +46,7 @@ class Action(StrEnum):
     JWT_POLICY_UPDATED = "jwt.policy_updated"
     JWT_SIGN_IN_UPDATED = "jwt.sign_in_updated"
     EMAIL_LOGIN_UPDATED = "email_login.updated"
+    BRANDING_UPDATED = "branding.updated"
     SEAT_LIMIT_SET = "seats.limit_set"
     API_KEY_CREATED = "api_key.created"
     API_KEY_REVOKED = "api_key.revoked"

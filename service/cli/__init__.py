@@ -31,6 +31,7 @@ COMMANDS = {
     "overview": "overview.overview",
     "refusal": "refusals.refusal",
     "refusals": "refusals.refusals",
+    "branding": "branding.branding",
     "settings": "settings.settings",
     "groups": "user_groups.groups",
     "admin": "admin.app",

@@ -23,6 +23,7 @@ MODELS = [
     "service.accounts.models",
     "service.api_keys.models",
     "service.audit.models",
+    "service.branding.models",
     "service.email_login.models",
     "service.external_auth.models",
     "service.sessions.models",

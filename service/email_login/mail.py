@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from service.audit.actions import Action
+from service.branding.colors import Accent
+from service.branding.configuration import UNBRANDED, Branding
 from service.email_login import codes, links
 from service.email_login.mail_queue import MailKind, QueuedMail
 from service.settings import Settings
@@ -20,32 +22,34 @@ if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
 _SUBJECTS = {
-    MailKind.CODE: "Your sign-in code for {host}",
-    MailKind.INVITATION: "You are invited to {host}",
+    MailKind.CODE: "Your sign-in code for {service}",
+    MailKind.INVITATION: "You are invited to {service}",
     MailKind.ADMIN_SIGN_IN: "New sign-in as an admin at {host}",
     MailKind.WRONG_CODES_ALERT: "Wrong sign-in codes for your account at {host}",
 }
 _PLAIN_TEXT_ONLY = {MailKind.WRONG_CODES_ALERT, MailKind.ADMIN_SIGN_IN}
 
+_BUTTON = Accent("#2b59c3", "#20479f", "#ffffff")  # without an accent of the branding
+
 _ENCODED_WORD = re.compile(r"=\?.*\?.*\?.*\?=")
 
 
-def compose(queued_mail: QueuedMail, settings: Settings) -> EmailMessage:
+def compose(queued_mail: QueuedMail, settings: Settings, branding: Branding = UNBRANDED) -> EmailMessage:
     """Return the whole message.
 
     Raises `ValueError` for an address that no header can hold, such as one with a line end.
     """
-    message = _addressed(queued_mail.email, _SUBJECTS[queued_mail.kind], settings)
-    values = _values(queued_mail, settings)
+    message = _addressed(queued_mail.email, _SUBJECTS[queued_mail.kind], settings, branding)
+    values = _values(queued_mail, settings, branding)
     message.set_content(_template(f"{queued_mail.kind}.txt").render(values))
     if queued_mail.kind not in _PLAIN_TEXT_ONLY:
         message.add_alternative(_template(f"{queued_mail.kind}.html").render(values), subtype="html")
     return message
 
 
-def compose_text(email: str, subject: str, text: str, settings: Settings) -> EmailMessage:
+def compose_text(email: str, subject: str, text: str, settings: Settings, branding: Branding) -> EmailMessage:
     """Return a message of plain text. `subject` may name the `{host}`. Raises `ValueError` as `compose` does."""
-    message = _addressed(email, subject, settings)
+    message = _addressed(email, subject, settings, branding)
     message.set_content(text)
     return message
 
@@ -69,16 +73,28 @@ def _environment(*, is_html: bool) -> "Environment":
     )
 
 
-def _addressed(email: str, subject: str, settings: Settings) -> EmailMessage:
+def _addressed(email: str, subject: str, settings: Settings, branding: Branding) -> EmailMessage:
     message = EmailMessage(policy=SMTP)
     host = host_of(settings)
-    message["From"] = settings.mail_from or Address(username="no-reply", domain=_domain(host))
+    message["From"] = _sender(settings, branding)
     message["To"] = _recipient(email)
-    message["Subject"] = subject.format(host=host)
+    message["Subject"] = subject.format(host=host, service=branding.name or host)
     message["Date"] = localtime()
     message["Message-ID"] = make_msgid(domain=_domain(host))
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
     return message
+
+
+def _sender(settings: Settings, branding: Branding) -> str | Address:
+    """Return the sender that the operator has set, under the name of the branding if there is one."""
+    if settings.mail_from is None:
+        return Address(branding.name or "", username="no-reply", domain=_domain(host_of(settings)))
+    if branding.name is None:
+        return settings.mail_from
+    parsed = EmailMessage()
+    parsed["From"] = settings.mail_from
+    [sender] = parsed["From"].addresses
+    return Address(branding.name, username=sender.username, domain=sender.domain)
 
 
 def host_of(settings: Settings) -> str:
@@ -107,9 +123,14 @@ def _domain(host: str) -> str:
     return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
 
 
-def _values(queued_mail: QueuedMail, settings: Settings) -> dict[str, object]:
+def _values(queued_mail: QueuedMail, settings: Settings, branding: Branding) -> dict[str, object]:
+    host, values = host_of(settings), branding.values
     return {
-        "host": host_of(settings),
+        "host": host,
+        "service": f"{branding.name} ({host})" if branding.name else host,
+        "name": branding.name,
+        "button": branding.accents[0] if branding.accents else _BUTTON,
+        "support": [contact for contact in (values.support_email, values.support_url) if contact],
         "email": queued_mail.email,
         "secret": queued_mail.secret,
         "sign_in_url": f"{settings.public_url}/login?method=email",

@@ -14,6 +14,7 @@ from enum import StrEnum
 import structlog
 
 from service.audit.daily_counts import Counted, count_one
+from service.branding.configuration import BrandingCache
 from service.clock import now
 from service.email_login.alerts import record_wrong_code
 from service.email_login.login import should_send
@@ -75,6 +76,7 @@ class MailWorker:
         self._mail_queue = mail_queue
         self._transport = transport
         self._settings = settings
+        self._branding = BrandingCache()
         self._free = asyncio.Semaphore(AT_ONCE)
         self._finishing = False
 
@@ -162,8 +164,9 @@ class MailWorker:
         if queued_mail.kind is MailKind.WRONG_CODE:
             await record_wrong_code(queued_mail, self._mail_queue)
             return _Result.UNWANTED
+        branding = await self._branding.current()
         try:
-            message = compose(queued_mail, self._settings)
+            message = compose(queued_mail, self._settings, branding)
         except ValueError:
             raise Undeliverable("its address cannot be written into a header") from None
         if not await should_send(queued_mail):

@@ -36,6 +36,7 @@ ALGORITHM: Final = "HS256"
 
 _KEY_BYTES_AT_LEAST = 32  # RFC 7518 §3.2
 _SIGNATURE_BYTES = 32
+_SIGNATURE_CHARACTERS = 43  # of them in base64url without padding
 _PYJWS = jwt.PyJWS(algorithms=[ALGORITHM])
 _HS256 = _PYJWS.get_algorithm_by_name(ALGORITHM)
 
@@ -150,7 +151,9 @@ def _check_signature(unverified: UnverifiedCode) -> None:
         raise _bad_signature("kid names a secret that is no longer accepted")
     signer = find_signer(unverified, named or [secret for secret in unverified.secrets if secret.live])
     if signer is None:
-        raise _bad_signature(_describe_signature_fault(unverified.segments[2], kid_is_known=bool(named)))
+        segment = unverified.segments[2]
+        fault = _describe_signature_fault(segment, kid_is_known=bool(named))
+        raise _bad_signature(fault, incomplete=len(segment) < _SIGNATURE_CHARACTERS)
     unverified.signer = signer
 
 
@@ -188,8 +191,8 @@ def _describe_signature_fault(segment: str, *, kid_is_known: bool) -> str:
     return "the signature was not made with any secret in use here"
 
 
-def _bad_signature(reason: str) -> SignInRefused:
-    return SignInRefused(SignInErrorCode.INVALID_SIGNATURE, reason=reason)
+def _bad_signature(reason: str, *, incomplete: bool = False) -> SignInRefused:
+    return SignInRefused(SignInErrorCode.INVALID_SIGNATURE, reason=reason, incomplete=incomplete)
 
 
 def _check_payload(unverified: UnverifiedCode) -> None:

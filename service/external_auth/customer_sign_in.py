@@ -1,34 +1,10 @@
 """Sign-in that starts at the customer's own system: where people without a code are sent, and how they come back."""
 
-from typing import Annotated
 from urllib.parse import quote, urlencode, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from service.settings import is_loopback
-from service.text import find_unsafe_characters
-
-MAX_URL_LENGTH = 2_048
-
-_A_URL = (
-    f"an https URL of at most {MAX_URL_LENGTH} characters, without user name and fragment (http only for this machine), or "
-    "null for none"
-)
-
-
-def _check_url(value: str) -> str:
-    if len(value) > MAX_URL_LENGTH or find_unsafe_characters(value) or "\\" in value or any(map(str.isspace, value)):
-        raise ValueError("not a URL")
-    url = urlsplit(value)
-    _ = url.port  # raises ValueError if it is no number
-    if not url.hostname or "@" in url.netloc or "#" in value:
-        raise ValueError("not a URL without user name and fragment")
-    if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.hostname)):
-        raise ValueError("neither https nor on loopback")
-    return value
-
-
-_Url = Annotated[str, AfterValidator(_check_url)]
+from service.safe_urls import A_SAFE_URL, SafeUrl
 
 
 class JwtSignIn(BaseModel):
@@ -39,9 +15,9 @@ class JwtSignIn(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", from_attributes=True)
 
-    sign_in_url: _Url | None = Field(None, description=_A_URL)
+    sign_in_url: SafeUrl | None = Field(None, description=A_SAFE_URL)
     """Where a person without a code signs in. That page sends them back with a code."""
-    sign_out_url: _Url | None = Field(None, description=_A_URL)
+    sign_out_url: SafeUrl | None = Field(None, description=A_SAFE_URL)
     """Where a person goes whose session, opened by a code, was ended by signing out."""
     start_automatically: bool = False
     """Whether `/login` goes to `sign_in_url` at once."""

@@ -7,6 +7,7 @@ from service.graphql.access import AccessMutations
 from service.graphql.accounts import AccountMutations, AccountQueries
 from service.graphql.api_keys import ApiKeyMutations, ApiKeyQueries
 from service.graphql.audit import AuditQueries
+from service.graphql.branding import BrandingMutations, BrandingQueries
 from service.graphql.customer_sign_in import CustomerSignInMutations
 from service.graphql.email_login import EmailLoginMutations, EmailLoginQueries
 from service.graphql.external_auth import ExternalAuthMutations
@@ -25,7 +26,7 @@ from service.graphql.sign_in_links import SignInLinkMutations
 
 @strawberry.type(
     description=(
-        "Queries. `signInMethods`, `viewer` and `currentSession` need no rights; the others are for admins "
+        "Queries. `signInMethods`, `signInOptions`, `branding`, `viewer` and `currentSession` need no rights; the others are for admins "
         "and API keys."
     )
 )
@@ -43,6 +44,7 @@ class Query(
     NodeQueries,
     SettingsQueries,
     OverviewQueries,
+    BrandingQueries,
 ):
     pass
 
@@ -62,6 +64,7 @@ class Mutation(
     SettingsMutations,
     OverviewMutations,
     SignInLinkMutations,
+    BrandingMutations,
 ):
     pass
 

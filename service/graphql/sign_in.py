@@ -85,6 +85,9 @@ SignInResult: TypeAlias = Annotated[
 class SignInOptions:
     methods: list[SignInMethod] = strawberry.field(description="The sign-in methods that are enabled, EMAIL first.")
     sign_in_url: str | None = strawberry.field(description=_SIGN_IN_URL)
+    name: str | None = strawberry.field(
+        description="What end users know the service as. Null if the branding has no name."
+    )
 
 
 @strawberry.type
@@ -103,7 +106,9 @@ async def _read_options(info: Info) -> SignInOptions:
     configuration = await info.context.instance.external_auth.configuration_cache.current()
     methods = {SignInMethod.EMAIL: email.enabled, SignInMethod.EXTERNAL_JWT: configuration.enabled}
     return SignInOptions(
-        methods=[method for method, is_on in methods.items() if is_on], sign_in_url=_sign_in_url(configuration)
+        methods=[method for method, is_on in methods.items() if is_on],
+        sign_in_url=_sign_in_url(configuration),
+        name=(await info.context.instance.branding.current()).name,
     )
 
 

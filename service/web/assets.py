@@ -5,6 +5,7 @@ Pages link to them with a hash of the content, so browsers may cache them for a 
 
 import hashlib
 import mimetypes
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,16 +47,24 @@ async def serve_asset(request: Request) -> Response:
     asset = _ASSETS.get(request.path_params["name"])
     if asset is None:
         raise HTTPException(404)
-    etag = f'"{asset.version}"'
-    is_versioned = request.query_params.get("v") == asset.version
+    return serve_versioned(request, asset.body, asset.media_type, asset.version)
+
+
+def serve_versioned(
+    request: Request, body: bytes, media_type: str, version: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a file that pages link to with its version, or 304 if the client has this version."""
+    etag = f'"{version}"'
+    is_versioned = request.query_params.get("v") == version
     headers = {
         "Cache-Control": _IMMUTABLE if is_versioned else _REVALIDATE,
         "ETag": etag,
         "X-Content-Type-Options": "nosniff",
+        **(headers or {}),
     }
     if is_unchanged(request, etag):
         return Response(status_code=304, headers=headers)
-    return Response(asset.body, media_type=asset.media_type, headers=headers)
+    return Response(body, media_type=media_type, headers=headers)
 
 
 def is_unchanged(request: Request, etag: str) -> bool:

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from service.errors import RETRY_AFTER, ErrorCode
 from service.settings import Settings
+from service.web.branding import known_branding
 from service.web.pages import page
 
 _REFUSALS = {
@@ -74,6 +75,7 @@ def _answer(
             "failure.html",
             status=status,
             headers=headers,
+            branding=known_branding(request),
             headline=headline,
             advice=advice,
             reference=reference,

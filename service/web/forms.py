@@ -12,11 +12,11 @@ from starlette.routing import Route
 
 from service.credentials import is_same_origin
 from service.settings import Settings
-from service.web.pages import page
+from service.web.branding import branded_page
 from service.web.requests import instance_of
 
 MAX_BODY = 64 * 1024
-"""The largest body of a form, in bytes."""
+"""The largest body of a form without files, in bytes."""
 
 _MAX_FIELDS = 20
 _ENCODINGS = (b"application/x-www-form-urlencoded", b"multipart/form-data")
@@ -40,6 +40,7 @@ def form_route(
     send: Endpoint,
     show: Endpoint | None = None,
     refused: str = REFUSED_ORIGIN,
+    max_body: int = MAX_BODY,
     trusts: Trust = _trust_same_origin,
 ) -> Route:
     """Return the route of a form: `show` answers GET, `send` answers POST.
@@ -55,15 +56,15 @@ def form_route(
             return await show(request)
         settings = instance_of(request).settings
         if not await trusts(request, settings):
-            return page(settings, refused, status=403, path=request.url.path)
+            return await branded_page(request, refused, status=403, path=request.url.path)
         return await send(request)
 
     methods = ["POST"] if show is None else ["GET", "POST"]
-    return Route(path, endpoint, methods=methods, max_body_size=MAX_BODY)
+    return Route(path, endpoint, methods=methods, max_body_size=max_body)
 
 
-async def read_form(request: Request, *, max_fields: int = _MAX_FIELDS) -> FormData:
-    """Return the fields of a form, without files. Raises `HTTPException` 400 or 415."""
+async def read_form(request: Request, *, max_fields: int = _MAX_FIELDS, max_files: int = 0) -> FormData:
+    """Return the fields of a form, and at most `max_files` files. Raises `HTTPException` 400 or 415."""
     encoding, options = parse_options_header(request.headers.get("content-type"))
     if encoding not in _ENCODINGS:
         raise HTTPException(415)
@@ -73,7 +74,7 @@ async def read_form(request: Request, *, max_fields: int = _MAX_FIELDS) -> FormD
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise HTTPException(415, headers={"Accept-Encoding": "identity"})  # RFC 9110, section 15.5.16
     try:
-        return await request.form(max_files=0, max_fields=max_fields, max_part_size=MAX_BODY)
+        return await request.form(max_files=max_files, max_fields=max_fields, max_part_size=MAX_BODY)
     except (FormParserError, UnicodeError) as error:
         raise HTTPException(400) from error
 

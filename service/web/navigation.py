@@ -7,10 +7,8 @@ click on a link does, and the headers tell them apart. Programs and older browse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.settings import Settings
+from service.web.branding import branded_page
 from service.web.forms import Endpoint
-from service.web.pages import page
-from service.web.requests import instance_of
 
 _OWN_SITE = ("same-origin", "none")  # "none": the address bar, a bookmark, a link in a mail program
 
@@ -37,12 +35,12 @@ def on_navigation(send: Endpoint) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         if not is_navigation(request):
-            return refuse_other_than_navigation(instance_of(request).settings)
+            return await refuse_other_than_navigation(request)
         return await send(request)
 
     return endpoint
 
 
-def refuse_other_than_navigation(settings: Settings) -> Response:
+async def refuse_other_than_navigation(request: Request) -> Response:
     """Return the 403 page for a request that signs in and is no navigation."""
-    return page(settings, "no_navigation.html", status=403)
+    return await branded_page(request, "no_navigation.html", status=403)

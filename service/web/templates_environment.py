@@ -12,7 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.ext import Extension
 from markupsafe import Markup
 
+from service.clock import duration_in_words
 from service.ids import new_id
+from service.page_urls import BRANDING_PATH
 from service.web.assets import asset_url
 
 
@@ -53,5 +55,7 @@ TEMPLATES = Environment(
 )
 TEMPLATES.globals["asset"] = asset_url
 TEMPLATES.globals["form_id"] = _form_id
+TEMPLATES.globals["branding_path"] = BRANDING_PATH
+TEMPLATES.filters["duration"] = duration_in_words
 TEMPLATES.filters["date_time"] = _date_time
 TEMPLATES.filters["as_json"] = _as_json

@@ -16,6 +16,7 @@ from service.instance import open_instance
 from service.refusal_texts import SignInErrorCode
 from service.settings import load_settings
 from tests.actions import code_of, rows, sign_in
+from tests.branding.logos import SVG
 from tests.cli.conftest import Command
 from tests.processes import ROOT
 
@@ -130,6 +131,22 @@ def test_sign_in_and_sign_out_urls_are_set_and_cleared(doorcode: Command) -> Non
     doorcode("jwt", "sign-out-url", "none")
     expected = "Sign-in: signInUrl none, signOutUrl none, startAutomatically no, requireState yes\n"
     assert expected in doorcode("jwt", "status").stdout
+
+
+def test_branding_is_shown_and_changed(doorcode: Command, tmp_path: Path) -> None:
+    (tmp_path / "shop.svg").write_text(SVG)
+    ran = doorcode("branding", "name=Corner Shop", "accentColor=#2563eb", "logo=shop.svg")
+    assert ran.exit_code == 0
+    assert "Corner Shop" in ran.stdout
+    doorcode("branding", "accentColor=none")
+    lines = dict(line.split(maxsplit=1) for line in doorcode("branding").stdout.splitlines())
+    assert (lines["name"], lines["accentColor"], lines["logoDark"]) == ("Corner Shop", "none", "none")
+    assert lines["logo"].startswith("image/svg+xml, ")
+    ran = doorcode("branding", "accentColor=#ffff00")
+    assert (ran.exit_code, ran.stdout) == (1, "")
+    assert "with the light theme" in ran.stderr
+    assert doorcode("branding", "logo=nowhere.png").exit_code == 1
+    assert "one of these names" in doorcode("branding", "css=x").stderr
 
 
 # ---------------------------------------------------------------- code

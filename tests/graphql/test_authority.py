@@ -105,7 +105,8 @@ def _person(number: int) -> Variables:
 
 FIELDS = [
     _public("signInMethods", "{ signInMethods }"),
-    _public("signInOptions", "{ signInOptions { methods signInUrl } }"),
+    _public("signInOptions", "{ signInOptions { methods signInUrl name } }"),
+    _public("branding", "{ branding { name } }"),
     _public("viewer", "{ viewer { id } }"),
     _public("currentSession", "{ currentSession { id } }"),
     _public(
@@ -166,6 +167,7 @@ FIELDS = [
     _administering("updateJwtSignIn", "mutation { updateJwtSignIn(input: { signInUrl: null }) { enabled } }"),
     _administering("disableJwtAuth", "mutation { disableJwtAuth(endSessions: false) { enabled } }"),
     _administering("updateEmailLogin", "mutation { updateEmailLogin(enabled: true) { enabled } }"),
+    _administering("updateBranding", "mutation { updateBranding(input: { name: null }) { name } }"),
     _administering("setSeatLimit", "mutation { setSeatLimit(limit: null) { used } }"),
     _managing("inviteUser", 'mutation { inviteUser(email: "new@example.com") { id } }'),
     _personal("inviteUser", 'mutation { inviteUser(email: "newer@example.com", role: ADMIN) { id } }'),

@@ -3,6 +3,7 @@
 So the day an upgrade of graphql-core breaks `AttributeExecutor`, it can be deleted without a change of behaviour.
 """
 
+import base64
 import json
 from collections import Counter
 from typing import Any
@@ -30,12 +31,14 @@ from service.graphql.server.requests import GraphQLRequest
 from service.instance import Instance
 from service.sessions.lifecycle import Client, find_session
 from tests.actions import TESTER, admin, code_of, enable, member, open_for, refusal_of
+from tests.branding.logos import SVG
 
 GRAPHQL = schema._schema
 PAGE = "(first: 3)"
 QUERIES = [
     "signInMethods",
     "signInOptions",
+    "branding",
     "viewer",
     "currentSession",
     f"users{PAGE}",
@@ -55,6 +58,7 @@ QUERIES = [
     "mailStatus",
     "refusedOrigins",
 ]
+LOGO = base64.b64encode(SVG.encode()).decode()
 MUTATIONS = [
     'exchangeExternalAuthCode(externalAuthCode: "$CODE")',
     'exchangeExternalAuthCode(externalAuthCode: "no.good.code")',
@@ -73,6 +77,7 @@ MUTATIONS = [
     'createSignInLink(userId: "$USER", lifetimeSeconds: 300)',
     'updateJwtSignIn(input: {signInUrl: "https://crm.example.com/login"})',
     "disableJwtAuth(endSessions: false)",
+    f'updateBranding(input: {{name: "Corner Shop", logo: "{LOGO}"}})',
     "setSeatLimit(limit: 100)",
     'inviteUser(email: "new-$RUN@example.com")',
     'setUserGroups(id: "$USER", names: ["a", "b"])',

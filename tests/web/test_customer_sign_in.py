@@ -13,7 +13,7 @@ from service.external_auth import secrets
 from service.external_auth.configuration import update_sign_in
 from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import find_session
-from service.web.sign_in.refused import _FRESH_CODE_HELPS, _NOT_BY_LINK
+from service.web.sign_in.refused import _EMAIL_HELPS, _FRESH_CODE_HELPS, _NOT_BY_LINK
 from tests.actions import TESTER
 from tests.site import Site, new_user_id, parameters, set_cookies
 from tests.web.conftest import APP
@@ -221,7 +221,8 @@ def test_refusal_offers_a_fresh_code_where_that_helps(sqlite_site: Site, error: 
         assert page.status_code in (401, 403, 429), "it never starts by itself"
         assert ("/login/start" in page.text) == (error in _FRESH_CODE_HELPS)
     with sqlite_site.client() as client:
-        assert "/login" not in client.get(address).text.partition("<h1>")[2]
+        links = re.findall(r'href="(/login[^"]*)"', client.get(address).text)
+        assert links == (["/login"] if error in _EMAIL_HELPS else []), "by email, where that helps"
 
 
 def test_nothing_starts_while_jwt_sign_in_is_disabled(site: Site, client: httpx2.Client) -> None:

@@ -25,6 +25,7 @@ FORMS = {
     "/admin/users.csv",
     "/admin/audit.csv",
     "/admin/audit.json",
+    "/admin/branding",
     "/admin/settings",
     "/admin/users/user",
     "/admin/authentication",

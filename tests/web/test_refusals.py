@@ -1,10 +1,12 @@
 """A refused link login (contract §5): a page without the code in its address, in plain words, with the reference."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -12,6 +14,8 @@ import pytest
 
 from service.accounts.administration import deactivate_user
 from service.accounts.seats import count_seats, set_seat_limit
+from service.audit.log import Actor
+from service.email_login.configuration import update_configuration
 from service.errors import new_reference
 from service.external_auth import codes, secrets
 from service.refusal_texts import REFUSAL_TEXTS, SignInErrorCode
@@ -103,7 +107,10 @@ def test_refusal_leads_to_a_page_that_says_why(site: Site, client: httpx2.Client
     assert response.status_code == 303
     assert "set-cookie" not in response.headers
     location = response.headers["location"]
-    assert parameters(location).keys() == {"error", "reference"}
+    assert parameters(location).keys() - {"returnTo"} == {"error", "reference"}
+    assert ("returnTo" in parameters(location)) == (SignInErrorCode(error) in refused._EMAIL_HELPS), (
+        "where email login helps"
+    )
     assert parameters(location)["error"] == error
     assert location.startswith("/login/refused?")
 
@@ -192,3 +199,47 @@ def test_wait_that_no_refusal_could_have_asked_for_is_left_out(sqlite_site: Site
         page = client.get(f"/login/refused?{query}")
     assert page.status_code == 429
     assert "retry-after" not in page.headers
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 20, 42])
+def test_link_that_was_cut_off_is_called_incomplete(site: Site, client: httpx2.Client, cut: int) -> None:
+    """Anyone sees this by the length of the code, so it tells nothing of the secret: a whole code of a stranger is not."""
+    for code in (Attempt(site).code(), codes.sign({"id": "1"}, "x" * 43, "jws_unknown")):
+        location = client.get("/", params={"externalAuthCode": code[:-cut]}).headers["location"]
+        assert parameters(location)["error"] == "INVALID_SIGNATURE"
+        page = client.get(location)
+        assert page.status_code == 401
+        assert "This sign-in link is incomplete" in page.text
+    whole = client.get("/", params={"externalAuthCode": codes.sign({"id": "1"}, "x" * 43, "jws_unknown")})
+    assert "incomplete" not in client.get(whole.headers["location"]).text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [("1", "1 second"), ("42", "42 seconds"), ("150", "3 minutes"), ("7200", "2 hours")]
+)
+def test_page_says_when_the_next_try_may_be(sqlite_site: Site, seconds: str, words: str) -> None:
+    with sqlite_site.client() as client:
+        page = client.get(f"/login/refused?error=TOO_MANY_ATTEMPTS&reference=ABCDEFGHJK&retryAfter={seconds}")
+        assert f"<span data-left>{words}</span>" in page.text
+        assert (
+            "data-left"
+            not in client.get(f"/login/refused?error=CODE_EXPIRED&reference=ABCDEFGHJK&retryAfter={seconds}").text
+        )
+
+
+def test_page_tells_when_the_sign_in_was_refused(site: Site, client: httpx2.Client) -> None:
+    location = client.get("/", params={"externalAuthCode": "x"}).headers["location"]
+    told = re.search(r'<time datetime="([^"]+)"', client.get(location).text)
+    assert told
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(told[1])) < timedelta(minutes=2)
+
+
+def test_email_login_that_is_off_is_not_offered(site: Site, client: httpx2.Client) -> None:
+    address = "/login/refused?error=CODE_EXPIRED&reference=ABCDEFGHJK&returnTo=/x"
+    assert 'href="/login?returnTo=%2Fx"' in client.get(address).text
+    boss = Actor.of_user("usr_boss", None, may_change_admins=True)
+    site.call(lambda _: update_configuration(boss, enabled=False))
+    try:
+        assert 'href="/login' not in client.get(address).text
+    finally:
+        site.call(lambda _: update_configuration(boss, enabled=True))

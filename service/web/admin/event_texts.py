@@ -50,6 +50,7 @@ _SENTENCES: Mapping[str, str] = {
     Action.JWT_POLICY_UPDATED: "{actor} changed the policy for codes",
     Action.JWT_SIGN_IN_UPDATED: "{actor} changed the sign-in at your own page",
     Action.EMAIL_LOGIN_UPDATED: "{actor} changed email login",
+    Action.BRANDING_UPDATED: "{actor} changed the branding",
     Action.SEAT_LIMIT_SET: "{actor} set the number of seats",
     Action.API_KEY_CREATED: "{actor} created an API key",
     Action.API_KEY_REVOKED: "{actor} revoked an API key",

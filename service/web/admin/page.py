@@ -3,7 +3,6 @@
 The pages are for admins who signed in by email and have the admin cookie. Other callers are redirected to the sign-in.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +22,7 @@ from service.sessions.models import TokenTransport
 from service.sessions.sent_forms import SentFormId
 from service.settings import MailDelivery, Settings
 from service.web.admin import operations
+from service.web.admin.field_names import in_words
 from service.web.admin.operations import OperationRefused
 from service.web.forms import read_form
 from service.web.pages import page
@@ -68,26 +68,10 @@ _DONE = {
     "policy-updated": "Saved. The policy applies from the next code on.",
     "sign-in-updated": "Saved. The sign-in pages follow it at once.",
     "email-login-updated": "Saved.",
+    "branding-updated": "Saved. Pages and mails show it from now on.",
     "limit-set": "Saved. The limit applies from now on.",
     "mail-sent": "The mail server has accepted the test mail. Look into your mailbox.",
     "key-revoked": "Revoked. Requests with the key are refused from now on.",
-}
-
-
-_ARGUMENT = re.compile(r"`(\w+)`")
-_FIELDS = {
-    "clockSkewSeconds": "The clock skew",
-    "maxLifetimeSeconds": "The maximum lifetime of a code",
-    "issuer": "The issuer",
-    "audience": "The audience",
-    "signInUrl": "The sign-in page",
-    "signOutUrl": "The sign-out page",
-    "email": "The email",
-    "externalId": "The external ID",
-    "accessUntil": "The end of the access",
-    "allowedDomains": "The list of domains",
-    "name": "The name",
-    "expiresAt": "The last day of the key",
 }
 
 
@@ -192,11 +176,13 @@ def shown_to_admins(handler: Handler) -> Callable[[Request], Awaitable[Response]
     return endpoint
 
 
-def done_by_admins(handler: FormHandler, *, on_problem: FormPage) -> Callable[[Request], Awaitable[Response]]:
+def done_by_admins(
+    handler: FormHandler, *, on_problem: FormPage, max_files: int = 0
+) -> Callable[[Request], Awaitable[Response]]:
     """Return the endpoint of an admin's form. A refusal is shown on the page of the form."""
 
     async def endpoint(request: Request) -> Response:
-        form = await read_form(request, max_fields=MAX_FIELDS)
+        form = await read_form(request, max_fields=MAX_FIELDS, max_files=max_files)
         admin_page = await _admin_page_of(request)
         if admin_page is None:
             return _to_sign_in(request, form)
@@ -255,11 +241,6 @@ def exact_text_of(form: FormData, name: str) -> str:
     """Return a field unchanged, for IDs: they are compared exactly, and may begin or end with a space."""
     value = form.get(name)
     return value if isinstance(value, str) else ""
-
-
-def in_words(message: str) -> str:
-    """Return a message of the API with the names of the panel's fields instead of the API's arguments."""
-    return _ARGUMENT.sub(lambda found: _FIELDS.get(found[1], found[0]), message)
 
 
 def seats_are_few(seat_usage: Any) -> bool:

@@ -8,6 +8,7 @@ from service.web.admin import (
     api_keys,
     audit,
     authentication,
+    branding,
     debugger,
     groups,
     leaked,
@@ -58,6 +59,12 @@ def admin_routes() -> list[Route]:
             f"{audit.AUDIT}.json", audit.export_json, audit.go_on_to_export("json"), on_problem=audit.show_audit_log
         ),
         Route(refusals.REFUSALS, shown_to_admins(refusals.show_refusals)),
+        form_route(
+            branding.BRANDING,
+            show=shown_to_admins(branding.show_branding),
+            send=done_by_admins(branding.change_branding, on_problem=branding.show_branding, max_files=2),
+            max_body=branding.MAX_BODY,
+        ),
         _page(settings.SETTINGS, settings.show_settings, settings.try_mail),
         _page(api_keys.API_KEYS, api_keys.show_api_keys, api_keys.change_api_keys),
     ]

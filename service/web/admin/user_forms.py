@@ -8,7 +8,8 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from service.accounts.models import UserRole
-from service.web.admin.page import AdminPage, FormRefused, exact_text_of, in_words, show_problem, text_of
+from service.web.admin.field_names import in_words
+from service.web.admin.page import AdminPage, FormRefused, exact_text_of, show_problem, text_of
 from service.web.admin.users import USERS, kept_filters
 
 _SEPARATORS = re.compile(r"[,;\r\n]+")

@@ -4,12 +4,12 @@ The pages are the same for every address, so they do not tell whether a user exi
 that a page of this origin sent the form.
 """
 
-import math
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.clock import duration_in_words
 from service.credentials import client_of, device_token
 from service.email_login.codes import find_request
 from service.email_login.login import exchange_email_code, request_email_code, resend_wait
@@ -27,14 +27,12 @@ from service.web.sign_in.refused import show_refused_sign_in
 NO_ADDRESS = "This is not an email address. Check how it is written."
 _OVER = "That request is over. Ask for another code."
 
-_MINUTE, _HOUR = 60, 3600  # seconds
-
 
 async def show_address_form(place: SignInPlace, request: Request, problem: Problem | None = None) -> Response:
     """`GET /login`, `GET /admin/login`: ask for the address, which the link may fill in."""
     query = request.query_params
     return_to = place.read_return_to(given_once(query, "returnTo"))
-    return _address_form(place, request, given_once(query, "email") or "", return_to, problem)
+    return await _address_form(place, request, given_once(query, "email") or "", return_to, problem)
 
 
 async def request_code(place: SignInPlace, request: Request) -> Response:
@@ -45,11 +43,11 @@ async def request_code(place: SignInPlace, request: Request) -> Response:
         device = device_token(request, instance.settings)
         asked = await request_email_code(email, client_of(request), instance.email_login, device=device)
     except BadUserInput:
-        return _address_form(place, request, email, return_to, Problem(NO_ADDRESS, 400))
+        return await _address_form(place, request, email, return_to, Problem(NO_ADDRESS, 400))
     except SignInRefused as refusal:
         if refusal.code is SignInErrorCode.TOO_MANY_ATTEMPTS:
-            return _address_form(place, request, email, return_to, _too_many(refusal))
-        return show_refused_sign_in(request, refusal, place.token_transport)
+            return await _address_form(place, request, email, return_to, _too_many(refusal))
+        return await show_refused_sign_in(request, refusal, place.token_transport)
     parameters = {"request": asked.id} | ({} if return_to is None else {"returnTo": return_to})
     return see_other(instance.settings, f"{place.code_path}?{urlencode(parameters)}")
 
@@ -75,9 +73,9 @@ async def sign_in_by_code(place: SignInPlace, request: Request) -> Response:
             return await _code_form(place, request, request_id, return_to, Problem(refusal.message, 401))
         if refusal.code is SignInErrorCode.TOO_MANY_ATTEMPTS:
             return await _code_form(place, request, request_id, return_to, _too_many(refusal))
-        return show_refused_sign_in(request, refusal, place.token_transport)
+        return await show_refused_sign_in(request, refusal, place.token_transport)
     except Forbidden as refusal:
-        return _address_form(place, request, "", return_to, Problem(refusal.message, 403))
+        return await _address_form(place, request, "", return_to, Problem(refusal.message, 403))
     return await welcome(place, request, attempt, result, return_to)
 
 
@@ -90,10 +88,10 @@ async def welcome(
     return go_on_signed_in(request, result, destination, device=attempt.device)
 
 
-def _address_form(
+async def _address_form(
     place: SignInPlace, request: Request, email: str, return_to: str | None, problem: Problem | None = None
 ) -> Response:
-    return place.show(request, "address", problem, email=email, return_to=return_to)
+    return await place.show(request, "address", problem, email=email, return_to=return_to)
 
 
 async def _code_form(
@@ -102,20 +100,14 @@ async def _code_form(
     """Ask for the code; or for the address again, if the request is unknown or was deleted after it expired."""
     asked = await find_request(request_id)
     if asked is None:
-        return _address_form(place, request, "", return_to, problem or Problem(_OVER, 401))
+        return await _address_form(place, request, "", return_to, problem or Problem(_OVER, 401))
     values = {"request_id": request_id, "asked": asked, "resend_seconds": resend_wait(asked), "return_to": return_to}
-    return place.show(request, "code", problem, scripts=True, **values)
+    return await place.show(request, "code", problem, scripts=True, **values)
 
 
 def _too_many(refusal: SignInRefused) -> Problem:
     """Say how long to wait, or what to do if waiting does not help."""
     seconds = refusal.retry_after or 1
-    remedy = refusal.remedy or f"Wait {_duration(seconds)}, then try again."
+    remedy = refusal.remedy or f"Wait {duration_in_words(seconds)}, then try again."
     text = f"{REFUSAL_TEXTS[refusal.code].what_happened}. {remedy}"
     return Problem(text, 429, {"Retry-After": str(seconds)})
-
-
-def _duration(seconds: int) -> str:
-    if seconds < 2 * _MINUTE:
-        return f"{seconds} seconds"
-    return f"{math.ceil(seconds / _MINUTE)} minutes" if seconds < 2 * _HOUR else f"{math.ceil(seconds / _HOUR)} hours"

@@ -5,8 +5,8 @@ from starlette.responses import Response
 
 from service.sessions.lifecycle import LiveSession
 from service.sessions.models import SignInMethod, TokenTransport
+from service.web.branding import branded_page
 from service.web.destination import HERE, after_sign_in, application_elsewhere
-from service.web.pages import page
 from service.web.requests import instance_of, member_of
 from service.web.security import see_other
 from service.web.sign_in.cookie_session import sign_out_of
@@ -23,9 +23,9 @@ async def show_front_page(request: Request) -> Response:
         return see_other(settings, application)
     session, return_to = (await member_of(request)).session, read_return_to(request)
     if session is None:
-        return page(settings, "signed_out.html", ways=await sign_in_ways(request, return_to))
-    return page(
-        settings,
+        return await branded_page(request, "signed_out.html", ways=await sign_in_ways(request, return_to))
+    return await branded_page(
+        request,
         "signed_in.html",
         checks_origin=True,
         leads_to=await _sign_out_url(request, session),

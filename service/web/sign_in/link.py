@@ -18,6 +18,7 @@ from service.sessions.administration import OwnEnd
 from service.sessions.lifecycle import LiveSession
 from service.sessions.models import TokenTransport
 from service.sign_in.attempt import Confirmation, ConfirmationNeeded, Person, SignInAttempt, SignInResult
+from service.web.branding import branded_page
 from service.web.destination import after_sign_in
 from service.web.forms import given_once, read_form
 from service.web.navigation import (
@@ -26,7 +27,6 @@ from service.web.navigation import (
     lacks_lax_cookies,
     refuse_other_than_navigation,
 )
-from service.web.pages import page
 from service.web.prefetch import is_speculative, refuse_speculative_request
 from service.web.requests import instance_of, member_of
 from service.web.security import see_other
@@ -97,7 +97,7 @@ async def _answer(request: Request, link: Link, *, elsewhere: bool) -> Response:
     if request.method == "HEAD":
         return Response(headers={"Cache-Control": "no-store"})
     if not is_navigation(request):
-        return refuse_other_than_navigation(instance.settings)
+        return await refuse_other_than_navigation(request)
     configuration = await instance.external_auth.configuration_cache.current()
     started = StartedSignIns.of(request, instance.settings)
     if not (started.has(link.state) if link.state else not configuration.sign_in.require_state):
@@ -107,7 +107,7 @@ async def _answer(request: Request, link: Link, *, elsewhere: bool) -> Response:
     if request.method == "GET" and configuration.enabled and configuration.policy.single_use:
         # Mail scanners open links, and would use the code up. They do not send forms.
         if before.session is None or not elsewhere:
-            return _ask(instance, link)
+            return await _ask(request, link)
         confirmation = Confirmation.ALWAYS
     attempt = SignInAttempt(before.client, TokenTransport.COOKIE, before.session, before.session_token, confirmation)
     try:
@@ -115,7 +115,7 @@ async def _answer(request: Request, link: Link, *, elsewhere: bool) -> Response:
     except ConfirmationNeeded as needed:
         if needed.replaced is not None and request.method == "GET" and request.url.path != CONTINUE_PATH:
             return await _go_on_without_code(instance, link)
-        return _ask(instance, link, needed)
+        return await _ask(request, link, needed)
     if link.state:
         started.without(link.state).remember(response, instance.settings)
     return response
@@ -123,8 +123,8 @@ async def _answer(request: Request, link: Link, *, elsewhere: bool) -> Response:
 
 async def _ask_to_start_again(request: Request, return_to: str | None) -> Response:
     """Return the 403 page for a sign-in that this browser did not start, or that is over."""
-    settings = instance_of(request).settings
-    return page(settings, "sign_in/start_again.html", status=403, ways=await sign_in_ways(request, return_to))
+    ways = await sign_in_ways(request, return_to)
+    return await branded_page(request, "sign_in/start_again.html", status=403, ways=ways)
 
 
 async def _sign_in(request: Request, link: Link, attempt: SignInAttempt) -> Response:
@@ -150,8 +150,8 @@ async def _hold_form(request: Request, link: Link) -> Response:
     except SignInRefused as refusal:
         return await redirect_to_refusal(request, refusal, link.return_to)
     held_id = await hold(_held(link))
-    return page(
-        instance.settings,
+    return await branded_page(
+        request,
         "sign_in/finish.html",
         checks_origin=True,
         scripts=True,
@@ -169,12 +169,12 @@ def _held(link: Link) -> HeldLink:
     return HeldLink(link.code or "", link.return_to, link.state)
 
 
-def _ask(instance: Instance, link: Link, needed: ConfirmationNeeded | None = None) -> Response:
+async def _ask(request: Request, link: Link, needed: ConfirmationNeeded | None = None) -> Response:
     """Return the page with the button Continue. If it replaces another user, it names both."""
     names = None
     if needed is not None and needed.replaced is not None:
         names = _names(needed.replaced, needed.person)
-    return page(instance.settings, "continue.html", headers=_KEEPS_OPENER, link=asdict(link), names=names)
+    return await branded_page(request, "continue.html", headers=_KEEPS_OPENER, link=asdict(link), names=names)
 
 
 def _names(replaced: Person, person: Person) -> tuple[str, str]:

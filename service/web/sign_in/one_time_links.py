@@ -22,8 +22,8 @@ async def show_invitation(place: SignInPlace, request: Request) -> Response:
     token = given_once(request.query_params, "token") or ""
     user = await find_invitation(token, place.token_transport)
     if user is None:
-        return place.show_dead_link(request)
-    return place.show(request, "invitation", token=token, email=user.email)
+        return await place.show_dead_link(request)
+    return await place.show(request, "invitation", token=token, email=user.email)
 
 
 async def accept_invitation(place: SignInPlace, request: Request) -> Response:
@@ -33,9 +33,9 @@ async def accept_invitation(place: SignInPlace, request: Request) -> Response:
     try:
         result = await use_invitation(token, attempt, instance_of(request).email_login)
     except LinkNotGood:
-        return place.show_dead_link(request)
+        return await place.show_dead_link(request)
     except SignInRefused as refusal:
-        return show_refused_sign_in(request, refusal, place.token_transport)
+        return await show_refused_sign_in(request, refusal, place.token_transport)
     return await welcome(place, request, attempt, result, place.read_return_to(None))
 
 
@@ -43,8 +43,8 @@ async def show_setup(place: SignInPlace, request: Request) -> Response:
     """`GET /admin/setup`: ask for the first admin's address."""
     token = given_once(request.query_params, "token") or ""
     if not await is_setup_link(token):
-        return place.show_dead_link(request)
-    return place.show(request, "setup", token=token, email="")
+        return await place.show_dead_link(request)
+    return await place.show(request, "setup", token=token, email="")
 
 
 async def set_up(place: SignInPlace, request: Request) -> Response:
@@ -55,9 +55,9 @@ async def set_up(place: SignInPlace, request: Request) -> Response:
     try:
         result = await use_setup_link(token, email, attempt, instance_of(request).email_login)
     except LinkNotGood:
-        return place.show_dead_link(request)
+        return await place.show_dead_link(request)
     except BadUserInput:
-        return place.show(request, "setup", Problem(NO_ADDRESS, 400), token=token, email=email)
+        return await place.show(request, "setup", Problem(NO_ADDRESS, 400), token=token, email=email)
     except SeatLimitReached as refusal:
-        return place.show(request, "setup", Problem(refusal.message, 403), token=token, email=email)
+        return await place.show(request, "setup", Problem(refusal.message, 403), token=token, email=email)
     return await welcome(place, request, attempt, result, place.read_return_to(None))

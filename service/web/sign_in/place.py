@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from service.sessions.models import TokenTransport
 from service.settings import Settings
+from service.web.branding import branded_page
 from service.web.forms import REFUSED_ORIGIN
-from service.web.pages import page
 from service.web.requests import instance_of
 
 
@@ -49,7 +49,7 @@ class SignInPlace:
         """The path of the form that asks for the code."""
         return f"{self.path}/code"
 
-    def show(
+    async def show(
         self,
         request: Request,
         template: str,
@@ -59,9 +59,8 @@ class SignInPlace:
         **values: object,
     ) -> Response:
         """Return the page of a form, with what is wrong with the last try."""
-        settings = instance_of(request).settings
-        return page(
-            settings,
+        return await branded_page(
+            request,
             f"{self.templates}/{template}.html",
             status=problem.status if problem else 200,
             checks_origin=True,
@@ -70,10 +69,10 @@ class SignInPlace:
             rewrite=None,
             headers=problem.headers if problem else None,
             problem=problem.text if problem else None,
-            **self.values(settings),
+            **self.values(instance_of(request).settings),
             **values,
         )
 
-    def show_dead_link(self, request: Request) -> Response:
+    async def show_dead_link(self, request: Request) -> Response:
         """Return the page that says that a one-time link is not valid any more."""
-        return page(instance_of(request).settings, f"{self.templates}/dead_link.html", status=401)
+        return await branded_page(request, f"{self.templates}/dead_link.html", status=401)

@@ -11,11 +11,11 @@ from service.email_login.configuration import read_configuration
 from service.page_urls import INVITATION_PATH
 from service.sessions.models import TokenTransport
 from service.settings import Settings
+from service.web.branding import branded_page
 from service.web.destination import after_sign_in
 from service.web.forms import form_route, given_once, read_form
 from service.web.navigation import on_navigation
-from service.web.pages import page
-from service.web.requests import instance_of, member_of
+from service.web.requests import member_of
 from service.web.sign_in import email, front_page, link, one_time_links, refused, start
 from service.web.sign_in.link_parameters import corrected_return_to, has_code, has_code_elsewhere, without_code
 from service.web.sign_in.place import SignInPlace
@@ -86,7 +86,7 @@ async def _show_login(request: Request) -> Response:
             return started
         ways = await start.sign_in_ways(request, return_to)
         if ways.start is not None:
-            return page(instance_of(request).settings, "sign_in/choose.html", ways=ways)
+            return await branded_page(request, "sign_in/choose.html", ways=ways)
         wants_email = True
     if wants_email and (await read_configuration()).enabled:
         return await email.show_address_form(MEMBERS, request)

@@ -49,7 +49,7 @@ async def start_sign_in(request: Request) -> Response:
     if request.method == "HEAD":
         return Response(headers={"Cache-Control": "no-store"})
     if not is_navigation(request):
-        return refuse_other_than_navigation(settings)
+        return await refuse_other_than_navigation(request)
     return_to = read_return_to(request)
     kept = {} if return_to is None else {"returnTo": return_to}
     return await _start(request, return_to, automatic=False) or see_other(settings, _address(LOGIN_PATH, kept))

@@ -41,10 +41,11 @@ PAGES = [
     "/admin/audit.json",
     "/admin/api-keys",
     "/admin/refusals",
+    "/admin/branding",
     "/admin/settings",
 ]
 FORMS = ["/admin/users", "/admin/users/user", "/admin/authentication", "/admin/authentication/debugger", "/admin/seats"]
-FORMS += ["/admin/api-keys", "/admin/settings", "/admin", "/admin/authentication/recommended"]
+FORMS += ["/admin/api-keys", "/admin/branding", "/admin/settings", "/admin", "/admin/authentication/recommended"]
 AUTHENTICATION, DEBUGGER = "/admin/authentication", "/admin/authentication/debugger"
 USERS, USER = "/admin/users", "/admin/users/user"
 POLICY = {"action": "policy", "clockSkewSeconds": "60", "trustEmails": "1"}
