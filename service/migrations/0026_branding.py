@@ -6,7 +6,7 @@ from tortoise import fields
 
 
 class Migration(migrations.Migration):
-    dependencies = [("doorcode", "0024_erasures")]
+    dependencies = [("doorcode", "0025_display_names")]
 
     initial = False
 
