@@ -1,9 +1,11 @@
 """Wires the application together: routes, middleware, and what opens and closes with it."""
 
+import asyncio
 import gc
 import ipaddress
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,12 +16,14 @@ from starlette.routing import BaseRoute, Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service.audit.stream import audit_stream
+from service.database import is_unreachable
 from service.email_login.mail_worker import send_mails
+from service.error_reports import log_unreachable
 from service.graphql.endpoint import graphql_endpoint
 from service.housekeeping import purge_in_background, write_collected_in_background
-from service.instance import open_instance
+from service.instance import Instance, open_instance
 from service.logs import configure_logs
-from service.settings import Settings, load_settings
+from service.settings import WRONG_SETTING, Settings, SettingsError, load_settings
 from service.web import failures, probes
 from service.web.assets import serve_asset
 from service.web.boundary import Boundary
@@ -35,6 +39,8 @@ from service.web.prefetch import RejectSpeculativePosts
 from service.web.requests import instance_of
 from service.web.sign_in.routes import sign_in_routes
 from service.web.widget import serve_widget, serve_widget_types
+
+_RETRY_SECONDS = 1.0  # between two attempts to open the database
 
 
 def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
@@ -65,8 +71,15 @@ def create_app(settings: Settings, *, dev: bool = False) -> Starlette:
 
 
 def create_app_from_environment() -> Starlette:
-    """Return the application for a worker process, which has only the environment to read."""
-    settings = load_settings()
+    """Return the application for a worker process, which has only the environment to read.
+
+    Ends the process if a setting is wrong, as after a reload with a changed `.env`.
+    """
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")  # the settings say how to log, too
+        raise SystemExit(WRONG_SETTING) from None
     configure_logs(settings)
     return create_app(settings)
 
@@ -124,17 +137,56 @@ def _answer_http_exception(settings: Settings) -> Callable[[Request, Exception],
 def _lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with (
-            open_instance(settings, serving=True) as instance,
-            purge_in_background(settings, instance.cipher),
-            write_collected_in_background(instance.pending_events, instance.folded_lines),
-            send_mails(instance.email_login.mail_queue, settings),
-        ):
-            app.state.instance = instance
-            with _frozen_gc(), audit_stream(settings):
-                yield
+        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        closing = asyncio.Event()
+        serving = asyncio.create_task(_keep_open(app, settings, begun, closing))
+        await begun
+        try:
+            yield
+        finally:
+            closing.set()
+            await serving
 
     return lifespan
+
+
+async def _keep_open(app: Starlette, settings: Settings, begun: "asyncio.Future[None]", closing: asyncio.Event) -> None:
+    """Open the instance, and close it when asked to. `begun` is done when the process may serve.
+
+    If the database is not available, the process serves 503 until it is, instead of ending: a worker that is replaced
+    while the database restarts must not take the healthy ones with it.
+    """
+    while not closing.is_set():
+        try:
+            async with _open(settings) as instance:
+                app.state.instance = instance
+                if not begun.done():
+                    begun.set_result(None)
+                with _frozen_gc(), audit_stream(settings):
+                    await closing.wait()
+            return
+        except Exception as error:
+            if hasattr(app.state, "instance"):
+                raise  # it was open, so this is an error of closing
+            if not begun.done() and not is_unreachable(error):
+                begun.set_exception(error)
+                return
+            log_unreachable(error)
+        if not begun.done():
+            begun.set_result(None)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(closing.wait(), _RETRY_SECONDS)
+
+
+@asynccontextmanager
+async def _open(settings: Settings) -> AsyncIterator[Instance]:
+    async with (
+        open_instance(settings, serving=True) as instance,
+        purge_in_background(settings, instance.cipher),
+        write_collected_in_background(instance.pending_events, instance.folded_lines),
+        send_mails(instance.email_login.mail_queue, settings),
+    ):
+        yield instance
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mappin
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 import hypothesis
@@ -23,6 +24,7 @@ from tests.clients import Api
 from tests.databases import PostgresDatabase, PostgresServer, create_postgres, drop_postgres, migrated
 from tests.processes import Server
 from tests.programs import Programs
+from tests.wire import Wire
 
 pytest_plugins = ["tests.plugin"]
 
@@ -119,6 +121,25 @@ def empty_postgres_url(postgres: PostgresServer, background: BlockingPortal, wor
     background.call(create_postgres, url)
     yield url
     background.call(drop_postgres, url)
+
+
+@pytest.fixture
+def wire(postgres_url: str, background: BlockingPortal) -> Iterator[Wire]:
+    """The way to the database of this test."""
+    address = urlsplit(postgres_url)
+    assert address.hostname
+    assert address.port
+    wire = Wire(address.hostname, address.port)
+    background.call(wire.mend)
+    yield wire
+    background.call(wire.cut)
+
+
+@pytest.fixture
+def wired_url(wire: Wire, postgres_url: str) -> str:
+    """The database of this test by the wire."""
+    address = urlsplit(postgres_url)
+    return urlunsplit(address._replace(netloc=f"{address.netloc.rpartition(':')[0]}:{wire.port}"))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

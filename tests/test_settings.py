@@ -33,6 +33,7 @@ def test_every_default_is_the_contract_s() -> None:
     assert loaded() == Settings(
         data_dir=Path("data"),
         database_url="sqlite://data/doorcode.sqlite3",
+        database_wait=60,
         encryption_keys=(),
         public_url="http://127.0.0.1:8000",
         insecure_http=False,
@@ -64,6 +65,7 @@ def test_every_default_is_the_contract_s() -> None:
     assert set(Settings.model_fields) == {
         "data_dir",
         "database_url",
+        "database_wait",
         "encryption_keys",
         "public_url",
         "insecure_http",

@@ -24,6 +24,7 @@ WRONG_VALUES: dict[str, list[str]] = {
         *("postgres://us er/x", "postgres://a b:5432/x", "postgres://localhost/x#y", "postgres://u:100%@localhost/x"),
         "postgres://localhost/x?sslrootcert=/nowhere",
     ],
+    "DATABASE_WAIT": ["-1", "x", "1m", "0.5", "86401"],
     "ENCRYPTION_KEYS": ["x", "x" * 44, KEY[:-2], f"{KEY},x", KEY.replace("=", ""), ",", f"{KEY},{KEY}"],
     "PUBLIC_URL": [
         *("x", "id.example.com", "ftp://x", "https://", "https://x/path", "https://x?y", "https://x#y", "https://x/?"),

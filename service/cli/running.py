@@ -19,12 +19,9 @@ from service.errors import Refusal
 from service.instance import Instance, open_instance
 from service.logs import configure_logs
 from service.setting_sources import read_environment, variable_of
-from service.settings import Settings, SettingsError, load_settings
+from service.settings import WRONG_SETTING, Settings, SettingsError, load_settings
 
 Result = TypeVar("Result")
-WRONG_SETTING = 2
-"""The exit status if a setting is wrong: starting again does not help, so a service manager need not try."""
-
 _PUBLIC_URL = variable_of("public_url")
 _ADDRESS_FILE = "served-at"  # in the data directory
 

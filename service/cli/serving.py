@@ -1,20 +1,33 @@
 """`doorcode serve` and `doorcode migrate`."""
 
+import asyncio
 import os
+import signal
 import socket
-from contextlib import suppress
+import sys
+import time
 from typing import Annotated
 
+import structlog
 import typer
 import uvicorn
 
 from service import database
 from service.accounts.admins import has_admin
-from service.cli.running import fail, finish, program, read_settings, remember_address, stderr
+from service.cli.running import (
+    fail,
+    finish,
+    is_public_url_given,
+    program,
+    read_settings,
+    remember_address,
+    stderr,
+)
+from service.database import is_unreachable
 from service.email_login.links import make_setup_token
 from service.email_login.transports import describe_transport
 from service.external_auth.models import ExternalAuth
-from service.http_server import PARSER_BUFFER, http_protocol, raise_file_limit
+from service.http_server import PARSER_BUFFER, OnlyServer, Workers, http_protocol, notify, raise_file_limit
 from service.instance import open_instance
 from service.logs import configure_logs
 from service.metrics import shared_metrics
@@ -25,6 +38,10 @@ from service.settings import DEFAULT_HOST, DEFAULT_PORT, Settings, unknown_setti
 
 STARTUP_FAILURE = 3  # the exit status of uvicorn
 SHUTDOWN_GRACE = 30  # seconds in which open requests may finish after SIGTERM
+_RETRY_SECONDS = 1.0  # between two attempts to open the database
+_EXTENSION = 60_000_000  # microseconds that systemd shall wait for the next attempt: connecting may take 30 s
+
+_log = structlog.get_logger()
 
 
 def serve(
@@ -51,7 +68,8 @@ def serve(
     configure_logs(settings)
     _check_port(host, port)
     raise_file_limit()
-    finish(_prepare(settings))
+    _tell_of_risks(settings)
+    finish(_prepare_when_available(settings))
     remember_address(settings)
     options = {
         "host": host,
@@ -72,7 +90,8 @@ def serve(
 
         _serve_in_this_process(uvicorn.Config(create_app(settings, dev=dev), **options))  # type: ignore[arg-type]
     else:
-        _serve_in_processes(settings, workers, options)
+        app = "service.app:create_app_from_environment"
+        _serve_in_processes(settings, uvicorn.Config(app, factory=True, workers=workers, **options))  # type: ignore[arg-type]
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -101,12 +120,31 @@ def migrate() -> None:
     stderr.print("The database is up to date.")
 
 
-async def _prepare(settings: Settings) -> None:
-    """Check everything before the port is opened, then print what to do next."""
+def _tell_of_risks(settings: Settings) -> None:
     for name in unknown_settings():
         stderr.print(f"{name} is not a setting and is ignored. Check its spelling.", style="yellow")
     for warning in warnings_about(settings):
         stderr.print(warning, style="yellow")
+
+
+async def _prepare_when_available(settings: Settings) -> None:
+    """Prepare as soon as the database is available. Raises the last error after `DOORCODE_DATABASE_WAIT` seconds."""
+    deadline, told = time.monotonic() + settings.database_wait, False
+    while True:
+        try:
+            return await _prepare(settings)
+        except Exception as error:
+            if not is_unreachable(error) or time.monotonic() >= deadline:
+                raise
+            if not told:
+                stderr.print(f"{error}. Waiting for it, at most {settings.database_wait} seconds.", style="yellow")
+                told = True
+        notify("STATUS=Waiting for the database", f"EXTEND_TIMEOUT_USEC={_EXTENSION}")
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _prepare(settings: Settings) -> None:
+    """Check everything before the port is opened, then print what to do next."""
     async with open_instance(settings):
         auth = await ExternalAuth.get(id=1)
         setup_link = None if await has_admin() else PageUrls(settings.public_url).setup(await make_setup_token())
@@ -126,15 +164,23 @@ async def _prepare(settings: Settings) -> None:
 
 def _serve_in_this_process(config: uvicorn.Config) -> None:
     """Serve as `uvicorn.run` does, but on a socket of our own for `::`, where asyncio would take IPv6 alone."""
-    server = uvicorn.Server(config)
-    with suppress(KeyboardInterrupt):
-        server.run([_listen(config.host, config.port)] if config.host == "::" else None)
-    if not server.started:
-        raise typer.Exit(STARTUP_FAILURE)
+    if not sys.stderr.isatty():  # the end of a terminal ends the server; a service manager's reload must not
+        signal.signal(
+            signal.SIGHUP, lambda *_: _log.warning("reload_ignored", advice="restart a server of one process")
+        )
+    try:
+        OnlyServer(config).run([_listen(config.host, config.port)] if config.host == "::" else None)
+    except KeyboardInterrupt:
+        return
+    raise typer.Exit(STARTUP_FAILURE)  # a server that was asked to end is ended by that signal
 
 
-def _serve_in_processes(settings: Settings, workers: int, options: dict[str, object]) -> None:
+def _serve_in_processes(settings: Settings, config: uvicorn.Config) -> None:
     """Serve in several processes. They read what they need to know of this process from the environment."""
-    os.environ[f"{PREFIX}PUBLIC_URL"] = settings.public_url
+    if not is_public_url_given():
+        os.environ[f"{PREFIX}PUBLIC_URL"] = settings.public_url
     with shared_metrics():
-        uvicorn.run("service.app:create_app_from_environment", factory=True, workers=workers, **options)  # type: ignore[arg-type]
+        workers = Workers(config, [config.bind_socket()])
+        workers.run()
+    if workers.has_failed:
+        raise typer.Exit(STARTUP_FAILURE)

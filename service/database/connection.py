@@ -123,6 +123,8 @@ def is_unreachable(error: BaseException) -> bool:
 
 def cause_of_outage(error: BaseException) -> str | None:
     """Return in one word why the database cannot do its work now, or None if the error means something else."""
+    if isinstance(error, DatabaseUnavailable) and error.__cause__ is not None:
+        error = error.__cause__
     while isinstance(error, BaseORMException) and error.args and isinstance(error.args[0], Exception):
         error = error.args[0]  # Tortoise wraps the driver's error
     if isinstance(error, sqlite3.Error):

@@ -33,6 +33,7 @@ _LINGER_SECONDS = 2.0  # for which the rest of a refused request is read and dro
 _LINGER_BYTES = 1024 * 1024  # that are dropped at most
 _RESERVED_FILES = 100  # for the database, Redis, mail, logs and templates
 _LOGGED_EVERY = 60.0  # seconds
+_DRAIN_SECONDS = 1.0  # in which a request may come that was on its way when the server was asked to end
 
 _log = structlog.get_logger()
 
@@ -85,6 +86,7 @@ class _Bounded(ABC):
         self._deadline: asyncio.TimerHandle | None = None
         self._refused = False
         self._dropped = 0
+        self._stopping = False
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request, or refuse the connection if there are too many."""
@@ -114,6 +116,8 @@ class _Bounded(ABC):
             start += len(piece)
             self._head_bytes += len(piece)
             self._feed(piece)
+            if self._stopping and self.cycle is not None:
+                self.cycle.keep_alive = False
             if self._phase() is not _Phase.HEAD:
                 self._head_bytes = 0
             elif self._head_bytes >= MAX_HEAD:
@@ -123,6 +127,31 @@ class _Bounded(ABC):
                 )
         if not self._is_over():
             self._watch(self._phase())
+
+    def shutdown(self) -> None:
+        """Close the connection when the server ends: at once if a body is incomplete, after its answer if there is one.
+
+        An idle connection is closed after a moment. A request that is on its way would fail otherwise, although another
+        process could serve it.
+        """
+        self._stopping = True
+        if self._phase() is _Phase.BODY or self._is_answering():
+            self._close_unless_answering()
+        else:
+            self.loop.call_later(_DRAIN_SECONDS, self._close_unless_answering)
+
+    def _close_unless_answering(self) -> None:
+        if self._phase() is _Phase.BODY and not self._response_started():
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self.transport.close()
+        elif self._is_answering():
+            self.cycle.keep_alive = False
+        else:
+            self.transport.close()
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP."""

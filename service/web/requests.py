@@ -1,7 +1,5 @@
 """What the routes read from a request: the instance, and the caller of the member cookie."""
 
-from typing import cast
-
 from starlette.requests import Request
 from starlette.types import Scope
 
@@ -11,9 +9,16 @@ from service.instance import Instance
 from service.sessions.models import TokenTransport
 
 
+class NotOpenYet(ConnectionError):
+    """The process serves already and waits for its database."""
+
+
 def instance_of(request: Request) -> Instance:
-    """Return the instance that the application's lifespan opened."""
-    return cast(Instance, request.app.state.instance)
+    """Return the instance that the application's lifespan opened. Raises `NotOpenYet`, which is answered 503."""
+    instance: Instance | None = getattr(request.app.state, "instance", None)
+    if instance is None:
+        raise NotOpenYet("the database was not available at the start of this process")
+    return instance
 
 
 async def member_of(request: Request) -> Caller:

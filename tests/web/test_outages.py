@@ -1,12 +1,10 @@
 """A database that goes away and comes back: probes say so, people read so, and nothing has to be restarted."""
 
-import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx2
@@ -15,81 +13,13 @@ from anyio.from_thread import BlockingPortal
 
 from tests.programs import Programs
 from tests.site import Site, new_user_id
-
-
-class Wire:
-    """A TCP connection's way to the database, which can be cut, or left open without anything passing."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
-        self._passing = asyncio.Event()
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
-        self.port = 0
-
-    async def mend(self) -> None:
-        """Everything passes."""
-        self._passing.set()
-        if self._server is None:
-            self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stall(self) -> None:
-        """Nothing passes, and no connection is closed."""
-        self._passing.clear()
-
-    async def cut(self) -> None:
-        """Every connection ends, and none can be made."""
-        self._passing.set()
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for writer in list(self._writers):
-            writer.transport.abort()
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        target_reader, target_writer = await asyncio.open_connection(*self._target)
-        async with self._kept(writer), self._kept(target_writer):
-            await asyncio.gather(self._pump(reader, target_writer), self._pump(target_reader, writer))
-
-    @asynccontextmanager
-    async def _kept(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
-        self._writers.add(writer)
-        try:
-            yield
-        finally:
-            self._writers.discard(writer)
-            writer.close()
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while piece := await reader.read(65536):
-                await self._passing.wait()
-                writer.write(piece)
-                await writer.drain()
-            writer.close()
+from tests.wire import Wire
 
 
 @pytest.fixture
-def wire(postgres_url: str, background: BlockingPortal) -> Iterator[Wire]:
-    """The way to the database of this test."""
-    address = urlsplit(postgres_url)
-    assert address.hostname
-    assert address.port
-    wire = Wire(address.hostname, address.port)
-    background.call(wire.mend)
-    yield wire
-    background.call(wire.cut)
-
-
-@pytest.fixture
-def wired_site(
-    wire: Wire, postgres_url: str, background: BlockingPortal, tmp_path: Path, programs: Programs
-) -> Iterator[Site]:
+def wired_site(wired_url: str, background: BlockingPortal, tmp_path: Path, programs: Programs) -> Iterator[Site]:
     """A server that reaches its database by the wire."""
-    address = urlsplit(postgres_url)
-    netloc = f"{address.netloc.rpartition(':')[0]}:{wire.port}"
-    site = Site.open(tmp_path, urlunsplit(address._replace(netloc=netloc)), background, {})
+    site = Site.open(tmp_path, wired_url, background, {})
     yield site
     site.server.close()
 
