@@ -26,6 +26,7 @@ COMMANDS = {
     "after-restore": "restoring.after_restore",
     "check": "checking.check",
     "move": "moving.move",
+    "health": "health.health",
     "schema": "schema.print_schema",
     "seats": "seats.seats",
     "overview": "overview.overview",

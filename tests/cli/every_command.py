@@ -54,6 +54,7 @@ READING = [
     ["groups"],
     ["jwt", "policy"],
     ["jwt", "status"],
+    ["overview"],
     ["refusal", "K7XA249Z5R"],
     ["refusals"],
     ["seats"],
@@ -62,7 +63,7 @@ READING = [
 ]
 """Read an instance that there is."""
 
-OTHERS = [["restore"], ["schema"], ["serve"], ["settings"]]
+OTHERS = [["health"], ["restore"], ["schema"], ["serve"], ["settings"]]
 """Have tests of their own, or open no database."""
 
 

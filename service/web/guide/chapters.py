@@ -32,6 +32,8 @@ _LANGUAGES = {
     ".service": "ini",
     ".ts": "ts",
     ".tsx": "tsx",
+    ".Containerfile": "dockerfile",
+    ".yaml": "yaml",
     "": "caddyfile",  # the file is called Caddyfile
 }
 
