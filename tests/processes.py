@@ -97,6 +97,11 @@ class Server:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    def kill_if_running(self) -> None:
+        """Kills it, unless the test has ended it already: for a server that need not end well."""
+        if self.process.poll() is None:
+            self.kill()
+
     def close(self) -> None:
         """Stops it, unless the test has ended it already."""
         if self.process.returncode is None:

@@ -16,6 +16,7 @@ READS_THE_ENVIRONMENT = {
     "service/setting_sources.py",  # the one reader
     "service/cli/serving.py",  # hands its own port on to its worker processes
     "service/metrics.py",  # the client library's own variable
+    "service/http_server/systemd.py",  # the variables of systemd
 }
 
 

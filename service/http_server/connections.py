@@ -34,6 +34,7 @@ _LINGER_BYTES = 1024 * 1024  # that are dropped at most
 _RESERVED_FILES = 100  # for the database, Redis, mail, logs and templates
 _LOGGED_EVERY = 60.0  # seconds
 _DRAIN_SECONDS = 1.0  # in which a request may come that was on its way when the server was asked to end
+_SLOW_DRAIN_SECONDS = 10.0  # the same for a server that others replace, so that there is no hurry
 
 _log = structlog.get_logger()
 
@@ -138,7 +139,7 @@ class _Bounded(ABC):
         if self._phase() is _Phase.BODY or self._is_answering():
             self._close_unless_answering()
         else:
-            self.loop.call_later(_DRAIN_SECONDS, self._close_unless_answering)
+            self.loop.call_later(_drain_seconds, self._close_unless_answering)
 
     def _close_unless_answering(self) -> None:
         if self._phase() is _Phase.BODY and not self._response_started():
@@ -241,6 +242,13 @@ class BoundedH11Protocol(_Bounded, H11Protocol):
 
 
 _limit: _ConnectionLimit | None = None
+_drain_seconds = _DRAIN_SECONDS
+
+
+def drain_slowly() -> None:
+    """Let idle connections of this process stay open longer when it ends: other processes serve already."""
+    global _drain_seconds  # noqa: PLW0603  # the process ends once
+    _drain_seconds = _SLOW_DRAIN_SECONDS
 
 
 def _connection_limit() -> _ConnectionLimit:

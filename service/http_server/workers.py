@@ -14,12 +14,14 @@ import structlog
 import uvicorn
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
+from service.http_server.connections import drain_slowly
 from service.http_server.server import DrainingServer
 from service.http_server.systemd import Watchdog, notify
 
 _START_SECONDS = 120.0  # in which a worker has to begin serving
 _PAUSE_SECONDS = 5.0  # between two attempts to replace a worker, if the last one could not start
 _TICK_SECONDS = 0.1
+_RETIRE = signal.SIGUSR1  # to a worker: others have taken its place
 
 _log = structlog.get_logger()
 
@@ -41,7 +43,17 @@ class Worker(Process):
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve, in the worker's process."""
         self.parent_conn.close()  # now only the parent holds this end, so that reading tells when the parent is gone
+        signal.signal(_RETIRE, self._end_slowly)
         super().target(sockets)
+
+    def _end_slowly(self, *_: object) -> None:
+        drain_slowly()
+        self.server.handle_exit(signal.SIGTERM, None)
+
+    def retire(self) -> None:
+        """Ask the worker to end without haste."""
+        assert self.process.pid is not None, "it was started"
+        os.kill(self.process.pid, _RETIRE)
 
     def always_pong(self) -> None:
         """Answer the parent until it closes the connection or is gone, then end as after SIGTERM."""
@@ -131,7 +143,7 @@ class Workers(Multiprocess):
                 _log.error("reload_failed", pid=new.pid, status=new.exitcode)
                 break
             self.processes[index] = new
-            old.terminate()
+            old.retire()
             self._ending.append(old)
         else:
             _log.info("workers_reloaded", count=len(self.processes))
