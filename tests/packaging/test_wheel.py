@@ -80,7 +80,7 @@ def _install_and_sign_in(python: str, wheel: Path, tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{port}"
         answer = httpx2.post(f"{url}/graphql", json={"query": EXCHANGE, "variables": {"code": code}}, timeout=30).json()
         assert answer["data"]["exchangeExternalAuthCode"]["user"] == {"id": "crm-42"}
-        for path in ("/login", "/widget.js", "/guide/operator", "/admin/sign-in"):
+        for path in ("/login", "/widget.js", "/guide/operator", "/admin"):
             assert httpx2.get(f"{url}{path}", timeout=30, follow_redirects=True).status_code == 200, path
     finally:
         server.terminate()

@@ -19,17 +19,17 @@ EXCHANGE = (
 )
 QUERIES = [
     '{ users(first: 10, filter: {search: "ada"}) { totalCount edges { node { id email status sessions { edges { node { id } } } } } } }',
-    "{ auditEvents(first: 10) { edges { node { action actor } } } }",
-    "{ seatUsage { used limit } jwtAuth { enabled secrets { id status } } apiKeys { id scope } }",
+    "{ auditLog(first: 10) { edges { node { action actor } } } }",
+    "{ seatUsage { used limit } authentication { jwt { enabled secrets { id status } } } apiKeys { id scope } }",
     "mutation { setSeatLimit(limit: 50) { limit used } }",
     'mutation { createUser(externalId: "crm-made", email: "made@example.com") { id email } }',
-    'mutation { updateUser(id: "crm-made", email: "other@example.com", metadata: {plan: "gold"}) { id email } }',
+    'mutation { updateUser(id: "crm-made", email: "other@example.com") { id email } }',
     'mutation { setUserGroups(id: "crm-made", names: ["staff"]) { id } }',
     'mutation { deactivateUser(id: "crm-made") { id status } }',
     'mutation { reactivateUser(id: "crm-made") { id status } }',
     'mutation { revokeUserCodes(id: "crm-made") { id } }',
     'mutation { inviteUser(email: "guest@example.com") { id email } }',
-    'mutation { deleteUser(id: "crm-made") }',
+    'mutation { deleteUser(id: "crm-made") { id } }',
     "mutation { rotateJwtSecret { secret } }",
     "{ users(first: 10) { totalCount edges { node { id email metadata } } } }",
 ]
