@@ -61,17 +61,16 @@ class Stage:
         match name:
             case "RUN":
                 self.run(value)
-            case "COPY" if value.startswith("--from="):
-                stage, source, target = value.removeprefix("--from=").split()
-                self.copy(stages[stage].root / source.lstrip("/"), target)
             case "COPY":
                 *sources, target = value.split()
+                root = CHECKOUT
+                if sources[0].startswith("--from="):
+                    root = stages[sources.pop(0).removeprefix("--from=")].root
                 for source in sources:
-                    self.copy(CHECKOUT / source, target)
+                    self.copy(root / source.lstrip("/"), target)
             case "ENV":
-                for word in shlex.split(value):
-                    variable, _, given = word.partition("=")
-                    self.environ[variable] = given.replace("$PATH", self.environ["PATH"])
+                given = dict(word.split("=", 1) for word in shlex.split(value))
+                self.environ |= {name: text.replace("$PATH", self.environ["PATH"]) for name, text in given.items()}
             case "WORKDIR":
                 self.directory = value
                 self.inside.mkdir(parents=True, exist_ok=True)
