@@ -24,7 +24,9 @@ CHANGING = [
     ["admin", "remove", "boss@example.com", "--force"],
     ["after-restore"],
     ["api-key", "revoke", "ID"],
+    ["audit", "export", "export.jsonl"],
     ["code", "sign", "--user-id", "crm-42"],
+    ["jwt", "describe", "ID", "--name", "x"],
     ["jwt", "disable"],
     ["jwt", "revoke", "ID"],
     ["jwt", "revoke-codes"],
@@ -35,6 +37,7 @@ CHANGING = [
     ["users", "deactivate", "ID"],
     ["users", "delete", "--yes", "ID"],
     ["users", "end-sessions", "ID"],
+    ["users", "erase", "--yes", "ID"],
     ["users", "export", "export.csv"],
     ["users", "reactivate", "ID"],
     ["users", "revoke-codes", "ID"],
@@ -63,7 +66,7 @@ READING = [
 ]
 """Read an instance that there is."""
 
-OTHERS = [["health"], ["restore"], ["schema"], ["serve"], ["settings"]]
+OTHERS = [["health"], ["move"], ["restore"], ["schema"], ["serve"], ["settings"]]
 """Have tests of their own, or open no database."""
 
 
