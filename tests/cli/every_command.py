@@ -52,6 +52,7 @@ READING = [
     ["api-key", "list"],
     ["audit", "list"],
     ["backup", "backup.tar"],
+    ["branding"],
     ["check"],
     ["code", "inspect", "x"],
     ["groups"],

@@ -31,7 +31,7 @@ def users_file(tmp_path: Path) -> None:
 def test_every_command_is_in_one_of_the_lists() -> None:
     listed = {tuple(command) for command in CREATING + CHANGING + READING + OTHERS}
     for names in commands_of_the_program():
-        assert any(command[: len(names)] == names for command in listed), names
+        assert any(command[: len(names)] == names for command in listed), f"add {names} to a list in every_command.py"
 
 
 @pytest.mark.parametrize("command", CHANGING + READING, ids=" ".join)
