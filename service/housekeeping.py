@@ -44,6 +44,7 @@ PURGE_PAUSE = 0.02  # seconds at least between two batches, in which other reque
 PAUSE_FACTOR = 4  # how many times as long as the batch took
 
 WRITE_EVENTS_EVERY = 0.5  # seconds: with the time to write them, an event is in the audit log within a second
+WRITE_REPEATED_EVERY = 60  # seconds: a process that is killed loses the counts of repeated events since then
 
 _Purge = Callable[[int], Awaitable[int]]
 """Deletes at most so many rows, and returns how many were deleted."""
@@ -79,11 +80,15 @@ async def write_collected_in_background(
 
 
 async def _write_regularly(pending_events: PendingEvents, folded_lines: FoldedLines, ending: asyncio.Event) -> None:
+    written_at = time.monotonic()
     while not ending.is_set():
         with suppress(TimeoutError):
             async with asyncio.timeout(WRITE_EVENTS_EVERY):
                 await ending.wait()
-        await pending_events.write()
+        also_repeated = ending.is_set() or time.monotonic() - written_at >= WRITE_REPEATED_EVERY
+        await pending_events.write(also_repeated=also_repeated)
+        if also_repeated:
+            written_at = time.monotonic()
         folded_lines.log_suppressed()
 
 

@@ -5,7 +5,7 @@ An upsert adds hourly events or raises their counts, also from several processes
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -41,6 +41,8 @@ class HourlyEvent:
     detail: Mapping[str, object] = field(default_factory=dict)
     reference: str | None = None
     created_at: datetime = field(default_factory=now)
+    occurrence: Hashable = None
+    """Equal for all occurrences that only raise the count of this event within the hour. None if the caller cannot tell."""
 
     @property
     def signing_secret_id(self) -> str | None:
@@ -100,6 +102,11 @@ async def write_folded(counted: Iterable[tuple[HourlyEvent, int]]) -> None:
             ipAddress=event.by.ip_address,
             reference=event.reference,
         )
+
+
+def hour_of(moment: datetime) -> int:
+    """Return the hour of a moment, as a number."""
+    return int(moment.timestamp() // 3600)
 
 
 def _row(event: HourlyEvent, count: int) -> tuple[object, ...]:

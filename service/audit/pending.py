@@ -1,7 +1,7 @@
 """Collects folded events, refusals and daily counts in memory, so that a sign-in of a member costs no further statement.
 
-A background task writes them within a second (`service/housekeeping.py`). They are also written before this process
-reads the audit log, when the table is full, and at shutdown. A crash loses at most what one second collected.
+A background task writes them within a second (`service/housekeeping.py`), and the counts of repeated events once a minute
+(`repeated.py`). They are also written before this process reads the audit log, when the table is full, and at shutdown.
 """
 
 import asyncio
@@ -9,8 +9,9 @@ import asyncio
 import structlog
 
 from service.audit.daily_counts import DailyCounts, write_counts
-from service.audit.folding import HourlyEvent, Key, write_folded
+from service.audit.folding import HourlyEvent, Key, hour_of, write_folded
 from service.audit.refusals import SeenRefusal, write_refusals
+from service.audit.repeated import RepeatedEvents
 from service.database import transaction
 
 MAX_PENDING = 1_000  # events, of about 1 KiB each
@@ -28,6 +29,7 @@ class PendingEvents:
 
     def __init__(self) -> None:
         self.daily_counts = DailyCounts()
+        self.repeated = RepeatedEvents()
         self._counted: _Counted = {}
         self._refusals: list[SeenRefusal] = []
         self._one_writer = asyncio.Lock()
@@ -54,30 +56,46 @@ class PendingEvents:
         if len(self._refusals) < MAX_REFUSALS and of_network < MAX_REFUSALS_OF_NETWORK:
             self._refusals.append(refusal)
 
-    async def write(self) -> None:
-        """Write all events in one transaction. Raises nothing: what cannot be written stays for the next time.
+    async def write(self, *, also_repeated: bool = True) -> None:
+        """Write all events in one transaction, and then the counts of repeated ones.
+
+        Raises nothing: what cannot be written stays for the next time.
 
         Runs to its end even if the request that asks for it is cancelled, because what was committed must not be
         counted again.
         """
-        if self._counted or self._refusals or self.daily_counts or self._one_writer.locked():
-            await asyncio.shield(asyncio.ensure_future(self._write()))
+        repeated = also_repeated and bool(self.repeated)
+        if self._counted or self._refusals or self.daily_counts or repeated or self._one_writer.locked():
+            await asyncio.shield(asyncio.ensure_future(self._write(also_repeated)))
 
-    async def _write(self) -> None:
+    async def _write(self, also_repeated: bool) -> None:
         async with self._one_writer:
-            batch, refusals, daily_counts = self._counted, self._refusals, self.daily_counts.take()
-            self._counted, self._refusals = {}, []
             try:
-                async with transaction():
-                    await write_folded(batch.values())
-                    await write_refusals(refusals)
-                    await write_counts(daily_counts)
+                await self._write_new()
+                if also_repeated:
+                    await self.repeated.write()
             except Exception as error:
-                self._keep(batch, refusals)
-                self.daily_counts.keep(daily_counts)
                 self._log_failure(error)
             else:
                 self._log_success()
+
+    async def _write_new(self) -> None:
+        batch, refusals, daily_counts = self._counted, self._refusals, self.daily_counts.take()
+        self._counted, self._refusals = {}, []
+        if not (batch or refusals or daily_counts):
+            return
+        try:
+            async with transaction():
+                await write_folded(batch.values())
+                await write_refusals(refusals)
+                await write_counts(daily_counts)
+        except Exception:
+            self._keep(batch, refusals)
+            self.daily_counts.keep(daily_counts)
+            raise
+        for event, _ in batch.values():
+            if event.occurrence is not None:
+                self.repeated.remember(hour_of(event.created_at), event.occurrence, event.fold_key)
 
     def _keep(self, batch: _Counted, refusals: list[SeenRefusal]) -> None:
         """Put a batch back, before what was added meanwhile."""

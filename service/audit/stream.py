@@ -32,6 +32,11 @@ def audit_stream(settings: Settings) -> Iterator[None]:
         _write = None
 
 
+def is_streaming() -> bool:
+    """Return whether events are written to stdout."""
+    return _write is not None
+
+
 def stream_event(
     action: str,
     actor: str,

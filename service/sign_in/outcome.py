@@ -6,15 +6,17 @@ A session of an admin is recorded in the transaction that opens it. Sessions of 
 written a moment later, because a page may open one at every load.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 
 import structlog
+from prometheus_client import Counter
 
 from service.audit.actions import Action
 from service.audit.daily_counts import Counted
-from service.audit.folding import HourlyEvent, record_hourly
+from service.audit.folding import HourlyEvent, hour_of, record_hourly
 from service.audit.log import Actor, record
 from service.audit.pending import PendingEvents
 from service.audit.refusals import SeenRefusal
@@ -93,12 +95,14 @@ async def record_success(result: SignInResult, outcomes: Outcomes) -> SignInResu
     A continued session is no event: its opening was one.
     """
     session = result.session
-    SIGN_INS.labels(session.method, "new" if result.new_user else "continued" if result.continued else "known").inc()
+    _count_of(session.method, "new" if result.new_user else "continued" if result.continued else "known").inc()
     if result.continued:
         return result
     outcomes.pending_events.daily_counts.add(Counted.SIGN_IN, session.method)
     if not session.opened_as_admin:
-        await outcomes.pending_events.add(_opened_by_member(session))
+        hour, occurrence = hour_of(session.created_at), _occurrence_of(session)
+        if not outcomes.pending_events.repeated.repeat(hour, occurrence):
+            await outcomes.pending_events.add(_opened_by_member(session, occurrence))
     return result
 
 
@@ -134,7 +138,18 @@ def _seen(method: SignInMethod, refusal: SignInRefused, person: ProvenPerson | N
     )
 
 
-def _opened_by_member(session: LiveSession) -> HourlyEvent:
+@cache
+def _count_of(method: SignInMethod, result: str) -> Counter:
+    """Return the metric of these sign-ins. Cached, because finding a labelled metric costs more than using it."""
+    return SIGN_INS.labels(method, result)
+
+
+def _occurrence_of(session: LiveSession) -> Hashable:
+    """Return what `_opened_by_member` makes one event of. The address stands for its network."""
+    return session.user.id, session.method, session.token_transport, session.secret_id, session.ip_address
+
+
+def _opened_by_member(session: LiveSession, occurrence: Hashable) -> HourlyEvent:
     return HourlyEvent(
         Action.SESSION_OPENED,
         _actor_of(session),
@@ -143,6 +158,7 @@ def _opened_by_member(session: LiveSession) -> HourlyEvent:
         user_id=session.user.id,
         detail=_detail_of(session),
         created_at=session.created_at,
+        occurrence=occurrence,
     )
 
 
