@@ -14,6 +14,7 @@ LONGEST_DISPLAY_NAME: Final = 200  # characters; a longer name is cut
 
 _NAME = "name"
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` would make an encoder for each call
 
 
 def dump_metadata(metadata: JsonObject) -> str:
@@ -24,7 +25,7 @@ def dump_metadata(metadata: JsonObject) -> str:
     """
     if any(isinstance(value, (dict, list)) for value in metadata.values()):
         return "{" + ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in metadata.items()) + "}"
-    return json.dumps(metadata, separators=(",", ":"))
+    return _COMPACT(metadata)
 
 
 def member_text(name: str, value: str | float | bool | None) -> str:

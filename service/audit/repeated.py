@@ -65,13 +65,14 @@ class RepeatedEvents:
 
     async def write(self) -> None:
         """Add the counts to the events, in short transactions. What cannot be written stays, and the error is raised."""
+        statement = _ADD_ON_SQLITE if on_sqlite() else _ADD_ON_POSTGRES
         while self._counts:
             part = dict(islice(self._counts.items(), _AT_ONCE))
             for fold_key in part:
                 del self._counts[fold_key]
             try:
                 async with transaction():
-                    await write(_ADD_ON_SQLITE if on_sqlite() else _ADD_ON_POSTGRES, json.dumps(part))
+                    await write(statement, json.dumps(part))
             except BaseException:  # a cancelled transaction is rolled back too
                 for fold_key, number in part.items():
                     self._counts[fold_key] = self._counts.get(fold_key, 0) + number

@@ -56,7 +56,8 @@ def _read_user(user: JsonValue, policy: Policy) -> UserClaim:
         raise _invalid("user.id is missing")
     email, email_problem = _read_users_email(user)
     email_verified = _read_email_verified(user)
-    metadata = {name: value for name, value in user.items() if name not in (*USER_MEMBERS, policy.groups_member)}
+    others = (*USER_MEMBERS, policy.groups_member)
+    metadata = {name: value for name, value in user.items() if name not in others}
     return UserClaim(
         id=_read_id("user.id", user_id),
         email=email,

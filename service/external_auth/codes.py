@@ -39,6 +39,7 @@ _SIGNATURE_BYTES = 32
 _SIGNATURE_CHARACTERS = 43  # of them in base64url without padding
 _PYJWS = jwt.PyJWS(algorithms=[ALGORITHM])
 _HS256 = _PYJWS.get_algorithm_by_name(ALGORITHM)
+_KNOWN_HEADERS = jws.KnownHeaders()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +133,15 @@ def run_checks(unverified: UnverifiedCode) -> VerifiedClaims:
 def _check_form(unverified: UnverifiedCode) -> None:
     unverified.segments = jws.split_code(unverified.text)
     header, payload, signature = unverified.segments
-    header_bytes = jws.decode_segment("header", header)
-    unverified.payload_bytes = jws.decode_segment("payload", payload)
-    unverified.header = jws.parse_object("header", header_bytes)
-    jws.check_header(unverified.header)
+    if (known := _KNOWN_HEADERS.get(header)) is not None:
+        unverified.payload_bytes = jws.decode_segment("payload", payload)
+        unverified.header = known
+    else:
+        header_bytes = jws.decode_segment("header", header)
+        unverified.payload_bytes = jws.decode_segment("payload", payload)
+        unverified.header = jws.parse_object("header", header_bytes)
+        jws.check_header(unverified.header)
+        _KNOWN_HEADERS.add(header, unverified.header)
     jws.check_signature_alphabet(signature)
 
 
@@ -164,7 +170,7 @@ def find_signer(unverified: UnverifiedCode, secrets: Sequence[SigningSecret]) ->
     """
     header, payload, signature = unverified.segments
     signature_bytes = jws.decode_base64url(signature)
-    if signature_bytes is None or not has_whole_signature(unverified):
+    if signature_bytes is None or len(signature_bytes) != _SIGNATURE_BYTES:
         return None
     signing_input = f"{header}.{payload}".encode()
     return next((secret for secret in secrets if _verifies(secret.key, signing_input, signature_bytes)), None)

@@ -22,6 +22,8 @@ MAX_DIGITS: Final = sys.int_info.default_max_str_digits  # 4,300: `int` raises f
 
 _SEGMENTS = 3
 _BASE64URL_TEXT = re.compile(r"[A-Za-z0-9_-]*")
+_HEADERS_REMEMBERED = 64
+_LONGEST_REMEMBERED = 512
 
 
 def split_code(text: str) -> list[str]:
@@ -70,6 +72,24 @@ def describe_base64url_fault(segment: str) -> str:
     if not _BASE64URL_TEXT.fullmatch(segment):
         return "has characters that are not base64url"
     return "is not canonical base64url: was it cut off or changed?"
+
+
+class KnownHeaders:
+    """The headers that were read and passed `check_header`, by their segments. Every code of a signer has the same one."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, JsonObject] = {}
+
+    def get(self, segment: str) -> JsonObject | None:
+        """Return the header, which must not be changed. None if it was not read before."""
+        return self._known.get(segment)
+
+    def add(self, segment: str, header: JsonObject) -> None:
+        """Remember the header. Anyone can send new ones, so there is room for a few only, and the oldest is forgotten."""
+        if len(segment) <= _LONGEST_REMEMBERED:
+            if len(self._known) >= _HEADERS_REMEMBERED:
+                del self._known[next(iter(self._known))]
+            self._known[segment] = header
 
 
 def check_header(header: JsonObject) -> None:

@@ -145,7 +145,7 @@ def _count_of(method: SignInMethod, result: str) -> Counter:
 
 
 def _occurrence_of(session: LiveSession) -> Hashable:
-    """Return what `_opened_by_member` makes one event of. The address stands for its network."""
+    """Return what `_opened_by_member` makes one event of. Two addresses of one network have the same event."""
     return session.user.id, session.method, session.token_transport, session.secret_id, session.ip_address
 
 

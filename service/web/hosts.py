@@ -1,6 +1,7 @@
 """Whom a request is for and whom it comes from, before anything else looks at it: the `Host` header, and IPv4 in IPv6."""
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -82,6 +83,7 @@ def _unmapped(host: str) -> str:
     return str(address.ipv4_mapped or host)
 
 
+@lru_cache(maxsize=64)
 def _name_in(host: bytes) -> str:
     """Return the name or address without the port, in lower case; empty if it cannot be read."""
     try:

@@ -1,6 +1,7 @@
 """Further sign-ins of an hour only raise a count: none is lost or counted twice, whatever happens in between."""
 
 import asyncio
+import json
 import multiprocessing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from tortoise.exceptions import OperationalError
 
 from service import housekeeping
 from service.app import create_app
-from service.audit import repeated
+from service.audit import repeated, stream
 from service.audit.actions import Action
 from service.audit.models import AuditEvent
 from service.audit.repeated import RepeatedEvents
@@ -196,3 +197,16 @@ async def _visit_together(environ: dict[str, str], secret: str, together: Any) -
 async def _counts_at(settings: Settings) -> dict[str, int]:
     async with open_database(settings):
         return await counts()
+
+
+async def test_while_events_are_streamed_every_sign_in_is_in_a_line(
+    instance: Instance, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(stream, "_write", lines.append)
+    for times in (1, 2, 3):
+        await visit(instance, secret, times=times)
+        await instance.pending_events.write(also_repeated=False)
+    streamed = [event for event in map(json.loads, lines) if event["action"] == Action.SESSION_OPENED]
+    assert [event["count"] for event in streamed] == [1, 2, 3]
+    assert len({event["fold"] for event in streamed}) == 1

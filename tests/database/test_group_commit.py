@@ -270,14 +270,13 @@ def test_what_was_answered_is_there_after_the_process_is_killed(
 
         asyncio.run(main())
     """)
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", program, sqlite_url, str(tmp_path / "data")], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout
-    answered = [process.stdout.readline().strip() for _ in range(500)]
-    process.kill()
-    answered += process.stdout.read().split()
-    process.wait()
+    ) as process:
+        assert process.stdout
+        answered = [process.stdout.readline().strip() for _ in range(500)]
+        process.kill()
+        answered += process.stdout.read().split()
     with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite://"))) as after:
         kept = {name for (name,) in after.execute("SELECT id FROM used_codes")}
     assert {name for name in answered if name.count("-") == 1 and name[-1:].isdigit()} - kept <= {answered[-1]}
