@@ -208,14 +208,15 @@ def _as_sent(one: _Field, sent: FormData, *, is_faulty: bool) -> Sequence[_Edit]
     """Return the edits that show a field as it was sent, and mark it if it is wrong."""
     marks: dict[str, str | bool | None] = {}
     if is_faulty:
-        marks = {"aria_invalid": "true", "aria_describedby": PROBLEM, "autofocus": True}
+        described_by = f"{PROBLEM} {one.tag.get('aria-describedby')}".strip()
+        marks = {"aria_invalid": "true", "aria_describedby": described_by, "autofocus": True}
     values = [str(value) for value in sent.getlist(one.name)]
     kind = one.tag.get("type")
     if one.is_hidden or one.tag.name == "button":
         return []
     if kind in _TICKED:
         return [one.tag.with_attributes(checked=one.tag.get("value") in values)]
-    if not values:
+    if not values or kind == "file":  # no page can fill in a file
         return [one.tag.with_attributes(**marks)] if marks else []
     if one.tag.name == "textarea":
         dropped = "\n" if values[0].startswith(("\r", "\n")) else ""  # HTML drops a line end right after the tag

@@ -6,15 +6,17 @@ from typing import Any
 
 from starlette.responses import StreamingResponse
 
+from service.clock import now
+
 
 def csv_file(name: str, lines: AsyncIterator[str]) -> StreamingResponse:
-    """Return a response that downloads these lines as `NAME.csv`."""
-    return _file(f"{name}.csv", "text/csv; charset=utf-8", lines)
+    """Return a response that downloads these lines as `NAME-2030-01-31.csv`, with today's date in UTC."""
+    return _file(name, "csv", "text/csv; charset=utf-8", lines)
 
 
 def json_file(name: str, pages: AsyncIterator[list[Any]]) -> StreamingResponse:
-    """Return a response that downloads the objects of these pages as one array in `NAME.json`."""
-    return _file(f"{name}.json", "application/json", _array(pages))
+    """Return a response that downloads the objects of these pages as one array in `NAME-2030-01-31.json`."""
+    return _file(name, "json", "application/json", _array(pages))
 
 
 async def _array(pages: AsyncIterator[list[Any]]) -> AsyncIterator[str]:
@@ -26,9 +28,9 @@ async def _array(pages: AsyncIterator[list[Any]]) -> AsyncIterator[str]:
     yield "[]\n" if separator == "[\n" else "\n]\n"
 
 
-def _file(name: str, media_type: str, text: AsyncIterator[str]) -> StreamingResponse:
+def _file(name: str, extension: str, media_type: str, text: AsyncIterator[str]) -> StreamingResponse:
     headers = {
-        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Disposition": f'attachment; filename="{name}-{now():%Y-%m-%d}.{extension}"',
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
     }

@@ -1,5 +1,6 @@
 """The page of users: search, filters and pages, whose state is in the URL; and the export."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +17,7 @@ from service.web.security import see_other
 
 USERS = "/admin/users"
 _PAGE = 50
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _FILTERS = {"origin": UserOrigin, "status": UserStatus, "role": UserRole}
 _COLUMNS = (
     "id",
@@ -99,6 +101,17 @@ class _Links:
 
     def __init__(self, admin_page: AdminPage) -> None:
         self._kept = kept_filters(admin_page)
+        at = admin_page.asked("at") or ""
+        self.first = max(1, int(at)) if _NUMBER.fullmatch(at) else 1
+        """The number of the first user of the page. The cursor does not know it, so the URL carries it, only to show it."""
+
+    def following(self, cursor: str) -> str:
+        """Return the URL of the page after this one."""
+        return self.page(after=cursor, at=str(self.first + _PAGE))
+
+    def preceding(self, cursor: str) -> str:
+        """Return the URL of the page before this one."""
+        return self.page(before=cursor, at=str(max(1, self.first - _PAGE)))
 
     def page(self, **cursor: str) -> str:
         """Return the URL of another page of the list."""

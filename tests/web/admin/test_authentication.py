@@ -303,3 +303,12 @@ def test_existing_users_only_and_domains_make_the_round_trip(panel: Panel) -> No
 def test_all_links_are_made_invalid(panel: Panel) -> None:
     panel.done(AUTHENTICATION, action="revoke-codes")
     assert "Links that were made before" in panel.page(AUTHENTICATION)
+
+
+@pytest.mark.parametrize(("value", "shown"), [(1795606428, "2026-11-25 11:33:48 UTC"), (1e300, None), ("soon", None)])
+def test_inspection_shows_the_times_of_a_code_as_dates(value: object, shown: str | None, panel: Panel) -> None:
+    code = jwt.encode({"user": {"id": "x"}, "iat": value}, "k" * 32)
+    page = panel.post(DEBUGGER, code=code)
+    assert page.status_code == 200
+    assert ("data-seconds" in page.text) is (shown is not None)
+    assert shown is None or shown in page.text

@@ -292,7 +292,7 @@ def test_audit_log_is_exported_with_its_filters(panel: Panel) -> None:
         panel.done(USER, action="deactivate", id=user_id)
         panel.done(USER, action="reactivate", id=user_id)
     response = panel.get("/admin/audit.csv", userId=user_id)
-    assert 'filename="audit-log.csv"' in response.headers["content-disposition"]
+    assert 'filename="audit-log-20' in response.headers["content-disposition"]
     lines = list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
     assert {line["userId"] for line in lines} == {f"'{user_id}"}
     assert {line["actorEmail"] for line in lines if line["action"] == "user.deactivated"} == {ADMIN}

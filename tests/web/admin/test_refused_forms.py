@@ -11,6 +11,7 @@ from tests.site import Site, new_user_id
 from tests.web.admin.panel import AUTHENTICATION, DEBUGGER, USER, USERS, Panel, sign_in_by_code, words
 
 RECOMMENDED = f"{AUTHENTICATION}/recommended"
+BRANDING = "/admin/branding"
 API_KEYS, SEATS = "/admin/api-keys", "/admin/seats"
 POLICY = {"action": "policy", "clockSkewSeconds": "60", "issuer": "typed-issuer", "singleUse": "1"}
 
@@ -99,6 +100,9 @@ class Case:
 CASES = [
     Case(SEATS, {"limit": "many"}, "limit"),
     Case(DEBUGGER, {"code": " "}, "code"),
+    Case(BRANDING, {"name": "typed", "accentColor": "blue"}, "accentColor"),
+    Case(BRANDING, {"name": "typed", "supportEmail": "no address"}, "supportEmail"),
+    Case(BRANDING, {"name": "typed", "supportUrl": "ftp://typed.example"}, "supportUrl"),
     Case(API_KEYS, {"name": "", "scope": "ADMIN"}, "name"),
     Case(API_KEYS, {"name": "typed-name", "scope": "USERS", "expires": "2001-01-01"}, "expires"),
     Case(API_KEYS, {"name": "typed-name", "scope": "USERS", "expires": "soon"}, "expires"),
@@ -185,7 +189,7 @@ def test_every_form_of_the_panel_is_in_one_of_the_two_tables(panel: Panel) -> No
     secret_id = panel.page(AUTHENTICATION).split("?revoke=", 1)[1].partition("#")[0]
     pages = [("/admin", {}), (USERS, {}), (USER, {"id": user_id}), (DEBUGGER, {}), (SEATS, {}), ("/admin/settings", {})]
     pages += [(API_KEYS, {"revoke": key_id}), (AUTHENTICATION, {"revoke": secret_id}), ("/admin/audit", {})]
-    pages += [(AUTHENTICATION, {"describe": secret_id}), (RECOMMENDED, {})]
+    pages += [(AUTHENTICATION, {"describe": secret_id}), (RECOMMENDED, {}), (BRANDING, {})]
     pages += [("/admin/refusals", {}), ("/admin/groups", {}), ("/admin/authentication/leaked", {})]
     found: set[tuple[str, str]] = set()
     for path, query in pages:

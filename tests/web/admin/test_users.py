@@ -66,7 +66,7 @@ async def invite_many(pattern: str, number: int) -> None:
 
 
 def test_nobody_matches(panel: Panel) -> None:
-    assert "No user matches" in panel.page(USERS, search=new_user_id())
+    assert "No users match" in panel.page(USERS, search=new_user_id())
 
 
 @pytest.mark.parametrize("query", [{"after": "x"}, {"before": "x"}, {"search": "x" * 5_000}, {"search": "\0"}])
@@ -106,7 +106,7 @@ def test_export_defuses_formulas(first: str, panel: Panel) -> None:
     sign_in_by_code(panel.site, user_id, name='Zoë, "Z"\n')
     response = panel.get(f"{USERS}.csv", search=user_id)
     assert response.headers["content-type"] == "text/csv; charset=utf-8"
-    assert 'attachment; filename="users.csv"' in response.headers["content-disposition"]
+    assert re.fullmatch(r'attachment; filename="users-\d{4}-\d\d-\d\d\.csv"', response.headers["content-disposition"])
     [row] = rows_of(response.content)
     assert row["id"] == row["externalId"] == f"'{user_id}"
     assert row["email"] == ""
@@ -301,7 +301,7 @@ def test_groups_of_a_user_are_edited_listed_and_filtered(panel: Panel) -> None:
         assert "<b>, x" not in page.text
     assert user_id in panel.page(USERS, group=odd)
     assert user_id not in panel.page(USERS, group=staff.upper())
-    assert "No user matches" in panel.page(USERS, group="no such group")
+    assert "No users match" in panel.page(USERS, group="no such group")
     [row] = rows_of(panel.get(f"{USERS}.csv", group=staff).content)
     assert sorted(json.loads(row["groups"])) == sorted([staff, odd])
     refused = panel.post(USER, action="set-groups", id=user_id, groups="x" * 129)
@@ -458,3 +458,18 @@ def test_person_is_erased_after_the_id_was_typed(panel: Panel) -> None:
     assert "erased a person, now erased_" in " ".join(re.sub("<[^>]+>", "", log).split())
     assert user_id not in panel.page("/admin/audit")
     assert "zq7mark" not in panel.page("/admin/audit")
+
+
+def test_pages_say_which_users_they_show_and_how_many_there_are(panel: Panel) -> None:
+    prefix = new_user_id()
+    for number in range(51):
+        sign_in_by_code(panel.site, f"{prefix}-{number}")
+    first = panel.get(USERS, search=prefix)
+    assert "1–50 of 51" in words(first)
+    assert "Clear filters" in words(first)
+    [following] = links(first, "next")
+    second = panel.get(USERS, **following)
+    assert "51–51 of 51" in words(second)
+    [preceding] = links(second, "prev")
+    assert "1–50 of 51" in words(panel.get(USERS, **preceding))
+    assert "1–50 of 51" in words(panel.get(USERS, search=prefix, at="x"))
