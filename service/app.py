@@ -20,7 +20,7 @@ from service.database import is_unreachable
 from service.email_login.mail_worker import send_mails
 from service.error_reports import log_unreachable
 from service.graphql.endpoint import graphql_endpoint
-from service.housekeeping import purge_in_background, write_collected_in_background
+from service.housekeeping import purge_in_background, watch_event_loop, write_collected_in_background
 from service.instance import Instance, open_instance
 from service.logs import configure_logs
 from service.settings import WRONG_SETTING, Settings, SettingsError, load_settings
@@ -183,6 +183,7 @@ async def _open(settings: Settings) -> AsyncIterator[Instance]:
     async with (
         open_instance(settings, serving=True) as instance,
         purge_in_background(settings, instance.cipher),
+        watch_event_loop(),
         write_collected_in_background(instance.pending_events, instance.folded_lines),
         send_mails(instance.email_login.mail_queue, settings),
     ):

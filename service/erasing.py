@@ -68,6 +68,7 @@ async def erase_user(
             pseudonym=pseudonym, encrypted_person=cipher.encrypt(_dump(person, serial)), created_at=now()
         )
     await pending_events.write()
+    pending_events.forget_repeated()
     await _replace(erasure, cipher)
     return pseudonym
 

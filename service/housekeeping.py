@@ -18,6 +18,7 @@ from service.audit.daily_counts import purge_daily_counts
 from service.audit.log import purge_audit_events
 from service.audit.pending import PendingEvents
 from service.audit.refusals import purge_refusals
+from service.database import pool_use
 from service.email_login.allowances import purge_allowances
 from service.email_login.codes import purge_codes
 from service.email_login.known_clients import purge_known_clients
@@ -30,6 +31,7 @@ from service.external_auth.held_codes import purge_held_codes
 from service.external_auth.secrets import destroy_ended_secrets
 from service.external_auth.used_codes import purge_used_codes
 from service.folded_lines import FoldedLines
+from service.metrics import DATABASE_CONNECTIONS, EVENT_LOOP_LAG_SECONDS, PURGE_COMPLETED, PURGED_ROWS
 from service.sessions.access_tokens import purge_signing_keys
 from service.sessions.lifecycle import purge_expired_sessions
 from service.sessions.sent_forms import purge_sent_forms
@@ -45,6 +47,8 @@ PAUSE_FACTOR = 4  # how many times as long as the batch took
 
 WRITE_EVENTS_EVERY = 0.5  # seconds: with the time to write them, an event is in the audit log within a second
 WRITE_REPEATED_EVERY = 60  # seconds: a process that is killed loses the counts of repeated events since then
+
+WATCH_EVERY = 0.5  # seconds
 
 _Purge = Callable[[int], Awaitable[int]]
 """Deletes at most so many rows, and returns how many were deleted."""
@@ -77,6 +81,28 @@ async def write_collected_in_background(
         ending.set()
         await task
         folded_lines.log_suppressed(at_end=True)
+
+
+@asynccontextmanager
+async def watch_event_loop() -> AsyncIterator[None]:
+    """Measure how late the event loop is, and how many connections to the database are in use, while the context is open."""
+    task = asyncio.ensure_future(_watch())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _watch() -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + WATCH_EVERY
+        await asyncio.sleep(WATCH_EVERY)
+        EVENT_LOOP_LAG_SECONDS.observe(max(0.0, loop.time() - due))
+        for state, number in pool_use().items():
+            DATABASE_CONNECTIONS.labels(state).set(number)
 
 
 async def _write_regularly(pending_events: PendingEvents, folded_lines: FoldedLines, ending: asyncio.Event) -> None:
@@ -112,18 +138,26 @@ async def _purge_regularly(settings: Settings, cipher: Cipher) -> None:
         lambda _: purge_signing_keys(settings),
         lambda _: destroy_ended_secrets(),
         lambda _: finish_erasures(cipher),
-        lambda _: sample_today(),
+        _sample_seats,
         partial(purge_samples, settings.seat_retention),
         partial(purge_audit_events, settings.audit_retention),
     )
+    PURGE_COMPLETED.set_to_current_time()  # nothing is behind yet
     while True:
         await asyncio.sleep(PURGE_EVERY)
-        for purge in purges:
-            await _purge(purge)
+        if all([await _purge(purge) for purge in purges]):
+            PURGE_COMPLETED.set_to_current_time()
 
 
-async def _purge(purge: _Purge) -> None:
+async def _sample_seats(_: int) -> int:
+    await sample_today()
+    return 0  # nothing was deleted
+
+
+async def _purge(purge: _Purge) -> bool:
     """Delete batch after batch, each in a transaction of its own. After an error, the next run tries again.
+
+    Returns whether there was none.
 
     A batch is as large as `PURGE_TIME` allows: deleting rows whose indexes are not in memory takes a hundred times as long.
     """
@@ -131,10 +165,13 @@ async def _purge(purge: _Purge) -> None:
     try:
         while True:
             started = time.monotonic()
-            if await purge(size) < size:
-                return
+            number = await purge(size)
+            PURGED_ROWS.inc(number)
+            if number < size:
+                return True
             took = time.monotonic() - started
             await asyncio.sleep(max(PURGE_PAUSE, PAUSE_FACTOR * took))
             size = max(1, min(PURGE_BATCH, 2 * size, round(size * PURGE_TIME / took)))
     except Exception as error:
         _log.warning("purge_failed", error=type(error).__name__)
+    return False

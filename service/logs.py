@@ -5,8 +5,9 @@ import re
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
+from service.request_id import request_id
 from service.settings import LogFormat, Settings
 
 # Libraries that log SQL statements with values, or the text of a GraphQL query, which may contain a code.
@@ -31,7 +32,7 @@ def redact(text: str) -> str:
 def configure_logs(settings: Settings) -> None:
     """Send the service's own log lines and those of libraries through one formatter."""
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _add_request_id,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -57,6 +58,13 @@ def configure_logs(settings: Settings) -> None:
     logging.getLogger("asyncpg.pool").setLevel(
         logging.ERROR
     )  # it logs a traceback for each connection that a database restart breaks
+
+
+def _add_request_id(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Add the ID of the request that is being answered to its lines."""
+    if (current := request_id.get()) is not None:
+        event["request_id"] = current
+    return event
 
 
 def _renderer(settings: Settings) -> list[Processor]:

@@ -68,6 +68,10 @@ class PendingEvents:
         if self._counted or self._refusals or self.daily_counts or repeated or self._one_writer.locked():
             await asyncio.shield(asyncio.ensure_future(self._write(also_repeated)))
 
+    def forget_repeated(self) -> None:
+        """Write the next occurrence of each event as an event: the row to whose count it would be added may be gone."""
+        self.repeated = RepeatedEvents()
+
     async def _write(self, also_repeated: bool) -> None:
         async with self._one_writer:
             try:

@@ -15,6 +15,7 @@ import structlog
 
 from service.clock import MINUTE, now
 from service.database import after_commit
+from service.request_id import request_id
 from service.settings import AuditStream, Settings
 
 _log = structlog.get_logger()
@@ -57,6 +58,7 @@ def stream_event(
         "action": action,
         "actor": actor,
         **rest,
+        "requestId": request_id.get() if fold is None else None,
         "detail": dict(detail),
     }
     if fold is not None:

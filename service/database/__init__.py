@@ -22,6 +22,7 @@ from service.database.statements import (
     fetch_one,
     fetch_short,
     on_sqlite,
+    pool_use,
 )
 from service.database.transactions import after_commit, overwrite_deleted, transaction, write
 from service.database.writable import check_writable, suspect_full_disk
@@ -54,6 +55,7 @@ __all__ = [
     "on_sqlite",
     "open_database",
     "overwrite_deleted",
+    "pool_use",
     "purge_expired",
     "set_mark",
     "short_transaction",

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from service.database.connection import is_unreachable
+from service.metrics import BATCH_SIZE
 
 IN_FLIGHT = 2  # more would be shorter batches, and would take the pool's connections from other requests
 MAX_BATCH = 100  # requests
@@ -63,6 +64,7 @@ class Batches(Generic[Item, Result]):
     async def _answer(self, batch: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
         if not batch:
             return
+        BATCH_SIZE.observe(len(batch))
         try:
             results = await self._run([item for item, _ in batch], lambda place: not batch[place][1].done())
         except Exception as error:

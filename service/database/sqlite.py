@@ -21,6 +21,7 @@ from service.database.checkpoints import LONGEST_LOG, Checkpoints
 from service.database.database_file import DatabaseFile
 from service.database.group_commit import GroupCommit, is_busy
 from service.database.limited_reads import ScanThreads
+from service.metrics import COMMIT_SIZE
 
 MAPPED_BYTES = 1 << 30  # of the file, at most: a page that is mapped is read without a system call and not copied
 SCAN_CACHE = -2_048  # KiB for each connection that scans: a scan uses no page twice
@@ -74,7 +75,7 @@ class EmbeddedDatabase(SqliteClient):
         self._changes_before = 0
         self._scans = ScanThreads(lambda: self._connect(query_only="ON", cache_size=SCAN_CACHE))
         self.checkpoints = Checkpoints(file_path, self.writer._lock)
-        self.group_commit = GroupCommit(self._connection_at_once, self.writer, self.checkpoints.count)
+        self.group_commit = GroupCommit(self._connection_at_once, self.writer, self._committed)
 
     async def create_connection(self, with_db: bool) -> None:
         """Open all connections at the start, because a request that opens one may be cancelled."""
@@ -135,6 +136,10 @@ class EmbeddedDatabase(SqliteClient):
     async def write(self, query: str, values: Sequence[object]) -> int:
         """Run one statement, and return how many rows it changed, after the commit that it shares with other requests."""
         return await self.group_commit.run(lambda connection: connection.execute(query, values).rowcount)
+
+    def _committed(self, writes: int) -> None:
+        COMMIT_SIZE.observe(writes)
+        self.checkpoints.count(writes)
 
     def is_patient(self, connection: sqlite3.Connection) -> bool:
         """Return whether this is the writing connection, which waits for other processes in a thread of its own."""

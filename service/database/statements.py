@@ -87,6 +87,15 @@ def on_sqlite() -> bool:
     return bool(connection.capabilities.dialect == "sqlite")
 
 
+def pool_use() -> dict[str, int]:
+    """Return how many connections of this process's pool are used, idle, and free to be opened. Empty on SQLite."""
+    pool = getattr(get_connection(ALIAS), "_pool", None)
+    if pool is None:
+        return {}
+    size, idle = pool.get_size(), pool.get_idle_size()
+    return {"used": size - idle, "idle": idle, "free": pool.get_max_size() - size}
+
+
 def as_time(value: Any) -> datetime:
     """Return the value of a time column in UTC. PostgreSQL returns a datetime, SQLite a text."""
     return value if isinstance(value, datetime) else datetime.fromisoformat(value).astimezone(UTC)

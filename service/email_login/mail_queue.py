@@ -113,6 +113,11 @@ async def next_due() -> datetime | None:
     return mail.due_at if mail else None
 
 
+async def count_mails() -> int:
+    """Return how many mails wait."""
+    return await OutgoingMail.all().count()
+
+
 async def postpone(mail: ClaimedMail, until: datetime) -> None:
     """Let the mail be due again at `until`."""
     async with transaction():

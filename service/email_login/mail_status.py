@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.audit.daily_counts import Counted, Total, totals
-from service.email_login.models import OutgoingMail
+from service.email_login.mail_queue import count_mails
 
 DAYS = 7
 
@@ -27,7 +27,7 @@ async def mail_status() -> MailStatus:
     found = {total.name: total for total in await totals(Counted.MAIL, DAYS)}
     sent, failed = found.get("sent"), [found[name] for name in ("retried", "dropped") if name in found]
     return MailStatus(
-        waiting=await OutgoingMail.all().count(),
+        waiting=await count_mails(),
         sent=_count(sent),
         retried=_count(found.get("retried")),
         dropped=_count(found.get("dropped")),

@@ -4,6 +4,7 @@ In this order: check the code, decide who signs in, then open or continue the se
 else changes with it. A refusal on the way is recorded by `sign_in.outcome`.
 """
 
+import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,6 +34,7 @@ from service.external_auth.configuration import JwtConfiguration, JwtConfigurati
 from service.external_auth.known_users import Candidate, KnownUsers
 from service.external_auth.refused_person import find_refused_person
 from service.external_auth.used_codes import as_date, use_up_code
+from service.metrics import EXCHANGE_SECONDS
 from service.rate_limit import FailedSignIns
 from service.refusal_texts import SignInErrorCode
 from service.sessions.lifecycle import Opening, can_continue, open_session
@@ -45,6 +47,8 @@ from service.sign_in.outcome import (
     record_refusal,
     record_success,
 )
+
+_ACCEPTED, _REFUSED = EXCHANGE_SECONDS.labels("accepted"), EXCHANGE_SECONDS.labels("refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,19 @@ async def exchange(
     """
     if lifetime is not None and lifetime < 1:
         raise BadUserInput("`lifetimeSeconds` must be 1 or more.")
+    started = time.perf_counter()
+    try:
+        result = await _exchange(code, attempt, dependencies, lifetime)
+    except SignInRefused:
+        _REFUSED.observe(time.perf_counter() - started)
+        raise
+    _ACCEPTED.observe(time.perf_counter() - started)
+    return result
+
+
+async def _exchange(
+    code: str, attempt: SignInAttempt, dependencies: ExchangeDependencies, lifetime: int | None
+) -> SignInResult:
     if (known := await _sign_in_known_user(code, attempt, dependencies, lifetime)) is not None:
         return await record_success(known, dependencies.outcomes)
     configuration, unverified = await _read(code, dependencies)

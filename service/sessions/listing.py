@@ -20,6 +20,8 @@ _LIVE = {True: f"({_SESSIONS}) live", False: f"({_SESSIONS} AND NOT {ADMIN_RIGHT
 """With sessions that have admin rights, and without them."""
 _BY_ID = {rights: Statement(f"SELECT * FROM {live} WHERE session_id = $2") for rights, live in _LIVE.items()}
 
+_COUNT_UNEXPIRED = Statement("SELECT COUNT(*) AS number FROM sessions WHERE expires_at > $1")
+
 
 def list_sessions(user: User, *, with_admin_rights: bool) -> Listing:
     """Return the live sessions of one user, with or without those that have admin rights."""
@@ -60,6 +62,11 @@ async def count_live(users: Sequence[User], *, with_admin_rights: bool) -> list[
     )
     counts = {row["user_serial"]: int(row["live"]) for row in await fetch(statement, now(), *serials)}
     return [counts.get(user.serial, 0) for user in users]
+
+
+async def count_unexpired() -> int:
+    """Return how many sessions of all users have not expired, without looking whether something has ended them since."""
+    return int((await fetch(_COUNT_UNEXPIRED, now()))[0]["number"])
 
 
 def _placeholders(number: int) -> str:

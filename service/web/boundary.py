@@ -1,5 +1,6 @@
 """The outermost layer: measures every request, and answers if an exception was not handled below."""
 
+import ipaddress
 import sys
 import time
 from functools import cache
@@ -11,7 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.database import is_unreachable
 from service.error_reports import report_error
 from service.errors import new_reference
+from service.ip_addresses import parse_address
 from service.metrics import REQUEST_SECONDS
+from service.request_id import new_request_id, parse_request_id, request_id
 from service.settings import Settings, SettingsError
 from service.web.failures import internal_error, unavailable
 from service.web.requests import route_of
@@ -26,6 +29,7 @@ class Boundary:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
+        self._proxies = [ipaddress.ip_network(network, strict=False) for network in settings.trusted_proxies]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Measure and answer one request."""
@@ -36,12 +40,17 @@ class Boundary:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, response_started = time.perf_counter(), False
+        name = self._name_of_proxy(scope) or new_request_id()
+        header = (b"x-request-id", name.encode())
 
         async def noting_send(message: Message) -> None:
             nonlocal response_started
-            response_started = True
+            if message["type"] == "http.response.start":
+                response_started = True
+                message = {**message, "headers": [*message.get("headers", ()), header]}
             await send(message)
 
+        token = request_id.set(name)
         try:
             await self._app(scope, receive, noting_send)
         except ClientDisconnect:
@@ -49,9 +58,21 @@ class Boundary:
         except Exception as error:
             reference = _report(error, scope)
             if not response_started:  # otherwise the server notices the incomplete response and closes the connection
-                await self._fail(error, reference)(scope, receive, send)
+                await self._fail(error, reference)(scope, receive, noting_send)
         finally:
+            request_id.reset(token)
             _seconds_of(route_of(scope)).observe(time.perf_counter() - started)
+
+    def _name_of_proxy(self, scope: Scope) -> str | None:
+        """Return the ID that a trusted proxy has given the request, if it is well-formed."""
+        if not self._proxies or (client := scope.get("client")) is None:
+            return None
+        given = [value for name, value in scope["headers"] if name == b"x-request-id"]
+        return parse_request_id(given[0]) if len(given) == 1 and self._is_proxy(client[0]) else None
+
+    def _is_proxy(self, host: str) -> bool:
+        address = parse_address(host)
+        return address is not None and any(ipaddress.ip_address(address) in network for network in self._proxies)
 
     def _fail(self, error: Exception, reference: str) -> ASGIApp:
         async def failure(scope: Scope, receive: Receive, send: Send) -> None:

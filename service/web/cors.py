@@ -66,7 +66,11 @@ class CrossOrigin:
         if origin not in self._settings.allowed_origins:
             self._refused.note(origin, request.app.state.instance.pending_events.daily_counts)
             return None
-        headers = {**_VARY, "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "Retry-After"}
+        headers = {
+            **_VARY,
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Expose-Headers": "Retry-After, X-Request-Id",
+        }
         if is_under_cookie_domain(origin, self._settings):
             headers["Access-Control-Allow-Credentials"] = "true"
         return headers

@@ -11,15 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from service.accounts.seats import count_seats
 from service.credentials import bearer_token
 from service.database import cause_of_outage, check_writable, is_migrated
 from service.error_reports import log_unreachable
 from service.errors import RETRY_AFTER
-from service.metrics import SEATS_LIMIT, SEATS_USED, exposition
+from service.metrics import exposition
 from service.sessions.access_tokens import JWKS_MAX_AGE, published_keys
 from service.settings import Settings
 from service.web.assets import is_unchanged
+from service.web.measured import measure
 from service.web.requests import instance_of
 
 PATIENCE = 2.0  # seconds that the database has to answer a probe
@@ -48,7 +48,7 @@ async def metrics(request: Request) -> Response:
     """Answer with the metrics in Prometheus's text format. 404 if the client may not read them."""
     if not _may_read_metrics(request, instance_of(request).settings):
         raise HTTPException(404)
-    await _measure_seats()
+    await _measure()
     return Response(exposition(), headers={**_NO_STORE, "Content-Type": EXPOSITION})
 
 
@@ -87,18 +87,15 @@ def _may_read_metrics(request: Request, settings: Settings) -> bool:
     return hmac.compare_digest(token.encode(), settings.metrics_token.encode())
 
 
-async def _measure_seats() -> None:
-    """Update the seat metrics.
+async def _measure() -> None:
+    """Update what is read from the database.
 
     If the database does not answer, keep the old values: the other metrics are still served.
     """
     try:
-        count = await _within_timeout(count_seats())
+        await _within_timeout(measure())
     except Exception as error:
         log_unreachable(error, route="/metrics")
-        return
-    SEATS_USED.set(count.used)
-    SEATS_LIMIT.set(float("nan") if count.limit is None else count.limit)
 
 
 async def _within_timeout(question: Coroutine[Any, Any, Answer]) -> Answer:

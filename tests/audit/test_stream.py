@@ -48,6 +48,7 @@ async def test_event_is_one_line_with_what_the_audit_log_has(
         "userId": person.id,
         "secretId": None,
         "ipAddress": TESTER.ip_address,
+        "requestId": None,
         "detail": json.loads(event.detail),
     }
 

@@ -49,6 +49,24 @@ def test_metrics_count_sign_ins_refusals_and_seats(site: Site, client: httpx2.Cl
     assert math.isnan(sample(response.text, "doorcode_seats_limit"))
 
 
+def test_metrics_count_exchanges_sessions_and_writes(site: Site, client: httpx2.Client) -> None:
+    before = client.get("/metrics").text
+    client.get("/", params={"externalAuthCode": site.code_for(new_user_id())})
+    client.get("/", params={"externalAuthCode": "x"})
+    after = client.get("/metrics").text
+    for result in ("accepted", "refused"):
+        name = f'doorcode_exchange_seconds_count{{result="{result}"}}'
+        assert sample(after, name) == sample(before, name) + 1
+    shared = "doorcode_group_commit_writes_sum" if site.settings.uses_sqlite else "doorcode_batch_requests_sum"
+    assert sample(after, shared) > sample(before, shared)
+    assert sample(after, "doorcode_sessions") >= 0
+    assert sample(after, "doorcode_mails_waiting") == 0
+    assert sample(after, "doorcode_purge_completed_timestamp_seconds") > 1.7e9
+    assert sample(after, 'doorcode_jwt_secret_last_used_timestamp_seconds{status="CURRENT"}') > 1.7e9
+    assert ("doorcode_database_connections{" in after) is not site.settings.uses_sqlite
+    assert "_created" not in after
+
+
 def test_metrics_tell_the_seat_limit(site: Site, client: httpx2.Client) -> None:
     site.call(lambda _: set_seat_limit(123_456, TESTER))
     assert sample(client.get("/metrics").text, "doorcode_seats_limit") == 123_456

@@ -19,6 +19,7 @@ _LOCAL_URL = "http://127.0.0.1:8000"
 _INCLUDE = re.compile(r"^\[[^\]\n]+\]\(samples/([\w.-]+)\)$", re.MULTILINE)
 _COMMENT = re.compile(r"^<!--.*?-->\n", re.MULTILINE)
 _LANGUAGES = {
+    ".yml": "yaml",
     ".conf": "nginx",
     ".cs": "csharp",
     ".go": "go",
