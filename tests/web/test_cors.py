@@ -65,7 +65,7 @@ def test_allowed_origin_may_read_the_answer(client: httpx2.Client) -> None:
     assert "EXTERNAL_JWT" in response.json()["data"]["signInMethods"]
     assert cors_headers(response) == {
         "access-control-allow-origin": PARTNER,
-        "access-control-expose-headers": "Retry-After",
+        "access-control-expose-headers": "Retry-After, X-Request-Id",
         "vary": "Origin",
     }
 
@@ -84,7 +84,7 @@ def test_preflight_is_answered_and_kept(client: httpx2.Client) -> None:
         "access-control-allow-origin": PARTNER,
         "access-control-allow-methods": "GET, POST",
         "access-control-allow-headers": "authorization,content-type",
-        "access-control-expose-headers": "Retry-After",
+        "access-control-expose-headers": "Retry-After, X-Request-Id",
         "access-control-max-age": "7200",
         "vary": "Origin, Access-Control-Request-Headers",
     }
