@@ -134,7 +134,7 @@ def enable_and_keep(page: Page) -> str:
     secret = enable(page)
     page.reload()
     assert page.get_by_label("Secret", exact=True).input_value() == secret
-    page.get_by_role("link", name="I have copied it").click()
+    page.get_by_role("link", name="Done, I have saved it").click()
     page.go_back()
     assert page.get_by_label("Secret", exact=True).input_value() == secret
     page.get_by_role("link", name="How to sign a code").click()
@@ -174,7 +174,7 @@ def rotate_and_revoke(page: Page, secret: str) -> str:
     page.get_by_role("button", name="Rotate").click()
     second = page.get_by_label("Secret", exact=True).input_value()
     assert second != secret
-    page.get_by_role("link", name="I have copied it").click()
+    page.get_by_role("link", name="Done, I have saved it").click()
     expect(page.get_by_text("Retiring")).to_be_visible()
     page.get_by_role("link", name=re.compile(f"Revoke {re.escape(second[:4])}")).click()
     expect(page.get_by_text("It is the current secret")).to_be_visible()
@@ -186,9 +186,9 @@ def rotate_and_revoke(page: Page, secret: str) -> str:
 
 def fill_the_seats(page: Page, browser: Browser, served: Server, secret: str) -> None:
     page.get_by_role("link", name="Seats", exact=True).click()
-    page.get_by_label("How many users may be active").fill("2")
-    page.get_by_role("button", name="Set the limit").click()
-    expect(page.get_by_text("No seat is left.")).to_be_visible()
+    page.get_by_label("Maximum active users").fill("2")
+    page.get_by_role("button", name="Save the limit").click()
+    expect(page.get_by_text("All seats are used.")).to_be_visible()
     with browser.new_context(base_url=served.url) as visitors:
         visitor = visitors.new_page()
         answer = visitor.goto(f"/?externalAuthCode={sign(secret, 'crm-43')}")
@@ -202,7 +202,7 @@ def deactivate(page: Page, user_page: str) -> None:
     page.get_by_role("button", name="Deactivate").click()
     expect(page.get_by_text("the seat is free.").first).to_be_visible()
     expect(page.get_by_text("Deactivated", exact=True)).to_be_visible()
-    expect(page.get_by_text("No seat is left.")).to_have_count(0)
+    expect(page.get_by_text("All seats are used.")).to_have_count(0)
 
 
 def sign_out_and_in(page: Page, served: Server) -> None:
@@ -249,11 +249,11 @@ def test_every_page_is_accessible_and_fits(page: Page, served: Server, colours: 
     examine()
     page.goto("/admin/api-keys")
     page.get_by_label("Name").fill("reports")
-    page.get_by_role("button", name="Create a key").click()
+    page.get_by_role("button", name="Create API key").click()
     examine()
     page.goto("/admin/seats")
-    page.get_by_label("How many users may be active").fill("1")
-    page.get_by_role("button", name="Set the limit").click()
+    page.get_by_label("Maximum active users").fill("1")
+    page.get_by_role("button", name="Save the limit").click()
     for path in PAGES:
         page.goto(path)
         page.evaluate("for (const each of document.querySelectorAll('details')) each.name = '', each.open = true")

@@ -31,7 +31,7 @@ def test_link_signs_in_on_a_phone_and_dies_with_the_codes_of_the_user(
     page.goto("/admin/users")
     page.get_by_label("External ID").fill("crm 42/ü")
     page.get_by_role("button", name="Create", exact=True).click()
-    expect(page.get_by_text("Created. The seat is taken.")).to_be_visible()
+    expect(page.get_by_text("The user is created, and uses one seat.")).to_be_visible()
     user_page = page.url
     page.locator("summary", has_text="Create a sign-in link").click()
     page.get_by_label("It works for").select_option(label="1 day")

@@ -14,7 +14,7 @@ SECRET = f"{AUTHENTICATION}/secret"
 
 _JWT_SECRET = "jwt"
 _API_KEY = "api-key"
-_GRACE_PERIODS = {0: "now", 3_600: "1 hour", 86_400: "24 hours", 604_800: "7 days"}
+_GRACE_PERIODS = {0: "immediately", 3_600: "1 hour", 86_400: "24 hours", 604_800: "7 days"}
 _SWITCHES = ("requireExpiry", "singleUse", "sessionEndsWithCode", "trustEmails")
 _NUMBERS = {"maxLifetimeSeconds": "The maximum lifetime of a code", "clockSkewSeconds": "The clock skew"}
 _NAMES = ("issuer", "audience", "groupsMember")
@@ -62,7 +62,7 @@ async def show_secret(admin_page: AdminPage) -> Response:
     kept = await secret_to_show(admin_page.asked("id") or "", session, admin_page.instance.cipher)
     if kept is None or kept[0] not in (_JWT_SECRET, _API_KEY):
         gone = (
-            "This secret is not shown any more. If you did not copy it, make a new one: rotate the JWT secret, or"
+            "This secret can no longer be shown. If you did not copy it, make a new one: rotate the JWT secret, or"
             " create another API key."
         )
         return await show_problem(admin_page, gone, 404)

@@ -45,12 +45,12 @@ _STATUSES = {
 
 # The messages after a form, by the name in the URL of the next page.
 _DONE = {
-    "invited": "Invited. The seat is taken.",
-    "invited-many": "Invited. The seats are taken.",
-    "created": "Created. The seat is taken.",
+    "invited": "The user is invited, and uses one seat.",
+    "invited-many": "The users are invited. Each uses one seat.",
+    "created": "The user is created, and uses one seat.",
     "deactivated-many": "Deactivated. All sessions of these users are ended, and their seats are free.",
     "reactivated-many": "Reactivated.",
-    "invited-again": "A new invitation is being sent. The previous link is void.",
+    "invited-again": "A new invitation is being sent. The previous link no longer works.",
     "unlocked": "Email codes are accepted again for this user.",
     "updated": "Saved.",
     "deactivated": "Deactivated. All sessions are ended, and the seat is free.",
@@ -60,18 +60,18 @@ _DONE = {
     "sessions-ended": "All sessions are ended.",
     "session-ended": "The session is ended.",
     "groups-set": "Saved. The groups apply from the next access token and request on.",
-    "role-set": "Saved. The role applies from now on.",
+    "role-set": "The role is changed.",
     "jwt-enabled": "JWT sign-in is on. Its secrets are the same as before.",
     "jwt-disabled": "JWT sign-in is off.",
-    "secret-revoked": "Revoked. Codes of that secret are refused from now on.",
+    "secret-revoked": "Revoked. Codes of that secret are now refused.",
     "codes-revoked": "Done. Links that were made before now are refused. New ones work.",
     "policy-updated": "Saved. The policy applies from the next code on.",
-    "sign-in-updated": "Saved. The sign-in pages follow it at once.",
+    "sign-in-updated": "Saved. The sign-in pages use it immediately.",
     "email-login-updated": "Saved.",
-    "branding-updated": "Saved. Pages and mails show it from now on.",
-    "limit-set": "Saved. The limit applies from now on.",
+    "branding-updated": "Saved. Pages and mails now show it.",
+    "limit-set": "Saved. The limit now applies.",
     "mail-sent": "The mail server has accepted the test mail. Look into your mailbox.",
-    "key-revoked": "Revoked. Requests with the key are refused from now on.",
+    "key-revoked": "Revoked. The key no longer works.",
 }
 
 

@@ -32,7 +32,7 @@ async def show_sign_in_link(admin_page: AdminPage) -> Response:
     session = admin_page.caller.require_session()
     kept = await secret_to_show(admin_page.asked("id") or "", session, admin_page.instance.cipher)
     if kept is None or kept[0] != _KIND:
-        return await show_problem(admin_page, "This link is not shown any more. Make another one for the user.", 404)
+        return await show_problem(admin_page, "This link can no longer be shown. Make another one for the user.", 404)
     shown = json.loads(kept[1])
     data = await admin_page.run("authentication")
     return admin_page.show(

@@ -63,7 +63,7 @@ def test_secret_is_shown_to_nobody_else(open_panel: Callable[..., Panel]) -> Non
     for other in (open_panel("other@example.com"), open_panel()):
         response = other.http.get(address)
         assert response.status_code == 404
-        assert "not shown any more" in response.text
+        assert "can no longer be shown" in response.text
         assert secret not in response.text
 
 
@@ -94,7 +94,7 @@ def test_revoking_says_what_it_will_do_and_replaces_in_one_step(panel: Panel) ->
     old, _ = panel.secret_made(AUTHENTICATION, action="rotate", gracePeriodSeconds="0")
     [secret_id, *_] = secret_ids(panel)
     question = panel.page(AUTHENTICATION, revoke=secret_id)
-    assert "It is the current secret: users cannot sign in by a code until your backend has a new one" in question
+    assert "It is the current secret: users cannot sign in with a code until your backend has a new one" in question
 
     fields = {"action": "revoke", "id": secret_id, "replace": "1", "endSessions": "1"}
     new, address = panel.secret_made(AUTHENTICATION, **fields)

@@ -149,7 +149,7 @@ def test_seats_that_are_taken_are_told_where_one_is_wanted(panel: Panel) -> None
     try:
         assert panel.done("/admin/seats", limit="1") == "/admin/seats?done=limit-set"
         for path in (USERS, AUTHENTICATION, "/admin/audit", "/admin/api-keys", "/admin/seats", DEBUGGER):
-            assert "No seat is left." in panel.page(path), path
+            assert "All seats are used." in panel.page(path), path
         for path, fields in [
             (USERS, {"email": f"{new_user_id()}@example.com"}),
             (USER, {"action": "reactivate", "id": user_id}),
@@ -157,11 +157,11 @@ def test_seats_that_are_taken_are_told_where_one_is_wanted(panel: Panel) -> None
             response = panel.post(path, **fields)
             assert response.status_code == 409
             assert 'role="alert"' in response.text
-        assert "No seat is left." in panel.get(USER, id="nobody-at-all").text
+        assert "All seats are used." in panel.get(USER, id="nobody-at-all").text
     finally:
         panel.done("/admin/seats", limit="")
     assert "no limit" in panel.page("/admin/seats")
-    assert "No seat is left." not in panel.page(USERS)
+    assert "All seats are used." not in panel.page(USERS)
 
 
 def test_form_without_its_field_removes_no_limit(panel: Panel) -> None:
@@ -220,7 +220,7 @@ def test_api_key_that_cannot_be_made_is_told_on_the_page(fields: dict[str, str],
     response = panel.post("/admin/api-keys", **fields)
     assert response.status_code == 422
     assert 'role="alert"' in response.text
-    assert "Create a key" in response.text
+    assert "Create an API key" in response.text
 
 
 def test_audit_log_is_filtered_and_its_filters_are_in_the_address(panel: Panel) -> None:

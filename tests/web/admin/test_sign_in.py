@@ -67,7 +67,7 @@ def test_set_up_link_works_for_one_of_those_who_open_it(
         for _ in range(3):  # looking uses nothing up
             page = client.get("/admin/setup", params={"token": token})
             assert page.status_code == 200
-            assert "Become the first admin" in page.text
+            assert "Create the first admin" in page.text
         assert client.get("/admin/setup", params={"token": token[:-1] + "_"}).status_code == 401
         bad = client.post("/admin/setup", data={"token": token, "email": "no address"}, headers=FROM_HERE)
         assert bad.status_code == 400
