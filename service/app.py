@@ -24,6 +24,7 @@ from service.housekeeping import purge_in_background, watch_event_loop, write_co
 from service.instance import Instance, open_instance
 from service.logs import configure_logs
 from service.settings import WRONG_SETTING, Settings, SettingsError, load_settings
+from service.tracing import tracing
 from service.web import failures, probes
 from service.web.assets import serve_asset
 from service.web.boundary import Boundary
@@ -181,6 +182,7 @@ async def _keep_open(app: Starlette, settings: Settings, begun: "asyncio.Future[
 @asynccontextmanager
 async def _open(settings: Settings) -> AsyncIterator[Instance]:
     async with (
+        tracing(settings),
         open_instance(settings, serving=True) as instance,
         purge_in_background(settings, instance.cipher),
         watch_event_loop(),

@@ -117,6 +117,16 @@ def _rate_limit_url(value: str) -> str:
     return value
 
 
+def _otlp_url(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in DEFAULT_PORTS or not url.hostname or url.username or not url.path.strip("/"):
+        raise ValueError(
+            "must be the http or https URL of an OTLP receiver with its path, such as http://127.0.0.1:4318/v1/traces"
+        )
+    _check_port(url)
+    return value
+
+
 def _smtp_url(value: str) -> str:
     url = urlsplit(value)
     if url.scheme not in ("smtp", "smtps", "smtp+starttls") or not url.hostname:
@@ -163,5 +173,6 @@ def _is_dir(path: str) -> bool:
 AppUrl = Annotated[str, AfterValidator(_app_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 Origin = Annotated[str, AfterValidator(_origin)]
+OtlpUrl = Annotated[str, AfterValidator(_otlp_url)]
 RateLimitUrl = Annotated[str, AfterValidator(_rate_limit_url)]
 SmtpUrl = Annotated[str, AfterValidator(_smtp_url)]

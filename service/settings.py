@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.setting_sources import PREFIX, file_name_of, given_values, read_environment, variable_of
-from service.setting_urls import AppUrl, DatabaseUrl, Origin, RateLimitUrl, SmtpUrl
+from service.setting_urls import AppUrl, DatabaseUrl, Origin, OtlpUrl, RateLimitUrl, SmtpUrl
 from service.setting_values import (
     SECRET,
     CookieDomain,
@@ -108,6 +108,7 @@ class Settings(BaseModel):
     introspection: Switch = True
     guide: Switch = True
     log_format: Annotated[LogFormat, LowerCase] | None = None
+    otlp_url: OtlpUrl | None = None
     audit_stream: Annotated[AuditStream, LowerCase] | None = None
     audit_retention: Annotated[int, Field(ge=1, le=MAX_RETENTION)] | None = None
     refusal_retention: Annotated[int, Field(ge=1, le=30)] = 30

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from service.database.connection import is_unreachable
 from service.metrics import BATCH_SIZE
+from service.tracing import span
 
 IN_FLIGHT = 2  # more would be shorter batches, and would take the pool's connections from other requests
 MAX_BATCH = 100  # requests
@@ -43,7 +44,8 @@ class Batches(Generic[Item, Result]):
         self._queue.append((item, answer))
         if len(self._queue) == 1:
             loop.call_soon(self._start)
-        return await answer
+        with span("batch"):
+            return await answer
 
     def _start(self) -> None:
         """Begin a batch, unless enough are running: the one that ends begins the next.

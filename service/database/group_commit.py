@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from tortoise.backends.sqlite.client import SqliteClient
 
 from service.database.batches import copy_error
+from service.tracing import span
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -90,7 +91,8 @@ class GroupCommit:
         self._queue.append(_Member(work, answer, atomic))
         if not self.enabled:
             self._start()
-        return await answer
+        with span("group commit"):
+            return await answer
 
     async def close(self) -> None:
         """Commit what is queued, and wait for every group that is waiting."""

@@ -21,6 +21,7 @@ from typing import Any
 from tortoise.connection import get_connection
 
 from service.database.connection import ALIAS
+from service.tracing import statement_span
 
 Row = Mapping[str, Any]
 
@@ -42,7 +43,9 @@ class Statement:
 async def fetch(statement: Statement, *values: object) -> Sequence[Row]:
     """Return all rows of the statement. Inside a transaction, it sees that transaction's changes."""
     connection = get_connection(ALIAS)
-    return (await connection.execute_query(statement.text_for(connection), list(values)))[1]
+    text = statement.text_for(connection)
+    with statement_span(text):
+        return (await connection.execute_query(text, list(values)))[1]
 
 
 async def fetch_one(statement: Statement, *values: object) -> Row | None:
@@ -57,7 +60,9 @@ async def fetch_indexed(statement: Statement, *values: object) -> Sequence[Row]:
     On SQLite it runs in the event loop's thread, so the statement must not scan or count a table.
     """
     connection: Any = get_connection(ALIAS)
-    rows: Sequence[Row] = await connection.read_one(statement.text_for(connection), values)
+    text = statement.text_for(connection)
+    with statement_span(text):
+        rows: Sequence[Row] = await connection.read_one(text, values)
     return rows
 
 
@@ -67,7 +72,9 @@ async def fetch_short(statement: Statement, *values: object) -> Sequence[Row]:
     On SQLite it begins in the event loop's thread, and starts again in another thread if it takes longer.
     """
     connection: Any = get_connection(ALIAS)
-    rows: Sequence[Row] = await connection.read_short(statement.text_for(connection), values)
+    text = statement.text_for(connection)
+    with statement_span(text):
+        rows: Sequence[Row] = await connection.read_short(text, values)
     return rows
 
 
@@ -77,7 +84,9 @@ async def fetch_limited(statement: Statement, *values: object, seconds: float, s
     Raises `ReadTooLongError`. On SQLite there is no limit for a statement that an index answers.
     """
     connection: Any = get_connection(ALIAS)
-    rows: Sequence[Row] = await connection.read_limited(statement.text_for(connection), values, seconds, scans)
+    text = statement.text_for(connection)
+    with statement_span(text):
+        rows: Sequence[Row] = await connection.read_limited(text, values, seconds, scans)
     return rows
 
 

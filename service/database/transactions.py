@@ -11,6 +11,7 @@ from tortoise.connection import get_connection, get_connections
 from service.database.connection import ALIAS
 from service.database.sqlite import EmbeddedDatabase
 from service.database.statements import Statement
+from service.tracing import statement_span
 
 Calls = list[Callable[[], None]]
 _waiting: ContextVar[Calls | None] = ContextVar("calls after the commit", default=None)
@@ -68,7 +69,9 @@ def collected_calls() -> Iterator[Calls]:
 async def write(statement: Statement, *values: object) -> int:
     """Run one statement, in a transaction of its own or in the open one. Return how many rows it changed."""
     connection: Any = get_connection(ALIAS)
-    return int(await connection.write(statement.text_for(connection), values))
+    text = statement.text_for(connection)
+    with statement_span(text):
+        return int(await connection.write(text, values))
 
 
 async def overwrite_deleted() -> None:

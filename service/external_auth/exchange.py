@@ -47,6 +47,7 @@ from service.sign_in.outcome import (
     record_refusal,
     record_success,
 )
+from service.tracing import span
 
 _ACCEPTED, _REFUSED = EXCHANGE_SECONDS.labels("accepted"), EXCHANGE_SECONDS.labels("refused")
 
@@ -121,7 +122,8 @@ async def exchange(
         raise BadUserInput("`lifetimeSeconds` must be 1 or more.")
     started = time.perf_counter()
     try:
-        result = await _exchange(code, attempt, dependencies, lifetime)
+        with span("exchange"):
+            result = await _exchange(code, attempt, dependencies, lifetime)
     except SignInRefused:
         _REFUSED.observe(time.perf_counter() - started)
         raise

@@ -16,6 +16,7 @@ from service.ip_addresses import parse_address
 from service.metrics import REQUEST_SECONDS
 from service.request_id import new_request_id, parse_request_id, request_id
 from service.settings import Settings, SettingsError
+from service.tracing import span
 from service.web.failures import internal_error, unavailable
 from service.web.requests import route_of
 
@@ -52,7 +53,10 @@ class Boundary:
 
         token = request_id.set(name)
         try:
-            await self._app(scope, receive, noting_send)
+            with span("request", {"http.request.method": scope["method"], "request_id": name}) as open_span:
+                await self._app(scope, receive, noting_send)
+                if open_span is not None:
+                    open_span.set_attribute("http.route", route_of(scope))
         except ClientDisconnect:
             pass  # the client has closed the connection
         except Exception as error:
