@@ -22,6 +22,13 @@ from shop import Shop
 
 ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = "demo.localhost"
+BRANDING = (
+    "name=Corner Shop",
+    "accentColor=#0a6b4b",
+    "accentColorDark=#5fd3a8",
+    "supportEmail=help@example.com",
+    f"logo={Path(__file__).with_name('logo.svg')}",
+)
 START_DEADLINE = 60.0  # seconds
 STOP_DEADLINE = 40.0  # Doorcode gives requests in flight 30 of them
 
@@ -39,10 +46,12 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="doorcode-demo-") as directory:
             environ = _environ(Path(directory), doorcode, shop)
-            secret = _run(environ, "enable")
-            _run(environ, "sign-in-url", f"{shop}/login")
-            _run(environ, "sign-out-url", f"{shop}/logout")
-            with _serving(environ, port) as process, Shop(port + 1, doorcode, secret):
+            secret = _run(environ, "jwt", "enable")
+            _run(environ, "jwt", "sign-in-url", f"{shop}/login")
+            _run(environ, "jwt", "sign-out-url", f"{shop}/logout")
+            _run(environ, "branding", *BRANDING)
+            api_key = _run(environ, "api-key", "create", "the shop", "--scope", "admin")
+            with _serving(environ, port) as process, Shop(port + 1, doorcode, secret, api_key, environ):
                 print(_where(doorcode, shop), flush=True)
                 process.wait()
     except KeyboardInterrupt:
@@ -64,7 +73,7 @@ def _where(doorcode: str, shop: str) -> str:
     Doorcode:         {doorcode}
 
 Open the shop in Chrome, Edge or Firefox. (Other browsers may have to be told in /etc/hosts that these names are 127.0.0.1.)
-The link to the admin panel is printed above. Ctrl-C stops everything.
+The page of the shop has a link into the admin panel. Ctrl-C stops everything.
 """
 
 
@@ -83,11 +92,11 @@ def _environ(directory: Path, doorcode: str, shop: str) -> dict[str, str]:
 
 
 def _run(environ: Mapping[str, str], *arguments: str) -> str:
-    """Run `doorcode jwt`; what it prints. `enable` prints the secret that the shop signs with.
+    """Run a command of `doorcode`; what it prints. `jwt enable` prints the secret that the shop signs with.
 
     The command runs in the data directory, where no `.env` file is found.
     """
-    command = [sys.executable, "-m", "service", "jwt", *arguments]
+    command = [sys.executable, "-m", "service", *arguments]
     done = subprocess.run(
         command, env=environ, cwd=environ["DOORCODE_DATA_DIR"], capture_output=True, text=True, check=False
     )

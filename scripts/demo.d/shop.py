@@ -1,11 +1,8 @@
-"""A sample backend: it has customers, signs codes for them, and has a sign-in page. It uses the standard library only."""
+"""A sample shop: it has customers, signs codes for them, and has a sign-in page. It uses the standard library only."""
 
-import base64
-import hashlib
-import hmac
+import inspect
 import json
 import threading
-import time
 from collections.abc import Mapping
 from functools import partial
 from html import escape
@@ -15,47 +12,24 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-CODE_LIFETIME = 300  # seconds
-PAGE = Path(__file__).with_name("index.html")
+from scenes import CUSTOMERS, Scenes
+from signing import base64url, sign_code
+
+HERE = Path(__file__).parent
+REACT = HERE.parents[1] / "service" / "guide" / "samples" / "doorcode.tsx"
+FILES = {"/shop.css": "text/css", "/shop.js": "text/javascript", "/logo.svg": "image/svg+xml"}
 COOKIE = "shop-customer"  # a real shop would sign it, or keep a session
-
-# The customers of the shop. They need no password here: they open `?as=ana`, or press their name on the sign-in page.
-CUSTOMERS = {
-    "ana": {"id": "shop-1", "email": "ana@example.com", "name": "Ana", "plan": "gold"},
-    "ben": {"id": "shop-2", "email": "ben@example.com", "name": "Ben", "plan": "silver"},
-}
-
-_HEAD = '<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>Sample shop</title>'
-_SIGNED_OUT = f'{_HEAD}<h1>You are signed out of the sample shop</h1><p><a href="/">Back to the shop</a></p>'
-
-
-def sign(payload: Mapping[str, Any], secret: str) -> str:
-    """A compact JWS with HS256 (RFC 7515), as any JWT library makes it. The key is the secret's text as it was shown."""
-    signed = f"{_encoded({'alg': 'HS256', 'typ': 'JWT'})}.{_encoded(payload)}"
-    signature = hmac.digest(secret.encode(), signed.encode(), hashlib.sha256)
-    return f"{signed}.{_base64url(signature)}"
-
-
-def code_for(customer: str, secret: str, lifetime: int = CODE_LIFETIME) -> str:
-    """A code that signs this customer in."""
-    moment = int(time.time())
-    return sign({"user": CUSTOMERS[customer], "iat": moment, "exp": moment + lifetime}, secret)
-
-
-def _encoded(value: object) -> str:
-    return _base64url(json.dumps(value, separators=(",", ":")).encode())
-
-
-def _base64url(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 class Shop:
-    """The shop's web server, in a thread of its own."""
+    """The shop's web server, in a thread of its own. The customers need no password: they press their name."""
 
-    def __init__(self, port: int, doorcode: str, secret: str) -> None:
-        """`doorcode` is its address. Raises `OSError` if the port is taken."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, doorcode, secret))
+    def __init__(
+        self, port: int, doorcode: str, secret: str, api_key: str = "", environ: Mapping[str, str] | None = None
+    ) -> None:
+        """`doorcode` is its address. The scenes need an API key of scope ADMIN. Raises `OSError` if the port is taken."""
+        scenes = Scenes(doorcode, secret, api_key, environ or {})
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, doorcode, scenes))
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -67,25 +41,42 @@ class Shop:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    def __init__(self, doorcode: str, secret: str, *rest: Any) -> None:
+    def __init__(self, doorcode: str, scenes: Scenes, *rest: Any) -> None:
         self._doorcode = doorcode
-        self._secret = secret
+        self._scenes = scenes
         super().__init__(*rest)
 
     def do_GET(self) -> None:
-        """Serve the page, or a new code for its user."""
         url = urlsplit(self.path)
-        customer = parse_qs(url.query).get("as", [""])[0]
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        customer = query.get("as", "")
         if url.path == "/":
-            self._answer(200, "text/html", self._page(customer))
+            self._answer(200, "text/html", self._page("index.html", customer))
+        elif url.path == "/react":
+            self._answer(200, "text/html", self._page("react.html", customer))
+        elif url.path in FILES:
+            self._answer(200, FILES[url.path], (HERE / url.path[1:]).read_text())
         elif url.path == "/login":
-            self._sign_in({name: values[0] for name, values in parse_qs(url.query).items()})
+            self._sign_in(query)
         elif url.path == "/logout":
-            self._answer(
-                200, "text/html", _SIGNED_OUT, Set_Cookie=f"{COOKIE}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"
-            )
+            gone = f"{COOKIE}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"
+            self._answer(200, "text/html", self._page("signed-out.html", ""), Set_Cookie=gone)
         elif url.path == "/code" and customer in CUSTOMERS:
-            self._answer(200, "text/plain", code_for(customer, self._secret))
+            self._answer(200, "text/plain", sign_code(CUSTOMERS[customer], self._scenes.secret))
+        else:
+            self._answer(404, "text/plain", "This page does not exist.\n")
+
+    def do_POST(self) -> None:
+        """Play a scene, or go to the panel. Only the shop's own pages may: other sites send another `Origin`."""
+        url = urlsplit(self.path)
+        if self.headers.get("Origin") != f"http://{self.headers.get('Host')}":
+            self._answer(403, "text/plain", "Only the shop may do this.\n")
+        elif url.path == "/panel":
+            self._answer(303, "text/plain", "", Location=self._scenes.panel_link())
+        elif url.path.startswith("/scenes/"):
+            customer = parse_qs(url.query).get("as", [""])[0]
+            answer = self._scenes.play(url.path.removeprefix("/scenes/"), customer)
+            self._answer(200 if answer else 404, "application/json", json.dumps(answer))
         else:
             self._answer(404, "text/plain", "This page does not exist.\n")
 
@@ -97,32 +88,34 @@ class _Handler(BaseHTTPRequestHandler):
         kept = {name: query[name] for name in ("returnTo", "state") if name in query}
         customer = query.get("as") or self._signed_in_customer()
         if customer in CUSTOMERS:
-            code = code_for(customer, self._secret)
+            code = sign_code(CUSTOMERS[customer], self._scenes.secret)
             there = f"{self._doorcode}/?{urlencode({'externalAuthCode': code, **kept})}"
             cookie = f"{COOKIE}={customer}; Path=/; HttpOnly; SameSite=Lax"
             self._answer(303, "text/plain", "", Location=there, Set_Cookie=cookie)
         else:
             links = "".join(
-                f'<p><a href="/login?{escape(urlencode({"as": name, **kept}))}">{about["name"]}</a></p>'
+                f'<a class="button" href="/login?{escape(urlencode({"as": name, **kept}))}">{about["name"]}</a>'
                 for name, about in CUSTOMERS.items()
             )
-            self._answer(200, "text/html", f"{_HEAD}<h1>Sign in to the sample shop</h1><p>Who are you?</p>{links}")
+            page = self._page("sign-in.html", "").replace("{{ links }}", links)
+            self._answer(200, "text/html", page)
 
     def _signed_in_customer(self) -> str:
         cookie = SimpleCookie(self.headers.get("Cookie", "")).get(COOKIE)
         return cookie.value if cookie else ""
 
-    def _page(self, customer: str) -> str:
+    def _page(self, name: str, customer: str) -> str:
         known = customer in CUSTOMERS
         values = {
             "doorcode": self._doorcode,
             "customer": customer if known else "",
-            "code": code_for(customer, self._secret) if known else "",
-            "expired": code_for("ana", self._secret, lifetime=-3600),
+            "code": sign_code(CUSTOMERS[customer], self._scenes.secret) if known else "",
+            "signing": f"{inspect.getsource(sign_code)}{inspect.getsource(base64url)}",
+            "react": REACT.read_text(),
         }
-        page = PAGE.read_text()
-        for name, value in values.items():
-            page = page.replace(f"{{{{ {name} }}}}", escape(value))
+        page = (HERE / name).read_text()
+        for value_name, value in values.items():
+            page = page.replace(f"{{{{ {value_name} }}}}", escape(value))
         return page
 
     def _answer(self, status: int, media_type: str, text: str, **headers: str) -> None:

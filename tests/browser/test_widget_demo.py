@@ -7,9 +7,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
+import httpx2
 import pytest
-from playwright.sync_api import Page, expect
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page, expect
 
 from tests.processes import ROOT, START_DEADLINE, free_port
 from tests.programs import Programs
@@ -69,21 +72,18 @@ def test_widget_link_and_signing_out_work_across_origins(page: Page, demo: Demo)
 
     page.get_by_role("link", name="Ana").click()
     expect(state).to_have_text(SIGNED_IN_AS_ANA)
-    expect(log).to_contain_text("ready: shop-1, a new user")
+    expect(log).to_contain_text("Doorcode has made a new user.")
     expect(link_state).to_have_text(NO_USER)
     page.get_by_role("button", name="Show an access token").click()
     expect(log).to_contain_text('"sub":"shop-1"')
-    page.get_by_role("button", name="Try an expired code").click()
-    expect(log).to_contain_text("error: CODE_EXPIRED")
-    expect(state).to_have_text(SIGNED_IN_AS_ANA)
     page.locator("#widget-sign-out").click()
-    expect(log).to_contain_text("ended at the server: true")
+    expect(log).to_contain_text("The server has ended the session: yes.")
     expect(state).to_have_text(NO_USER)
 
     page.get_by_role("link", name="Sign in by link").click()
     expect(page).to_have_url(f"{demo.shop}/?as=ana")
     expect(link_state).to_have_text(SIGNED_IN_AS_ANA)
-    page.get_by_role("link", name="no one").click()
+    page.get_by_role("link", name="No customer").click()
     expect(link_state).to_have_text(SIGNED_IN_AS_ANA)
     page.locator("#link-sign-out").click()
     expect(page).to_have_url(f"{demo.shop}/logout")
@@ -93,7 +93,7 @@ def test_widget_link_and_signing_out_work_across_origins(page: Page, demo: Demo)
 
 def test_sign_in_that_starts_at_doorcode_goes_through_the_shop(page: Page, demo: Demo) -> None:
     page.goto(f"{demo.shop}/?as=ben")
-    page.get_by_role("link", name="Open page 2").click()
+    page.get_by_role("link", name="Sign in through the shop").click()
     page.get_by_role("link", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="Sign in to the sample shop")).to_be_visible()
     page.get_by_role("link", name="Ben").click()
@@ -101,13 +101,78 @@ def test_sign_in_that_starts_at_doorcode_goes_through_the_shop(page: Page, demo:
     expect(page.locator("#link-state")).to_have_text("Signed in as Ben (ben@example.com).")
 
 
-def test_page_fits_a_telephone(page: Page, demo: Demo) -> None:
-    page.set_viewport_size({"width": 390, "height": 800})
-    page.goto(f"{demo.shop}/?as=ben")
-    page.get_by_role("button", name="Show an access token").click()
-    expect(page.locator("#widget-log")).to_contain_text("it says:")
+def test_each_scene_shows_what_doorcode_does(page: Page, demo: Demo) -> None:
+    state, log, scene = page.locator("#widget-state"), page.locator("#widget-log"), page.locator("#scene")
 
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    def play(name: str, said: str) -> None:
+        page.get_by_role("button", name=name).click()
+        expect(scene).to_contain_text(said)
+        expect(page.locator("[data-scene=reset]")).to_be_enabled(timeout=20_000)
+
+    page.goto(f"{demo.shop}/?as=ana")
+    expect(state).to_have_text(SIGNED_IN_AS_ANA)
+    expect(page.locator("#decoded")).to_contain_text('"id": "shop-1"')
+    lines = page.get_by_label("The function that signs").inner_text().strip().splitlines()
+    assert len([line for line in lines if line.strip()]) == 8
+
+    play("the link has expired", "expired an hour ago")
+    expect(log).to_contain_text("CODE_EXPIRED")
+    expect(state).to_have_text(SIGNED_IN_AS_ANA)
+    play("all seats are taken", "1 of 1")
+    expect(log).to_contain_text("SEAT_LIMIT_REACHED")
+    play("the user is deactivated", "deactivates Ana")
+    expect(state).to_have_text("The session was ended.")
+    expect(log).to_contain_text("USER_DEACTIVATED")
+    play("Back to normal", "Everything is as it was.")
+    expect(state).to_have_text(SIGNED_IN_AS_ANA)
+    for _ in range(2):
+        play("the secret is replaced", "still signs in")
+        expect(state).to_have_text(SIGNED_IN_AS_ANA)
+    play("the secret has leaked", "all sessions end at once")
+    expect(log).to_contain_text("Doorcode has ended the session.")
+    expect(log).to_contain_text("INVALID_SIGNATURE")
+    expect(state).to_have_text(SIGNED_IN_AS_ANA)
+
+
+def test_refusal_has_the_name_of_the_shop_and_leads_back_signed_in(page: Page, demo: Demo) -> None:
+    page.goto(f"{demo.shop}/?as=ana")
+    page.get_by_role("button", name="the link has expired").click()
+    page.get_by_role("link", name="See the page that a person gets").click()
+    expect(page).to_have_title("This sign-in link has expired · Corner Shop")
+    page.get_by_role("link", name="Sign in", exact=True).click()
+    page.get_by_role("link", name="Ana").click()
+    expect(page).to_have_url(f"{demo.shop}/?as=ana")
+    expect(page.locator("#link-state")).to_have_text(SIGNED_IN_AS_ANA)
+
+
+def test_link_on_the_page_leads_into_the_panel(page: Page, demo: Demo) -> None:
+    page.goto(demo.shop)
+    with page.expect_popup() as opened:
+        page.get_by_role("button", name="Open the admin panel").click()
+    opened.value.get_by_role("button", name="Open the panel").click()
+    expect(opened.value.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+def test_other_sites_play_no_scene_and_get_no_link_into_the_panel(demo: Demo) -> None:
+    shop = f"http://127.0.0.1:{demo.port + 1}"
+    assert httpx2.post(f"{shop}/scenes/leaked?as=ana", headers={"Origin": "http://other.localhost"}).status_code == 403
+    assert httpx2.post(f"{shop}/panel").status_code == 403
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_accessible_and_fit_a_telephone(
+    browser: Browser, demo: Demo, scheme: Literal["light", "dark"]
+) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=scheme)
+    for path in ("/?as=ben", "/", "/react", "/login", "/logout"):
+        page.goto(demo.shop + path)
+        if path == "/?as=ben":
+            expect(page.locator("#widget-state")).to_contain_text("Signed in as Ben")
+            page.get_by_role("button", name="Show an access token").click()
+            expect(page.locator("#widget-log")).to_contain_text("It says:")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        assert not Axe().run(page).response["violations"], path
+    page.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
