@@ -13,6 +13,12 @@ _RFC_3339 = re.compile(
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
+class WrittenTime(str):
+    """A time as answers write it: RFC 3339 in UTC, with `Z`, and with six digits of a second or none."""
+
+    __slots__ = ()
+
+
 def now() -> datetime:
     """Return the current time in UTC. SQLite compares times as text, which is wrong for other zones."""
     return datetime.now(UTC)

@@ -236,16 +236,30 @@ class Page:
     """Whether the query found more rows than the page holds, in its direction."""
     wanted: Slice
 
-    async def has_next(self) -> bool:
-        """Return whether rows follow. Runs a query only if the query of the page did not tell."""
+    @property
+    def known_next(self) -> bool | None:
+        """Whether rows follow. None if the query of the page did not tell."""
         if not self.wanted.backwards and (self.has_more or self.wanted.before is None):
             return self.has_more
-        return bool(self.rows) and await self.listing.has_rows(self.listing.cursor(self.rows[-1]), behind=True)
+        return None if self.rows else False
 
-    async def has_previous(self) -> bool:
-        """Return whether rows precede the page. Runs a query only if the query of the page did not tell."""
+    @property
+    def known_previous(self) -> bool | None:
+        """Whether rows precede the page. None if the query of the page did not tell."""
         if self.wanted.backwards and (self.has_more or self.wanted.after is None):
             return self.has_more
         if not self.wanted.backwards and self.wanted.after is None:
             return False
-        return bool(self.rows) and await self.listing.has_rows(self.listing.cursor(self.rows[0]), behind=False)
+        return None if self.rows else False
+
+    async def has_next(self) -> bool:
+        """Return whether rows follow. Runs a query only if the query of the page did not tell."""
+        if (known := self.known_next) is not None:
+            return known
+        return await self.listing.has_rows(self.listing.cursor(self.rows[-1]), behind=True)
+
+    async def has_previous(self) -> bool:
+        """Return whether rows precede the page. Runs a query only if the query of the page did not tell."""
+        if (known := self.known_previous) is not None:
+            return known
+        return await self.listing.has_rows(self.listing.cursor(self.rows[0]), behind=False)

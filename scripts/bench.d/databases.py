@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 import asyncpg
-from processes import OTHER_CORES, on_cores
+from processes import OTHER_CORES, cpu_seconds_of, on_cores
 
 from tests.databases import PostgresServer, create_postgres
 
@@ -30,6 +30,9 @@ class Databases(Protocol):
     async def copy(self, name: str) -> str:
         """A new copy of the database, without connections, in place of the previous copy."""
 
+    def cpu_seconds(self) -> float:
+        """What the server of the databases has used so far. 0 if the services themselves are the database."""
+
 
 class SqliteDatabases:
     """Files in a directory."""
@@ -46,6 +49,9 @@ class SqliteDatabases:
             leftover.unlink()
         shutil.copyfile(self._directory / f"{name}.sqlite3", copy)
         return str(copy)
+
+    def cpu_seconds(self) -> float:
+        return 0.0
 
 
 class PostgresDatabases:
@@ -72,6 +78,11 @@ class PostgresDatabases:
         await self._execute(f"CREATE DATABASE {name}_copy TEMPLATE {name}")
         await self._execute("CHECKPOINT")
         return self._server.url(f"{name}_copy")
+
+    def cpu_seconds(self) -> float:
+        postmaster = int((self._server.directory / "data" / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        return sum(cpu_seconds_of(int(process)) for process in [postmaster, *children])
 
     async def _make_durable(self) -> None:
         """Set PostgreSQL up as for production. These settings need no restart."""

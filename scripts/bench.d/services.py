@@ -1,8 +1,11 @@
-"""The two services that are compared: how each is filled, started and asked."""
+"""The services that are compared: how each is filled, started and asked."""
 
 import base64
 import json
+import os
+import shutil
 import sqlite3
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -52,17 +55,18 @@ query Users($after: String, $filter: UserFilter) {
 }
 """
 SEATS = "query Seats { seatUsage { used limit } }"
+YOGA_PACKAGES = ("graphql", "graphql-yoga", "jsonwebtoken", "better-sqlite3", "pg")
 
 
 class Service(Protocol):
-    """A service under test. Databases are paths on SQLite, `postgres://` URLs otherwise; `arguments` are Python's."""
+    """A service under test. Databases are paths on SQLite, `postgres://` URLs otherwise."""
 
     name: str
 
     async def fill(self, database: str, workload: Workload) -> None:
         """Make the tables in an empty database, and add all users."""
 
-    def arguments(self, port: int) -> list[str]: ...
+    def command(self, port: int) -> list[str]: ...
 
     def environment(self, database: str, directory: Path) -> dict[str, str]: ...
 
@@ -91,8 +95,8 @@ class Doorcode:
         self._key = Fernet.generate_key().decode()
         self._api_key = ""
 
-    def arguments(self, port: int) -> list[str]:
-        return ["-m", "service", "serve", f"--port={port}"]
+    def command(self, port: int) -> list[str]:
+        return [sys.executable, "-m", "service", "serve", f"--port={port}"]
 
     def environment(self, database: str, directory: Path) -> dict[str, str]:
         url = database if database.startswith("postgres") else f"sqlite://{database}"
@@ -173,7 +177,7 @@ def _users(people: Sequence[Person], workload: Workload, moment: datetime) -> It
 
 
 def _sessions(workload: Workload, serials: dict[str | None, int], moment: datetime) -> Iterable[Session]:
-    for person in workload.signed_in:
+    for person, token_hash in workload.sessions():
         yield Session(
             id=new_id(),
             user_serial=serials[person.external_id],
@@ -181,7 +185,7 @@ def _sessions(workload: Workload, serials: dict[str | None, int], moment: dateti
             method=SignInMethod.EXTERNAL_JWT,
             method_epoch=0,
             carrier=TokenTransport.BEARER,
-            token_hash=person.token_hash,
+            token_hash=token_hash,
             created_at=moment,
             expires_at=moment + SESSION_LIFETIME,
             last_seen_at=moment + HOUR,
@@ -191,13 +195,20 @@ def _sessions(workload: Workload, serials: dict[str | None, int], moment: dateti
 class Yardstick:
     """Bare Starlette, on the same server."""
 
-    name = "bare Starlette"
+    name = "Starlette"
 
     def __init__(self, workload: Workload) -> None:
         self._secret, self._admin_token = workload.secret, workload.admin_token
 
-    def arguments(self, port: int) -> list[str]:
-        uvicorn = ["-m", "uvicorn", "yardstick_app:app", f"--app-dir={Path(__file__).parent}", f"--port={port}"]
+    def command(self, port: int) -> list[str]:
+        uvicorn = [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "yardstick_app:app",
+            f"--app-dir={Path(__file__).parent}",
+            f"--port={port}",
+        ]
         return [*uvicorn, "--loop=uvloop", "--http=httptools", "--no-access-log", "--log-level=warning"]
 
     def environment(self, database: str, directory: Path) -> dict[str, str]:
@@ -213,7 +224,7 @@ class Yardstick:
         users = [
             (p.external_id, p.email, "EXTERNAL_JWT", p.external_id, workload.created_at(p)) for p in workload.everyone
         ]
-        sessions = [(new_id(), p.external_id, p.token_hash, milliseconds, until) for p in workload.signed_in]
+        sessions = [(new_id(), p.external_id, hashed, milliseconds, until) for p, hashed in workload.sessions()]
         tables: dict[str, Sequence[tuple[object, ...]]] = {
             "users": users,
             "sessions": sessions,
@@ -241,6 +252,56 @@ class Yardstick:
 
     def token_in(self, answer: dict[str, Any]) -> str | None:
         return str(answer["session"]["token"]) if "session" in answer else None
+
+
+class Yoga(Yardstick):
+    """graphql-yoga on Node, on the same tables as bare Starlette: what a usual GraphQL service costs."""
+
+    name = "yoga"
+
+    @staticmethod
+    def missing() -> str | None:
+        """Why it cannot be run, or None. `BENCH_YOGA` names a directory in which its packages are installed."""
+        if shutil.which("node") is None:
+            return "there is no node"
+        packages = Path(os.environ.get("BENCH_YOGA", ""), "node_modules")
+        missing = [name for name in YOGA_PACKAGES if not (packages / name).is_dir()]
+        if "BENCH_YOGA" not in os.environ or missing:
+            return f"BENCH_YOGA names no directory in which `npm install {' '.join(YOGA_PACKAGES)}` was run"
+        return None
+
+    def command(self, port: int) -> list[str]:
+        return ["node", str(Path(__file__).with_name("yoga_app.mjs")), str(port)]
+
+    def environment(self, database: str, directory: Path) -> dict[str, str]:
+        return super().environment(database, directory) | {"NODE_ENV": "production"}
+
+    def exchange(self, code: str) -> bytes:
+        return _post("/graphql", {"query": EXCHANGE, "variables": {"code": code}})
+
+    def viewer(self, token: str) -> bytes:
+        return _post("/graphql", {"query": VIEWER}, token)
+
+    def page(self, person: Person, workload: Workload) -> bytes:
+        after = f"{workload.created_at(person)},{person.external_id}"
+        return _post("/graphql", {"query": PAGE, "variables": {"after": after}}, self._admin_token)
+
+    def seats(self) -> bytes:
+        return _post("/graphql", {"query": SEATS}, self._admin_token)
+
+    def search(self, person: Person) -> bytes:
+        variables = {"filter": {"search": _middle(person)}}
+        return _post("/graphql", {"query": PAGE, "variables": variables}, self._admin_token)
+
+    def token_in(self, answer: dict[str, Any]) -> str | None:
+        token: str | None = answer["data"]["exchangeExternalAuthCode"].get("token")
+        return token
+
+
+def services_for(workload: Workload) -> list[Service]:
+    """Return the services to compare: graphql-yoga only if it can be run."""
+    others = [Yardstick(workload)] if Yoga.missing() else [Yardstick(workload), Yoga(workload)]
+    return [*others, Doorcode()]
 
 
 async def _fill_postgres(url: str, tables: Mapping[str, Sequence[tuple[object, ...]]]) -> None:

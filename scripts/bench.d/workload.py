@@ -54,14 +54,15 @@ def hash_token(token: str) -> str:
 class Workload:
     """So many known people, and the secret that signs for them."""
 
-    def __init__(self, people: int, moment: int) -> None:
-        """`moment` is now, in seconds since 1970. The first `MOST_SESSIONS` people have a session."""
+    def __init__(self, people: int, moment: int, sessions: int | None = None) -> None:
+        """`moment` is now, in seconds since 1970. `sessions` are open, by default one for each of the first people."""
+        self._sessions = min(people, MOST_SESSIONS) if sessions is None else sessions
         self.people = [Person(number) for number in range(people)]
         # Users who were last seen in the hour before: each code of theirs is a first visit of the hour, once.
         self.returning = [Person(number) for number in range(people, people + min(people, MOST_SESSIONS))]
         self.moment = moment
         self.secret = secrets.token_urlsafe(32)
-        self.signed_in = self.people[:MOST_SESSIONS]
+        self.signed_in = self.people[: self._sessions]
         self.admin_token = secrets.token_urlsafe(32)
         self._random = random.Random(7)
 
@@ -105,6 +106,12 @@ class Workload:
     def created_at(self, person: Person) -> int:
         """When this user was created, in milliseconds since 1970: each a millisecond after the one before."""
         return self.moment * 1000 + person.number
+
+    def sessions(self) -> Iterator[tuple[Person, str]]:
+        """The users of all sessions, and the hashes of their tokens."""
+        for number in range(self._sessions):
+            person = self.people[number % len(self.people)]
+            yield person, person.token_hash if number < len(self.people) else hash_token(f"another {number}")
 
     def tokens(self) -> Iterator[str]:
         """The known people's tokens, in random order."""

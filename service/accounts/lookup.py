@@ -8,7 +8,7 @@ from operator import itemgetter
 
 from service.accounts.models import User, UserOrigin, UserRole, UserStatus
 from service.audit.log import Actor
-from service.database import Row, Statement, as_time, fetch, fetch_one
+from service.database import Row, Statement, as_time, as_written_time, fetch, fetch_one
 from service.errors import Conflict, NotFound
 
 # One statement for both kinds of ID. A match of `external_id` takes precedence over a match of `id` (contract §1).
@@ -123,10 +123,10 @@ COLUMN_READERS: Mapping[str, Callable[[Row], object]] = {
     "status": lambda row: (
         _STATUSES[row["status"]] if row["access_until"] is None else user_from_row(row).current_status
     ),
-    "created_at": lambda row: as_time(row["created_at"]),
-    "last_seen_at": lambda row: None if row["last_seen_at"] is None else as_time(row["last_seen_at"]),
+    "created_at": lambda row: as_written_time(row["created_at"]),
+    "last_seen_at": lambda row: None if row["last_seen_at"] is None else as_written_time(row["last_seen_at"]),
 }
-"""What `user_from_row` makes of one column, without making a user: for pages of users, of which few columns are shown."""
+"""What an answer needs of one column, without making a user: for pages of users, of which few columns are shown."""
 
 COLUMN_NAMES: Mapping[str, Sequence[str]] = {
     **{value: [value] for value in COLUMN_READERS if value != "status"},

@@ -72,9 +72,12 @@ class AccountQueries:
     ) -> Connection[User] | None:
         info.context.caller.require_reader()
         wanted = filter.as_wanted() if filter else directory.UserFilter()
-        listing = directory.list_users(wanted, order_by, User.columns_of(selected_names(info)))
+        names = selected_names(info)
+        listing = directory.list_users(wanted, order_by, User.columns_of(names))
         page = await listing.page(Slice(first, after, last, before))
-        return Connection(page=page, node_of=User.of_row, counter=partial(directory.count_users, wanted, listing))
+        return Connection(
+            page=page, node_of=User.reader(names), counter=partial(directory.count_users, wanted, listing)
+        )
 
     @strawberry.field(
         description=(

@@ -16,12 +16,15 @@ class PageInfo:
     page: strawberry.Private[Page]
 
     @strawberry.field(description="Whether rows follow this page.")
-    async def has_next_page(self) -> bool:
-        return await self.page.has_next()
+    def has_next_page(self) -> bool:
+        # No coroutine if the value is known: plans take none (`answer_plans.py`).
+        known = self.page.known_next
+        return self.page.has_next() if known is None else known  # type: ignore[return-value]
 
     @strawberry.field(description="Whether rows precede this page.")
-    async def has_previous_page(self) -> bool:
-        return await self.page.has_previous()
+    def has_previous_page(self) -> bool:
+        known = self.page.known_previous
+        return self.page.has_previous() if known is None else known  # type: ignore[return-value]
 
     @strawberry.field(description="The cursor of the first row. Null on an empty page.")
     def start_cursor(self) -> str | None:
@@ -51,7 +54,8 @@ class Connection(Generic[Node]):
 
     @strawberry.field(description="The rows with their cursors.")
     def edges(self) -> list[Edge[Node]]:
-        return [Edge(cursor=self.page.listing.cursor(row), node=self.node_of(row)) for row in self.page.rows]
+        cursor, node_of = self.page.listing.cursor, self.node_of
+        return [Edge(cursor=cursor(row), node=node_of(row)) for row in self.page.rows]
 
     @strawberry.field(description="The rows without cursors.")
     def nodes(self) -> list[Node]:

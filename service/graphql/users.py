@@ -1,5 +1,6 @@
 """The GraphQL types of users and sessions."""
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Annotated, TypeVar
@@ -195,8 +196,24 @@ class User(Node):
         user.source = row
         return user
 
+    @classmethod
+    def reader(cls, names: frozenset[str]) -> Callable[[Row], "User"]:
+        """Return `of_row` for a page that selects fields of these names: it reads their values at once.
+
+        Reading a value when the answer needs it takes three times as long, because `__getattr__` is asked last.
+        """
+        readers = [(_ATTRIBUTES[name], COLUMN_READERS[_ATTRIBUTES[name]]) for name in names if name in _ATTRIBUTES]
+
+        def read(row: Row) -> "User":
+            user = cls.of_row(row)
+            user.__dict__ = {name: read_value(row) for name, read_value in readers} | user.__dict__
+            return user
+
+        return read
+
 
 _READ_ALONE = {to_camel_case(value): columns for value, columns in COLUMN_NAMES.items()}
+_ATTRIBUTES = {to_camel_case(value): value for value in COLUMN_READERS if value != "status"}
 _OF_PAGES = frozenset(
     [
         "edges",

@@ -1,11 +1,13 @@
 """Operations that call their resolver directly are answered as graphql-core answers them, for every value of a variable."""
 
 import asyncio
+from enum import Enum
 from typing import Any
 
 import pytest
 import strawberry
 from graphql import GraphQLError
+from strawberry.scalars import JSON
 
 from service.graphql.server.direct_calls import DirectCall
 from service.graphql.server.documents import Documents
@@ -27,8 +29,28 @@ class Echo:
         raise ValueError("a field fails")
 
 
+@strawberry.enum
+class Kind(Enum):
+    QUIET = "quiet"
+    LOUD = "loud"
+
+
+@strawberry.input
+class Wanted:
+    text: str | None = None
+    kind: Kind = Kind.QUIET
+    extra: JSON | None = None
+
+
 @strawberry.type
 class Query:
+    @strawberry.field
+    async def found(self, info: strawberry.Info, wanted: Wanted) -> Echo | None:
+        if wanted.text == "raises":
+            raise ValueError("the resolver fails")
+        seen = f"{wanted!r} {sorted(info.variable_values.items())}"
+        return Echo(text=wanted.text, number=None, seen=seen, always="")
+
     @strawberry.field
     async def echo(
         self, info: strawberry.Info, text: str, number: int | None = None, ref: strawberry.ID | None = None
@@ -78,12 +100,18 @@ DIRECT = [
     "query A($t: String!) { always(text: $t) } query B($t: String!) { echo(text: $t) { text } }",
     "query($t: String!) { echo(text: $t) { text fails } }",
 ]
-OTHERS = [
-    "query($t: String!) { echo(text: $t) { text } always }",
+CONVERTED = [
     'query { echo(text: "a") { text } }',
     'query($t: String = "d") { always(text: $t) }',
-    "query($t: String!, $yes: Boolean = true) { echo(text: $t) { text @include(if: $yes) seen } }",
     "query($t: [String!]!) { many(texts: $t) }",
+    "query($t: String!, $n: Int = 7) { echo(text: $t, number: $n) { number seen } }",
+    "query($t: String!, $kind: Kind = LOUD) { found(wanted: {text: $t, kind: $kind}) { text seen } }",
+    "query($w: Wanted!) { found(wanted: $w) { text seen } }",
+    "query($t: String) { found(wanted: {extra: {inside: [$t, 1]}}) { text seen } }",
+]
+OTHERS = [
+    "query($t: String!) { echo(text: $t) { text } always }",
+    "query($t: String!, $yes: Boolean = true) { echo(text: $t) { text @include(if: $yes) seen } }",
     "query($t: String!) { echo(text: $t) { text } echo(text: $t) { seen } }",
     "{ __typename }",
     "{ __schema { queryType { name } } }",
@@ -112,6 +140,10 @@ VARIABLES: list[dict[str, Any] | None] = [
     *({"t": "a", "n": number, "i": "x"} for number in NUMBERS),
     *({"t": "a", "n": 1, "i": id_} for id_ in IDS),
     {"t": "a", "unknown": 1},
+    {"w": {"text": "a", "kind": "LOUD", "extra": {"more": [1]}}},
+    {"w": {"text": "raises"}},
+    {"w": {"kind": "NONE"}},
+    {"w": {"other": 1}, "kind": None, "t": "a"},
     {"n": 1},
 ]
 
@@ -153,7 +185,7 @@ async def both(document: str, variables: dict[str, Any] | None, name: str | None
 
 @pytest.mark.parametrize("variables", VARIABLES, ids=repr)
 async def test_direct_calls_answer_as_graphql_core_does(variables: dict[str, Any] | None, called: list[str]) -> None:
-    for document in (*DIRECT, *OTHERS):
+    for document in (*DIRECT, *CONVERTED, *OTHERS):
         for name in (None, "A", "B") if "query A" in document else (None,):
             answer, expected = await both(document, variables, name)
             assert answer == expected, (document, name)
@@ -164,6 +196,14 @@ async def test_direct_calls_answer_as_graphql_core_does(variables: dict[str, Any
 async def test_operations_of_one_field_are_called_directly(document: str, called: list[str]) -> None:
     variables: dict[str, object] = {"t": "a", "n": None, "i": None}
     await operations().answer(GraphQLRequest(document, variables, "A" if "query A" in document else None), None)
+    assert len(called) == 1
+
+
+@pytest.mark.parametrize("document", CONVERTED)
+async def test_arguments_that_must_be_converted_are_converted(document: str, called: list[str]) -> None:
+    variables: dict[str, object] = {"t": ["a"] if "[String!]!" in document else "a", "w": {"text": "a"}}
+    answer = await operations().answer(GraphQLRequest(document, variables), None)
+    assert "errors" not in answer or not answer["errors"]
     assert len(called) == 1
 
 
@@ -191,7 +231,7 @@ async def test_error_that_is_located_already_keeps_its_place(
     def located(self: object, **_: object) -> str:
         raise GraphQLError("told by the resolver", path=["elsewhere"], extensions={"code": "MINE"})
 
-    monkeypatch.setattr(Query.__strawberry_definition__.fields[1].base_resolver, "wrapped_func", located)  # type: ignore[attr-defined]
+    monkeypatch.setattr(Query.__strawberry_definition__.fields[2].base_resolver, "wrapped_func", located)  # type: ignore[attr-defined]
     document = "query($t: String!) { always(text: $t) }"
     ours = operations()
     answer = await ours.answer(GraphQLRequest(document, {"t": "a"}), None)

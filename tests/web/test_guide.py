@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from service.settings import Settings
-from service.web.guide.chapters import CHAPTERS, INDEX, read_chapter
+from service.web.guide.chapters import CHAPTERS, INDEX, PICTURES, read_chapter
 from tests.site import Site
 from tests.web.conftest import APP, PUBLIC
 
@@ -157,3 +157,14 @@ def site_without_guide(open_site: Callable[..., Site]) -> Site:
 @pytest.mark.parametrize("path", [*PAGES, *TEXTS])
 def test_guide_that_is_off_is_not_found(site_without_guide: Site, path: str) -> None:
     assert get(site_without_guide, path).status_code == 404
+
+
+def test_pictures_are_served_beside_the_chapters_that_show_them(sqlite_site: Site) -> None:
+    with sqlite_site.client() as client:
+        shown = set(re.findall(r'<img src="([^"]+\.svg)"', client.get("/guide/capacity").text))
+        answers = [client.get(f"/guide/{name}.svg") for name in PICTURES]
+        assert client.get("/guide/secrets.svg").status_code == 404
+
+    assert shown == {f"{name}.svg" for name in PICTURES}
+    assert [answer.headers["content-type"] for answer in answers] == ["image/svg+xml"]
+    assert all(answer.text.startswith("<svg ") for answer in answers)

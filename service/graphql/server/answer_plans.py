@@ -15,6 +15,7 @@ the same, only slower: `tests/graphql/test_answer_plans.py` compares them.
 
 from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
+from types import CoroutineType
 from typing import Any, NamedTuple, TypeAlias
 
 from graphql import (
@@ -254,6 +255,9 @@ def _leaf_plan(type_: GraphQLLeafType) -> Plan:
         if is_text and type(value) is str:
             return value
         if value is None or isinstance(value, Exception):
+            raise UnexpectedValueError
+        if type(value) is CoroutineType:
+            value.close()  # graphql-core asks for another one, and awaits it
             raise UnexpectedValueError
         written = write(value)
         if written is None or written is Undefined:

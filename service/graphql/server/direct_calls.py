@@ -5,16 +5,18 @@ Strawberry converts the arguments once more. For an exchange that is a fifth of 
 variables differ from request to request. A direct call is worked out once for each operation of a document:
 
 - The operation selects one root field, whose answer has a plan (`answer_plans`).
-- Each argument of the field is left out, or is a variable of type String, ID or Int, which every request then has.
+- If each argument of the field is left out, or is a variable of type String, ID or Int, which every request then has, the
+  resolver gets the values as they are. A request with other values is executed by graphql-core.
+- Other variables and arguments, such as filters, are converted by graphql-core and Strawberry. A request whose variables
+  are refused is executed by graphql-core, which says why.
 
-A request whose variables have other values than such an argument takes as they are is executed by graphql-core. So is the
-rest of a request whose resolver raises an exception or returns a value that the plan does not expect: errors, paths and
-nulls are graphql-core's.
+The rest of a request whose resolver raises an exception or returns a value that the plan does not expect is graphql-core's too:
+errors, paths and nulls.
 
 `DirectCall.enabled = False` switches it off, for the tests that compare both.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, TypeAlias
 
 from graphql import (
@@ -29,7 +31,7 @@ from graphql import (
 )
 from graphql.execution import Executor
 from graphql.execution.collect_fields import FieldDetailsList, collect_fields
-from graphql.execution.values import get_argument_values
+from graphql.execution.values import VariableValues, get_argument_values, get_variable_values
 from graphql.pyutils import Path
 from strawberry import Info
 from strawberry.types.arguments import StrawberryArgument
@@ -72,13 +74,19 @@ class DirectCall:
         self._resolve: Callable[..., Any] = resolver.wrapped_func  # type: ignore[assignment]  # no static method
         self._is_async = resolver.is_async
         self._info_name = resolver.info_parameter.name if resolver.info_parameter else None
-        self._constants, self._variables = _arguments(field, self.details, executor, operation)
+        try:
+            self._constants, self._variables = _arguments(field, self.details, executor, operation)
+            self._conversion: _Conversion | None = None
+        except (ValueError, KeyError):
+            self._conversion = _Conversion(executor, field, self.details)
         self.path = Path(None, self.key, root.name)
         info: Any = executor.build_resolve_info(field, [details.node], root, self.path)
         self._info = info._replace(context=None, variable_values={})
 
     def variables_in(self, given: Mapping[str, object] | None) -> dict[str, Any] | None:
         """Return the values of the operation's variables. None if graphql-core must coerce them, or refuse them."""
+        if self._conversion is not None:
+            return self._conversion.variables_in(given)
         values: dict[str, Any] = {}
         for name, _, class_, may_be_null in self._variables:
             value = given.get(name, Undefined) if given else Undefined
@@ -96,12 +104,48 @@ class DirectCall:
     async def resolve(self, info: Any) -> Any:
         """Return what the resolver returns. An exception that it raises is returned too: `complete_value` raises it."""
         variables = info.variable_values
+        if self._conversion is not None:
+            return await self._conversion.resolve(info)
         arguments = self._constants | {argument: variables[name] for name, argument, _, _ in self._variables}
         if self._info_name is not None:
             arguments[self._info_name] = Info(_raw_info=info, _field=self._definition)
         try:
             result = self._resolve(None, **arguments)
             return await result if self._is_async else result
+        except Exception as error:
+            return error
+
+
+class _Converted(dict[str, Any]):
+    """The values of variables. Literals that contain variables need their sources too."""
+
+    def __init__(self, values: VariableValues) -> None:
+        super().__init__(values.coerced)
+        self.with_sources = values
+
+
+class _Conversion:
+    """Calls a resolver whose arguments graphql-core and Strawberry must convert."""
+
+    def __init__(self, executor: Executor[Any], field: GraphQLField, details: FieldDetailsList) -> None:
+        self._schema = executor.schema
+        self._declared = executor.operation.variable_definitions or ()
+        self._field = field
+        self._node = details[0].node
+        assert field.resolve is not None, "Strawberry gives each field one"
+        self._resolve = field.resolve
+
+    def variables_in(self, given: Mapping[str, object] | None) -> dict[str, Any] | None:
+        """Return the values of the operation's variables, or None if they are refused."""
+        values = get_variable_values(self._schema, self._declared, dict(given or {}), max_errors=1)
+        return None if isinstance(values, list) else _Converted(values)
+
+    async def resolve(self, info: Any) -> Any:
+        """Return what the resolver returns or raises."""
+        try:
+            arguments = get_argument_values(self._field, self._node, info.variable_values.with_sources)
+            result = self._resolve(None, info, **arguments)
+            return await result if isinstance(result, Awaitable) else result
         except Exception as error:
             return error
 

@@ -143,6 +143,8 @@ def _refused(refusal: HttpRefusal, media_type: MediaType) -> Response:
 
 def _write_response(payload: Payload, media_type: MediaType, headers: Mapping[str, str]) -> Response:
     """Return the response. `application/json` is always 200, as clients that know no other media type expect."""
+    if "errors" not in payload:
+        return _response(200, _encoded(payload), media_type, headers)
     if _is_unavailable(payload):
         return _response(503, _encoded(payload), media_type, {**_retry_after(payload), **headers})
     status = 400 if media_type is MediaType.GRAPHQL_RESPONSE and "data" not in payload else 200

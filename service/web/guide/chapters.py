@@ -10,8 +10,11 @@ from service.settings import Settings
 from service.web.destination import origin_of
 
 INDEX = "index"
-CHAPTERS = ("integrator", "frontend", "web-page", "admin", "operator", "security", "contract")
+CHAPTERS = ("integrator", "frontend", "web-page", "admin", "operator", "capacity", "security", "contract")
 """In the order in which the index lists them."""
+
+PICTURES = ("growth",)
+"""The files of pictures, in SVG, that chapters show."""
 
 _DIRECTORY = Path(__file__).parents[2] / "guide"
 _LOCAL_URL = "http://127.0.0.1:8000"
@@ -61,6 +64,11 @@ class Chapter:
     def summary(self) -> str:
         """Returns the first paragraph after the title, on one line."""
         return self.markdown.split("\n\n", 2)[1].replace("\n", " ").strip()
+
+
+def read_picture(name: str) -> bytes:
+    """Returns the SVG of a picture."""
+    return (_DIRECTORY / f"{name}.svg").read_bytes()
 
 
 def read_sample(name: str) -> str:

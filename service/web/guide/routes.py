@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from service.settings import Settings
 from service.web.assets import is_unchanged
-from service.web.guide.chapters import CHAPTERS, INDEX, Chapter, read_chapter
+from service.web.guide.chapters import CHAPTERS, INDEX, PICTURES, Chapter, read_chapter, read_picture
 from service.web.guide.markdown import render
 from service.web.pages import page
 
@@ -39,6 +39,7 @@ def guide_routes(settings: Settings) -> list[Route]:
     return [
         Route(PATH, _serve(lambda _: guide.page(INDEX)), methods=["GET"]),
         Route(f"{PATH}/{{name}}.md", _serve(lambda request: guide.text(_name_in(request, INDEX))), methods=["GET"]),
+        Route(f"{PATH}/{{name}}.svg", _serve(lambda request: guide.picture(_picture_in(request))), methods=["GET"]),
         Route(f"{PATH}/{{name}}", _serve(lambda request: guide.page(_name_in(request))), methods=["GET"]),
         Route("/llms.txt", _serve(lambda _: guide.list_for_models()), methods=["GET"]),
     ]
@@ -55,6 +56,7 @@ class _Guide:
         self._chapter = cache(lambda name: read_chapter(name, settings))
         self.page: Callable[[str], Document] = cache(self._page)
         self.text: Callable[[str], Document] = cache(self._text)
+        self.picture: Callable[[str], Document] = cache(_picture)
         self.list_for_models: Callable[[], Document] = cache(self._list_for_models)
 
     def _page(self, name: str) -> Document:
@@ -88,6 +90,18 @@ class _Guide:
 def _headers_of(response: Response) -> dict[str, str]:
     """Returns the headers of a page, without those that a new response derives from its body."""
     return {name: value for name, value in response.headers.items() if name not in ("content-length", "content-type")}
+
+
+def _picture(name: str) -> Document:
+    return Document(read_picture(name), "image/svg+xml", _TEXT)
+
+
+def _picture_in(request: Request) -> str:
+    """Returns the picture that the path names. Raises 404 for any other name, as `_name_in` does."""
+    name: str = request.path_params["name"]
+    if name not in PICTURES:
+        raise HTTPException(404)
+    return name
 
 
 def _name_in(request: Request, *also: str) -> str:
