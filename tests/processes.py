@@ -34,9 +34,11 @@ def free_port() -> int:
 class Server:
     """A running `doorcode serve`."""
 
-    def __init__(self, directory: Path, environ: Mapping[str, str], arguments: Sequence[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, environ: Mapping[str, str], arguments: Sequence[str] = (), *, port: int | None = None
+    ) -> None:
         """Starts it in this directory, where it finds no `.env` file but one that the test wrote."""
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         directory.mkdir(parents=True, exist_ok=True)
         self._output, self._errors = directory / f"{self.port}.stdout", directory / f"{self.port}.stderr"

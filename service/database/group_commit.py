@@ -120,8 +120,13 @@ class GroupCommit:
     def _commit(self, group: Group) -> bool:
         """Commit the group in this thread, and answer it. Return false, with nothing done, if another process writes."""
         group[:] = [member for member in group if not member.answer.done()]
-        if not _run(self._connect(), group):
-            return False
+        try:
+            connection = self._connect()
+        except OSError as error:  # the file of the database is gone
+            _fail(group, error)
+        else:
+            if not _run(connection, group):
+                return False
         self._settle(group)
         return True
 

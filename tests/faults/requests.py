@@ -63,7 +63,7 @@ class Clients:
         ]
 
     def _send(self, method: str, path: str, **how: object) -> httpx2.Response:
-        with httpx2.Client(base_url=self.url or self.site.server.url, timeout=PATIENCE) as client:
+        with httpx2.Client(base_url=self.url or self.site.server.url, timeout=PATIENCE, verify=False) as client:
             return client.request(method, path, **how)  # type: ignore[arg-type]
 
 

@@ -106,6 +106,7 @@ def configuration(name: str, port: int, doorcode: int, application: int, directo
     replacements = {
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "127.0.0.1:8000": f"127.0.0.1:{doorcode}",
+        "127.0.0.1:8001": f"127.0.0.1:{application}",  # a second Doorcode, where a configuration has one
         "127.0.0.1:3000": f"127.0.0.1:{application}",
         "/etc/ssl/example.com": str(directory / "example.com"),
         "/var/log/nginx": str(directory),
