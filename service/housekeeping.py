@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from itertools import count
 
 import structlog
 
@@ -18,7 +19,7 @@ from service.audit.daily_counts import purge_daily_counts
 from service.audit.log import purge_audit_events
 from service.audit.pending import PendingEvents
 from service.audit.refusals import purge_refusals
-from service.database import pool_use
+from service.database import keep_planner_statistics, pool_use
 from service.email_login.allowances import purge_allowances
 from service.email_login.codes import purge_codes
 from service.email_login.known_clients import purge_known_clients
@@ -43,6 +44,7 @@ FIRST_BATCH = 50  # rows
 PURGE_BATCH = 500  # rows at most
 PURGE_TIME = 0.01  # seconds for a batch, so that no request waits long for the lock
 PURGE_PAUSE = 0.02  # seconds at least between two batches, in which other requests are served
+STATISTICS_EVERY = 60  # rounds of purges, so every hour, and in the first one
 PAUSE_FACTOR = 4  # how many times as long as the batch took
 
 WRITE_EVENTS_EVERY = 0.5  # seconds: with the time to write them, an event is in the audit log within a second
@@ -143,10 +145,17 @@ async def _purge_regularly(settings: Settings, cipher: Cipher) -> None:
         partial(purge_audit_events, settings.audit_retention),
     )
     PURGE_COMPLETED.set_to_current_time()  # nothing is behind yet
-    while True:
+    for number in count():
         await asyncio.sleep(PURGE_EVERY)
         if all([await _purge(purge) for purge in purges]):
             PURGE_COMPLETED.set_to_current_time()
+        if number % STATISTICS_EVERY == 0:
+            await _purge(_measure_tables)
+
+
+async def _measure_tables(_: int) -> int:
+    await keep_planner_statistics()
+    return 0
 
 
 async def _sample_seats(_: int) -> int:

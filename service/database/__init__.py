@@ -11,6 +11,7 @@ from service.database.limited_reads import ReadsBusyError, ReadTooLongError
 from service.database.many_rows import ManyRows
 from service.database.marks import set_mark, write_rest_of_marks
 from service.database.migration import MOVE_UNDER_WAY, MOVED, check_encoding, is_migrated, migrate, newer_migrations
+from service.database.planner_statistics import keep_planner_statistics
 from service.database.purging import SAFETY_MARGIN, purge_expired
 from service.database.statements import (
     Row,
@@ -52,6 +53,7 @@ __all__ = [
     "fetch_short",
     "is_migrated",
     "is_unreachable",
+    "keep_planner_statistics",
     "migrate",
     "newer_migrations",
     "on_sqlite",
