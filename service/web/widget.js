@@ -23,7 +23,7 @@
   }`;
   const ISSUE = "mutation { issueAccessToken { token expiresAt } }";
   const END = "mutation { endSession }";
-  const RETRYABLE = /^(NETWORK|TOO_MANY|INTERNAL|HTTP_429|HTTP_5)/;
+  const RETRYABLE = /^(NETWORK|TOO_MANY|SERVICE|INTERNAL|HTTP_429|HTTP_5)/;
   const ABOUT_THE_CODE = /CODE|SIGNATURE|CLAIMS/; // a fresh code may help
   const HOUR = 3600000;
 

@@ -86,11 +86,12 @@ def start(page: Page, code: str) -> None:
         {"status": 502, "body": ""},
         {"status": 200, "body": "<h1>Not JSON</h1>"},
         {"status": 429, "body": "slow down"},
+        request_error("SERVICE_UNAVAILABLE", 503),
         request_error("INTERNAL_SERVER_ERROR", 500),
         request_error("INTERNAL_SERVER_ERROR", 200),
         refusal(TOO_MANY),
     ],
-    ids=["no network", "500", "502", "no JSON", "429", "crash", "crash of a field", "too many"],
+    ids=["no network", "500", "502", "no JSON", "429", "unavailable", "crash", "crash of a field", "too many"],
 )
 def test_passing_trouble_is_waited_out(
     waiting: Page, site: Site, answers: Callable[..., list[int]], trouble: Mapping[str, Any]

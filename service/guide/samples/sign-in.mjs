@@ -68,7 +68,8 @@ export async function ask(query, variables = {}, token = undefined) {
       if (errors) throw Object.assign(new Error(errors[0].message), errors[0].extensions);
       return data;
     }
-    if (pause) await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random())));
+    const wait = 1000 * response?.headers.get("Retry-After") || pause; // 503: the database is away
+    if (pause) await new Promise((resolve) => setTimeout(resolve, wait * (1 + Math.random() / 2)));
   }
   throw new Error("The sign-in service does not answer.");
 }
