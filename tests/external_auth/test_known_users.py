@@ -21,6 +21,7 @@ from service.accounts import administration
 from service.accounts.code_cutoffs import revoke_user_codes
 from service.accounts.models import UserRole
 from service.accounts.seats import set_seat_limit
+from service.accounts.subjects import UserClaim
 from service.errors import BadUserInput, Refusal, SignInRefused
 from service.external_auth import secrets
 from service.external_auth.configuration import update_policy
@@ -68,7 +69,11 @@ POLICIES: tuple[dict[str, object], ...] = (
     {"email_linking": EmailLinking.REFUSE},
     {"provisioning": Provisioning.EXISTING_ONLY},
     {"provisioning": Provisioning.CREATE},
+    {"groups_member": "teams"},
+    {"groups_member": "teams"},
+    {"groups_member": None},
 )
+GROUPS: tuple[object, ...] = (["a"], ["a", "b"], ["b", "a", "a"], [], None, "a", [1], ["x" * 200])
 
 
 class Twins:
@@ -81,6 +86,8 @@ class Twins:
         self.tokens: dict[str, dict[int, str]] = {FAST: {}, FULL: {}}
         self.ids: dict[str, dict[int, str]] = {FAST: {}, FULL: {}}
         self.answers: Counter[str] = Counter()
+        self.known: Counter[str] = Counter()
+        """Of the sign-ins by the fast path: what the users had."""
         self.dependencies = dataclasses.replace(instance.external_auth, sessions_per_user=8)
 
     def letter_taken_out(self, value: object) -> str:
@@ -102,6 +109,8 @@ class Twins:
         kind = choose.choices(["user", "user by id", "id", "own id", "email", "nothing"], [60, 8, 12, 6, 12, 2])[0]
         metadata = METADATA[number % 7] if choose.random() < 0.85 else choose.choice(METADATA)
         says_verified = choose.choices([{}, {"email_verified": True}, {"email_verified": False}], [8, 2, 1])[0]
+        teams = {"teams": GROUPS[number % 3] if choose.random() < 0.85 else choose.choice(GROUPS)}
+        groups = teams if choose.random() < 0.6 else {}
         fresh = choose.randrange(10**9)
         registered = self._registered_claims()
 
@@ -116,9 +125,8 @@ class Twins:
                 "blank": " ",
                 "other": f"{letter}-{other}@example.com",
             }
-            profile = (
-                {"email": emails[email], **says_verified, **metadata} if emails[email] is not None else dict(metadata)
-            )
+            of_email = {"email": emails[email], **says_verified} if emails[email] is not None else {}
+            profile = {**of_email, **groups, **metadata}
             subjects: dict[str, dict[str, Any]] = {
                 "user": {"user": {"id": f"{letter}-{number}", **profile}},
                 "user by id": {"user": {"id": own_id, **profile}},
@@ -189,6 +197,7 @@ class Twins:
                 "email",
                 "external id",
                 "end",
+                "revoke",
                 "revoke",
                 "access",
                 "invite",
@@ -280,6 +289,11 @@ async def _stored(twins: Twins, letter: str) -> dict[str, list[str]]:
         "sessions": [
             (serials[row["user_serial"]], _row(row)) for row in await rows("sessions") if row["user_serial"] in serials
         ],
+        "group_members": [
+            (serials[row["user_serial"]], row["name"])
+            for row in await rows("group_members")
+            if row["user_serial"] in serials
+        ],
         "audit_events": [
             _row(row) for row in await rows("audit_events") if _is_of(twins, letter, row["user_id"] or "")
         ],
@@ -300,12 +314,20 @@ async def test_both_paths_do_the_same(instance: Instance, seed: int, monkeypatch
     async def counted(self: KnownUsers, candidate: Candidate) -> OpenedSession | None:
         opened = await open_session(self, candidate)
         taken[opened is not None] += 1
+        if opened is not None:
+            person, claim = opened.session.user, candidate.subject
+            twins.known["a verified email"] += person.email is not None
+            twins.known["a claimed email"] += person.claimed_email is not None
+            twins.known["groups of a code"] += person.code_groups != "[]"
+            twins.known["groups in the code"] += isinstance(claim, UserClaim) and bool(claim.groups)
+            twins.known["a cut-off of codes"] += person.codes_valid_from is not None
         return opened
 
     monkeypatch.setattr(KnownUsers, "open_session", counted)
     await add_invited("boss@example.com", UserRole.ADMIN)  # the last admin may not be deactivated
     with time_machine.travel(NOON, tick=False) as clock:
         twins = Twins(instance, await enable(instance), choose)
+        await update_policy({"groups_member": "teams", "trust_emails": False}, TESTER)
         for turn in range(TURNS):
             kind = choose.choices(["exchange", "change", "configure"], [82, 11, 7])[0]
             if kind == "configure":
@@ -332,6 +354,7 @@ async def test_both_paths_do_the_same(instance: Instance, seed: int, monkeypatch
     assert await _stored(twins, FAST) == await _stored(twins, FULL)
     assert taken[True] >= TURNS / 5, "the fast path was hardly taken, so the two were not compared"
     assert taken[False] >= TURNS / 10, "the fast path never gave up, so that was not compared"
+    assert len(+twins.known) == len(twins.known), f"not compared: {twins.known}"
 
 
 def code_for(secret: str, name: str, **claims: object) -> str:
