@@ -23,7 +23,7 @@ from service.graphql.endpoint import graphql_endpoint
 from service.housekeeping import purge_in_background, watch_event_loop, write_collected_in_background
 from service.instance import Instance, open_instance
 from service.logs import configure_logs
-from service.settings import WRONG_SETTING, Settings, SettingsError, load_settings
+from service.settings import Settings, SettingsError, load_settings
 from service.tracing import tracing
 from service.web import failures, probes
 from service.web.assets import serve_asset
@@ -80,7 +80,7 @@ def create_app_from_environment() -> Starlette:
         settings = load_settings()
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")  # the settings say how to log, too
-        raise SystemExit(WRONG_SETTING) from None
+        raise SystemExit(1) from None
     configure_logs(settings)
     return create_app(settings)
 

@@ -32,8 +32,6 @@ from service.setting_values import (
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 DEFAULT_PUBLIC_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
-WRONG_SETTING = 2
-"""The exit status if a setting is wrong: starting again does not help, so a service manager need not try."""
 _INTEGRATOR_SECRET = f"{PREFIX}JWT_SECRET"  # the samples that sign codes read it
 DEFAULT_SESSIONS_PER_USER = 200
 MAX_SESSION_LIFETIME = 400 * 24 * 3600  # seconds; browsers limit cookies to it (RFC 6265bis, section 5.5)

@@ -13,13 +13,13 @@ from rich.console import Console
 from tortoise.exceptions import OperationalError
 
 from service.database import cause_of_outage
-from service.database.connection import SQLITE_BUSY_TIMEOUT, DatabaseUnavailable
+from service.database.connection import SQLITE_BUSY_TIMEOUT
 from service.encryption import KEY_FILE, has_key
 from service.errors import Refusal
 from service.instance import Instance, open_instance
 from service.logs import configure_logs
 from service.setting_sources import read_environment, variable_of
-from service.settings import WRONG_SETTING, Settings, SettingsError, load_settings
+from service.settings import Settings, SettingsError, load_settings
 
 Result = TypeVar("Result")
 _PUBLIC_URL = variable_of("public_url")
@@ -74,17 +74,15 @@ def _has_no_database(settings: Settings) -> bool:
 
 
 def finish(work: Awaitable[Result]) -> Result:
-    """Wait for the work. A refusal ends the process with its message and exit status 1, a wrong setting with 2."""
+    """Wait for the work. A refusal ends the process with its message and exit status 1."""
 
     async def main() -> Result:
         return await work
 
     try:
         return asyncio.run(main())
-    except (Refusal, DatabaseUnavailable) as error:
+    except (Refusal, SettingsError) as error:
         fail(str(error))
-    except SettingsError as error:
-        fail(str(error), WRONG_SETTING)
     except Exception as error:
         if message := _message_of(error):
             fail(message)
@@ -111,7 +109,7 @@ def _first_line(error: Exception) -> str:
 
 
 def read_settings(host: str | None = None, port: int | None = None) -> Settings:
-    """Return the settings. If one is wrong, print the reason and exit with status 2.
+    """Return the settings. If one is wrong, print the reason and exit with status 1.
 
     A command without a public URL takes the one at which `doorcode serve` listens or last listened.
     """
@@ -122,7 +120,7 @@ def read_settings(host: str | None = None, port: int | None = None) -> Settings:
         address = None if is_public_url_given() else _read_address(settings)
         return settings if address is None else load_settings({**read_environment(), _PUBLIC_URL: address})
     except SettingsError as error:
-        fail(str(error), WRONG_SETTING)
+        fail(str(error))
 
 
 def is_public_url_given() -> bool:
@@ -147,10 +145,10 @@ def _read_address(settings: Settings) -> str | None:
         return None
 
 
-def fail(message: str, status: int = 1) -> NoReturn:
-    """Print the reason and exit."""
+def fail(message: str) -> NoReturn:
+    """Print the reason and exit with status 1."""
     stderr.print(message, style="red")
-    raise typer.Exit(status)
+    raise typer.Exit(1)
 
 
 def program() -> str:

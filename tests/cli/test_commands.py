@@ -343,18 +343,18 @@ def test_migrate_says_on_stderr_that_it_is_done(doorcode: Command) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_setting_that_is_wrong_is_one_line_and_status_2(doorcode: Command, command: list[str]) -> None:
+def test_setting_that_is_wrong_is_one_line_and_status_1(doorcode: Command, command: list[str]) -> None:
     ran = doorcode(*command, session_lifetime="x")
-    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert (ran.exit_code, ran.stdout) == (1, "")
     assert re.fullmatch(r"DOORCODE_SESSION_LIFETIME: .+\n", ran.stderr)
 
 
 @pytest.mark.parametrize("command", COMMANDS[1:], ids=" ".join)
-def test_key_that_does_not_fit_is_one_line_and_status_2(doorcode: Command, command: list[str], tmp_path: Path) -> None:
+def test_key_that_does_not_fit_is_one_line_and_status_1(doorcode: Command, command: list[str], tmp_path: Path) -> None:
     doorcode("jwt", "status")
     key_of(tmp_path / "other")
     ran = doorcode(*command, data_dir=str(tmp_path / "other"))
-    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert (ran.exit_code, ran.stdout) == (1, "")
     assert re.fullmatch(r"DOORCODE_ENCRYPTION_KEYS: .+\n", ran.stderr)
 
 

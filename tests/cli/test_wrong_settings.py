@@ -1,4 +1,4 @@
-"""Each setting with a wrong value stops `doorcode serve` with one line and exit status 2."""
+"""Each setting with a wrong value stops `doorcode serve` with one line and exit status 1."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_wrong_setting_stops_the_start(doorcode: Command, name: str) -> None:
         if "\0" in value:  # no environment can hold it
             continue
         ran = doorcode("serve", **{name: value})
-        assert (ran.exit_code, ran.stdout) == (2, ""), value
+        assert (ran.exit_code, ran.stdout) == (1, ""), value
         assert ran.stderr.startswith(f"DOORCODE_{name.upper()}: "), value
         assert ran.stderr.count("\n") == 1, value
         assert "Traceback" not in ran.stderr
