@@ -7,7 +7,7 @@ from service.accounts.import_matching import MatchedRow, match_rows
 from service.accounts.import_rows import Source, UserRow, read_rows
 from service.accounts.seats import SeatCount, count_seats
 
-BATCH = 500
+BATCH = 250
 """Rows that are looked up, and written in one transaction. It lasts a fraction of a second, which other writes wait."""
 
 Refused = Callable[[int, dict[str, str], str], None]

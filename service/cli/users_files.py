@@ -12,8 +12,9 @@ import typer
 from service.accounts.administration import UNCHANGED
 from service.accounts.creation import create_user
 from service.accounts.directory import record_export
+from service.accounts.exporting import export_rows
 from service.accounts.import_plan import Refused
-from service.accounts.import_rows import COLUMNS, cells_of
+from service.accounts.import_rows import COLUMNS
 from service.accounts.importing import import_users
 from service.accounts.models import User
 from service.audit.log import COMMAND_LINE
@@ -21,8 +22,6 @@ from service.cli.progress import progress
 from service.cli.running import fail, run, stderr
 from service.clock import parse_time
 from service.instance import Instance
-
-_PAGE = 2_000  # rows of an export that are in memory at a time
 
 
 def create(
@@ -79,13 +78,13 @@ def export(file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV fi
 
     async def write(_: Instance) -> int:
         await record_export("csv", {}, COMMAND_LINE)
-        number, last, total = 0, -1, await User.all().count()
+        number, total = 0, await User.all().count()
         with file.open("w", encoding="utf-8", newline="") as out, progress() as tell:
             writer = csv.writer(out)
             writer.writerow(COLUMNS)
-            while page := await User.filter(serial__gt=last).order_by("serial").limit(_PAGE):
-                writer.writerows(cells_of(user) for user in page)
-                last, number = page[-1].serial, number + len(page)
+            async for rows in export_rows():
+                writer.writerows(rows)
+                number += len(rows)
                 tell("Exported", number, total)
         return number
 

@@ -15,9 +15,16 @@ from service.sessions.models import ShownSecret
 SHOWN_FOR = timedelta(minutes=10)
 
 
-async def keep_to_show(secret: str, kind: str, session: LiveSession, cipher: Cipher) -> str:
-    """Store a secret, encrypted, for ten minutes and for this session only, and return the ID to show it by."""
+async def keep_to_show(
+    secret: str, kind: str, session: LiveSession, cipher: Cipher, *, replaces_others: bool = False
+) -> str:
+    """Store a secret, encrypted, for ten minutes and for this session only, and return the ID to show it by.
+
+    With `replaces_others`, what the session keeps of this kind is deleted, so that large texts do not add up.
+    """
     async with transaction():
+        if replaces_others:
+            await ShownSecret.filter(session_id=session.id, kind=kind).delete()
         shown = await ShownSecret.create(
             id=new_id(),
             session_id=session.id,
@@ -32,6 +39,12 @@ async def secret_to_show(shown_id: str, session: LiveSession, cipher: Cipher) ->
     """Return the kind and the text of a secret that was stored for this session, or None after ten minutes."""
     shown = await ShownSecret.get_or_none(id=shown_id, session_id=session.id, expires_at__gt=now())
     return None if shown is None else (shown.kind, cipher.decrypt(shown.encrypted_secret))
+
+
+async def forget_shown(shown_id: str, session: LiveSession) -> None:
+    """Delete what was stored for this session under this ID."""
+    async with transaction():
+        await ShownSecret.filter(id=shown_id, session_id=session.id).delete()
 
 
 async def purge_shown_secrets(batch: int) -> int:

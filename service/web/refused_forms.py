@@ -214,6 +214,8 @@ def _as_sent(one: _Field, sent: FormData, *, is_faulty: bool) -> Sequence[_Edit]
     kind = one.tag.get("type")
     if one.is_hidden or one.tag.name == "button":
         return []
+    if kind == "file":  # a browser keeps no file for a page that is shown again
+        return [one.tag.with_attributes(**marks)] if marks else []
     if kind in _TICKED:
         return [one.tag.with_attributes(checked=one.tag.get("value") in values)]
     if not values or kind == "file":  # no page can fill in a file

@@ -28,6 +28,8 @@ FORMS = {
     "/admin/branding",
     "/admin/settings",
     "/admin/users/user",
+    "/admin/users/import",
+    "/admin/users/all.csv",
     "/admin/authentication",
     "/admin/authentication/debugger",
     "/admin/authentication/recommended",

@@ -21,6 +21,7 @@ from service.web.admin import (
     snippets,
     user,
     user_forms,
+    user_import,
     users,
 )
 from service.web.admin.page import FormHandler, FormPage, Handler, done_by_admins, shown_to_admins
@@ -40,6 +41,18 @@ def admin_routes() -> list[Route]:
         _page(users.USERS, users.show_users, user_forms.change_users),
         _export(f"{users.USERS}.csv", users.export_users, users.go_on_to_export, on_problem=users.show_users),
         _page(user.USER, user.show_user, user.change_user),
+        form_route(
+            user_import.USER_IMPORT,
+            show=shown_to_admins(user_import.show_import),
+            send=done_by_admins(user_import.change_import, on_problem=user_import.show_import, max_files=1),
+            max_body=user_import.MAX_BODY,
+        ),
+        _export(
+            user_import.EXPORT,
+            user_import.export_all,
+            user_import.go_on_to_export_all,
+            on_problem=user_import.show_import,
+        ),
         Route(sign_in_link.SIGN_IN_LINK, shown_to_admins(sign_in_link.show_sign_in_link)),
         _page(
             authentication.AUTHENTICATION,

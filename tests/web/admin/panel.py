@@ -27,6 +27,8 @@ PAGES = [
     "/admin/users",
     "/admin/users.csv",
     "/admin/users/user",
+    "/admin/users/import",
+    "/admin/users/all.csv",
     "/admin/users/sign-in-link",
     "/admin/authentication",
     "/admin/authentication/secret",
@@ -44,7 +46,14 @@ PAGES = [
     "/admin/branding",
     "/admin/settings",
 ]
-FORMS = ["/admin/users", "/admin/users/user", "/admin/authentication", "/admin/authentication/debugger", "/admin/seats"]
+FORMS = [
+    "/admin/users",
+    "/admin/users/user",
+    "/admin/users/import",
+    "/admin/authentication",
+    "/admin/authentication/debugger",
+    "/admin/seats",
+]
 FORMS += ["/admin/api-keys", "/admin/branding", "/admin/settings", "/admin", "/admin/authentication/recommended"]
 AUTHENTICATION, DEBUGGER = "/admin/authentication", "/admin/authentication/debugger"
 USERS, USER = "/admin/users", "/admin/users/user"
