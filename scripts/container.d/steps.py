@@ -46,9 +46,8 @@ class Stage:
     def copy(self, source: Path, target: str) -> None:
         place = self.root / target.lstrip("/") if target.startswith("/") else self.inside / target
         if source.is_dir():
-            shutil.copytree(
-                source, place, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
-            )
+            leave_out = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, place, symlinks=True, dirs_exist_ok=True, ignore=leave_out)
         else:
             shutil.copy(source, place)
 
@@ -92,7 +91,7 @@ def build(base: Path, directory: Path) -> Stage:
             print(f"FROM {value} (Debian stands in)", flush=True)
             named = re.search(r" AS (\w+)$", value)
             root = directory / (named[1] if named else "last")
-            shutil.copytree(base, root, symlinks=True)
+            subprocess.run(["cp", "-a", base, root], check=True)  # devices, too
             stage = stages[root.name] = Stage(root)
         else:
             assert stage is not None, "a Containerfile begins with FROM"

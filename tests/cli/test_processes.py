@@ -88,6 +88,7 @@ def test_worker_that_is_killed_while_the_database_is_away_is_replaced(
     assert status_of(started) == 503
     answer = httpx2.post(f"{started.url}/graphql", json={"query": "{ seatUsage { used } }"}, timeout=30)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json()["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
     assert httpx2.get(f"{started.url}/login", timeout=30).status_code == 503
     assert started.process.poll() is None
     background.call(wire.mend)
