@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from service.cli.running import stderr
 
 _TOLD_EVERY = 50_000  # rows
+_DRAWN_EVERY = 100  # rows
 
 Tell = Callable[[str, int, int | None], None]
 """Is told what is done, how many rows of it, and how many there are, if that is known."""
@@ -26,7 +27,8 @@ def progress() -> Iterator[Tell]:
         def tell(done: str, rows: int, total: int | None) -> None:
             if done not in tasks:
                 tasks[done] = bars.add_task(done, total=total)
-            bars.update(tasks[done], completed=rows, total=total)
+            if rows % _DRAWN_EVERY == 0 or rows == total:  # an import tells every row
+                bars.update(tasks[done], completed=rows, total=total)
 
         yield tell
 
