@@ -364,7 +364,7 @@ def test_email_sign_in_is_unlocked(panel: Panel) -> None:
 def test_invitation_leads_to_the_new_user(panel: Panel) -> None:
     email = f"{new_user_id()}@example.com"
     page = panel.http.get(panel.done(USERS, email=email, role="MEMBER"))
-    assert "Invited." in page.text
+    assert "The user is invited" in page.text
     assert email in page.text
     invited = panel.site.call(lambda _: find_by_email(email))
     assert invited
