@@ -9,7 +9,9 @@ Most requests take milliseconds, so a request costs no more than a timer here. O
 """
 
 import asyncio
+from collections.abc import Mapping
 from enum import Enum
+from types import MappingProxyType
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +21,9 @@ from service.errors import new_reference
 from service.settings import Settings
 from service.web.failures import unavailable
 from service.web.requests import route_of
+
+LONGER = MappingProxyType({"/admin/users/import": 120.0})
+"""Seconds for paths whose work may take longer: the import of 10,000 users on a busy machine."""
 
 _LOOK_AFTER = 1.0  # seconds
 
@@ -38,16 +43,19 @@ class _Body(Enum):
 class Deadline:
     """ASGI wrapper. The time begins when the body of the request is complete, and ends when the response begins."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, longer: Mapping[str, float] = LONGER) -> None:
+        """`longer` has the seconds of paths for which `settings.answer_timeout` does not hold."""
         self._app = app
         self._settings = settings
+        self._longer = longer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and end it where it takes too long."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = _Request(scope, receive, send, self._settings)
+        seconds = self._longer.get(scope["path"], self._settings.answer_timeout)
+        request = _Request(scope, receive, send, self._settings, seconds)
         try:
             await self._app(scope, request.receive, request.send)
         except asyncio.CancelledError:
@@ -66,6 +74,7 @@ class _Request:
         "_loop",
         "_receive",
         "_scope",
+        "_seconds",
         "_send",
         "_settings",
         "_started",
@@ -74,18 +83,19 @@ class _Request:
         "_watch",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings, seconds: float) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
         self._settings = settings
+        self._seconds = seconds
         self._body = _Body.COMPLETE if scope["method"] in ("GET", "HEAD") else _Body.UNREAD
         self._started = self._is_over = self._is_done = False
         task = asyncio.current_task()
         assert task is not None, "a server runs each request in a task"
         self._task = task
         self._loop = task.get_loop()
-        self._deadline = self._loop.time() + settings.answer_timeout
+        self._deadline = self._loop.time() + seconds
         self._watch: asyncio.Task[None] | None = None
         self._timer = self._loop.call_later(_LOOK_AFTER, self._look)
 
@@ -96,7 +106,7 @@ class _Request:
         message = await self._receive()
         if message["type"] == "http.request" and not message.get("more_body", False):
             self._body = _Body.COMPLETE
-            self._deadline = self._loop.time() + self._settings.answer_timeout
+            self._deadline = self._loop.time() + self._seconds
         return message
 
     async def send(self, message: Message) -> None:
