@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 from cryptography.fernet import Fernet
 
+from service.database.postgres_pool import TRANSACTIONS
 from tests.databases import migrated
 from tests.faults.postgres import OwnPostgres
 from tests.faults.requests import (
@@ -22,6 +24,8 @@ from tests.faults.requests import (
 )
 from tests.programs import Programs
 from tests.site import Site, new_user_id
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 @pytest.fixture
@@ -163,11 +167,13 @@ def test_locked_table_leaves_connections_for_requests_that_do_not_need_it(
         lambda: clients.graphql("{ signInMethods }"),
         lambda: clients.get("/.well-known/jwks.json"),
     ]
-    answers = at_once(waiting * 15 + free * 5)
-    for answer in answers[: len(waiting) * 15]:
-        assert_unavailable(answer)
-    for answer in answers[len(waiting) * 15 :]:
-        assert answer.status_code == 200, (answer.url, answer.text)
+    with ThreadPoolExecutor(1) as thread:
+        refused = thread.submit(at_once, waiting * 20)
+        eventually(lambda: background.call(_count, postgres_url, WAITING) >= TRANSACTIONS)
+        for answer in at_once(free * 5):
+            assert answer.status_code == 200, (answer.url, answer.text)
+        for answer in refused.result():
+            assert_unavailable(answer)
     held.release()
     for answer in at_once(waiting * 5):
         assert answer.status_code == 200, answer.text
@@ -184,11 +190,13 @@ def test_newcomers_who_wait_for_the_seats_hold_up_no_known_user(
         lambda: clients.exchange(known),
         lambda: clients.viewer(token),
     ]
-    answers = at_once([clients.exchange] * 30 + free * 5)
-    for answer in answers[:30]:
-        assert_unavailable(answer)
-    for answer in answers[30:]:
-        assert answer.status_code == 200, (answer.url, answer.text)
+    with ThreadPoolExecutor(1) as thread:
+        refused = thread.submit(at_once, [clients.exchange] * 60)
+        eventually(lambda: background.call(_count, postgres_url, WAITING) >= TRANSACTIONS)
+        for answer in at_once(free * 5):
+            assert answer.status_code == 200, (answer.url, answer.text)
+        for answer in refused.result():
+            assert_unavailable(answer)
     held.release()
     assert clients.exchange().status_code == 200
 
