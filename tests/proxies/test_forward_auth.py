@@ -143,6 +143,17 @@ def test_application_is_told_who_is_signed_in(proxy: Proxy, site: Site) -> None:
     assert told(response)["X-Auth-Groups"] == ["b%2Cc,staff"]
 
 
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["first", "between", "last"])
+def test_application_gets_its_own_cookies_and_not_that_of_doorcode(proxy: Proxy, site: Site, place: int) -> None:
+    cookie = follow_link(proxy, site, new_user_id())["Cookie"]
+    sent = ["a=1", "notdoorcode=2"]
+    sent.insert(place, cookie)
+    with proxy.client("app.example.com") as browser:
+        response = browser.get("/", headers={"Cookie": "; ".join(sent)})
+    cookies = [value for name, value in response.json()["headers"] if name.lower() == "cookie"]
+    assert [text.strip() for text in "".join(cookies).split(";") if text.strip()] == ["a=1", "notdoorcode=2"]
+
+
 def test_bearer_is_as_good(proxy: Proxy, site: Site) -> None:
     user_id = new_user_id()
     with proxy.client("auth.example.com") as frontend:
