@@ -30,6 +30,7 @@ ENCRYPTED: tuple[tuple[type[Model], str], ...] = (
 
 _ONE_ROW: tuple[type[Model], ...] = (Seats, ExternalAuth, EmailLogin)
 _USERS = Statement("SELECT origin, status, COUNT(*) AS users FROM users GROUP BY origin, status")
+_TWO_EMAILS = Statement("SELECT COUNT(*) AS users FROM users WHERE email IS NOT NULL AND claimed_email IS NOT NULL")
 _GROUPS = Statement(
     "SELECT name, kept, counted FROM (SELECT g.name, g.member_count AS kept, (SELECT COUNT(*) FROM group_members m"
     " JOIN users u ON u.serial = m.user_serial WHERE m.name = g.name AND u.status = 'ACTIVE') AS counted"
@@ -52,7 +53,7 @@ _ORPHANS = {
 
 async def broken_invariants(cipher: Cipher) -> AsyncIterator[str]:
     """Yield one line for each invariant that does not hold. A server may run meanwhile."""
-    for find in (_rows_missing, _counters, _orphans, _secrets, _signing_keys):
+    for find in (_rows_missing, _counters, _emails, _orphans, _secrets, _signing_keys):
         async for line in find():
             yield line
     async for line in _unreadable(cipher):
@@ -83,6 +84,12 @@ async def _counters() -> AsyncIterator[str]:
                 yield f"seats: {kept} users are counted as {status} and {origin}, and there are {users}"
     for row in groups:
         yield f"user_groups: {row['name']!r} has a count of {row['kept']} members, and there are {row['counted']}"
+
+
+async def _emails() -> AsyncIterator[str]:
+    """A claimed email never replaces a verified one (contract §1)."""
+    if users := (await fetch(_TWO_EMAILS))[0]["users"]:
+        yield f"users: {users} have a claimed email beside a verified one"
 
 
 async def _orphans() -> AsyncIterator[str]:
