@@ -102,7 +102,7 @@ def test_setting_that_is_never_right_stops_the_start(
 ) -> None:
     environ: Mapping[str, str] = {**sqlite_environ, **PUBLIC, "DOORCODE_COOKIE_DOMAIN": "example.test", name: value}
     ran = run_command(environ, tmp_path, "serve")
-    assert (ran.returncode, ran.stdout) == (2, "")
+    assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith(f"{name}: ")
     assert ran.stderr.count("\n") == 1
 
