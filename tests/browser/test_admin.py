@@ -25,6 +25,7 @@ PAGES = [
     "/admin/audit",
     "/admin/api-keys",
     "/admin/refusals",
+    "/admin/branding",
     "/admin/settings",
 ]
 ODD = "a/b?c#d ü"
