@@ -284,3 +284,21 @@ def test_browsers_agree_on_which_paths_stay_on_the_origin(page: Page, app_site: 
             locations.append(client.get("/", params=query).headers["location"])
     origins = page.evaluate("locations => locations.map(location => new URL(location).origin)", locations)
     assert set(origins) == {application.origin}
+
+
+def test_reference_is_copied_by_a_button(context: BrowserContext, page: Page, site: Site) -> None:
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{site.server.url}/login/refused?error=CODE_EXPIRED&reference=ABCDEFGHJK")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == "ABCDEFGHJK"
+
+
+def test_time_to_wait_is_counted_down(page: Page, site: Site) -> None:
+    page.clock.install()
+    page.goto(f"{site.server.url}/login/refused?error=TOO_MANY_ATTEMPTS&reference=ABCDEFGHJK&retryAfter=42")
+    expect(page.locator("[data-wait]")).to_contain_text("You can try again in 42 seconds.")
+    page.clock.run_for(41_000)
+    expect(page.locator("[data-wait]")).to_contain_text("You can try again in 1 second.")
+    page.clock.run_for(1_500)
+    expect(page.locator("[data-wait]")).to_have_text("You can try again now.")
