@@ -28,7 +28,7 @@ class LinkNotGood(Refusal):
 
     def __init__(self) -> None:
         super().__init__(
-            "This link is not valid any more. A link works once and for a limited time, and a newer link replaces it."
+            "This link no longer works. A link works once and for a limited time, and a newer link replaces it."
         )
 
 

@@ -220,7 +220,7 @@ def test_invitation_is_accepted_by_a_button(either: Page, site: Site) -> None:
     either.get_by_role("button", name="Sign in").click()
     expect(either.get_by_role("heading", name="You are signed in")).to_be_visible()
     either.goto(f"{site.server.url}/invitation?token={token}")
-    expect(either.get_by_role("heading", name="This link is not valid any more")).to_be_visible()
+    expect(either.get_by_role("heading", name="This link no longer works")).to_be_visible()
 
 
 # ---------------------------------------------------------------- how the pages look
@@ -265,7 +265,7 @@ def invited(watched: Watched, site: Site) -> None:
 
 def dead_link(watched: Watched, _: Site) -> None:
     watched.page.goto("/invitation?token=used")
-    expect(watched.page.get_by_role("heading", name="This link is not valid any more")).to_be_visible()
+    expect(watched.page.get_by_role("heading", name="This link no longer works")).to_be_visible()
 
 
 def deactivated(watched: Watched, site: Site) -> None:

@@ -54,7 +54,7 @@ def test_button_signs_in_once_on_the_members_cookie(site: Site, client: httpx2.C
     with site.client() as other:
         again = press(other, token)
         assert again.status_code == 401
-        assert "This link is not valid any more" in again.text
+        assert "This link no longer works" in again.text
         assert "set-cookie" not in again.headers
         assert other.get("/invitation", params={"token": token}).status_code == 401
 
@@ -94,7 +94,7 @@ def test_what_is_no_link_says_how_to_go_on(sqlite_site: Site, token: str) -> Non
             client.get("/invitation"),
         ):
             assert page.status_code == 401
-            assert "This link is not valid any more" in page.text
+            assert "This link no longer works" in page.text
             assert 'href="/login?method=email"' in page.text
             assert "<script>" not in page.text
 

@@ -81,7 +81,7 @@ def test_dead_link_is_refused(sqlite_site: Site, place: str) -> None:
             send(client, f"{place}/invitation", token="dcl_" + "A" * 43),
         ]
     assert [page.status_code for page in pages] == [401, 401]
-    assert all("This link is not valid any more" in page.text for page in pages)
+    assert all("This link no longer works" in page.text for page in pages)
 
 
 @places
