@@ -9,7 +9,16 @@ import pytest
 from service.quick_imports import quick_imports
 from tests.processes import ROOT
 
-LATE = ["email_validator", "jinja2", "limits", "markdown_it", "service.web.admin", "service.web.guide", "ua_parser"]
+LATE = [
+    "defusedxml",
+    "email_validator",
+    "jinja2",
+    "limits",
+    "markdown_it",
+    "service.web.admin",
+    "service.web.guide",
+    "ua_parser",
+]
 MODELS = """
 import json
 from tortoise import Tortoise
