@@ -335,11 +335,11 @@ OPERATIONS = {
     for operation in (
         Operation("exchange", '"token":"', lambda service, work: map(service.exchange, work.codes())),
         Operation("first", '"token":"', lambda service, work: map(service.exchange, work.first_codes())),
+        Operation("mixed", '"token":"', lambda service, work: map(service.exchange, work.mixed_codes())),
         Operation("viewer", "@example.com", lambda service, work: map(service.viewer, work.tokens())),
         Operation("page", '"EXTERNAL_JWT"', lambda service, work: (service.page(p, work) for p in work.some())),
         Operation("seats", '"used":', lambda service, work: (service.seats() for _ in range(100))),
         Operation("search", "@example.com", lambda service, work: map(service.search, work.some())),
-        Operation("mixed", '"token":"', lambda service, work: map(service.exchange, work.mixed_codes())),
     )
 }
 
