@@ -14,7 +14,7 @@ from service.branding.configuration import UNBRANDED, Branding
 from service.page_urls import BRANDING_PATH
 from service.web.assets import serve_versioned
 from service.web.pages import page
-from service.web.requests import instance_of
+from service.web.requests import NotOpenYet, instance_of
 
 _LOGO_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -30,8 +30,14 @@ async def branded_page(request: Request, template: str, **values: object) -> Res
 
 
 def known_branding(request: Request) -> Branding:
-    """Return the branding that this process has read last, for a page that must not need the database."""
-    return UNBRANDED if is_panel(request) else instance_of(request).branding.known()
+    """Return the branding that this process has read last, for a page that must not need the database.
+
+    Doorcode's own name, if the process waits for its database since its start.
+    """
+    try:
+        return UNBRANDED if is_panel(request) else instance_of(request).branding.known()
+    except NotOpenYet:
+        return UNBRANDED
 
 
 def is_panel(request: Request) -> bool:

@@ -14,7 +14,7 @@ from tests.actions import member, rows
 from tests.clients import Api
 from tests.graphql.callers import admin_token
 
-OTHER_IDS = {"revokeJwtSecret", "revokeApiKey", "endSession"}
+OTHER_IDS = {"revokeJwtSecret", "updateJwtSecret", "revokeApiKey", "endSession"}
 """The fields whose `id` is not that of a user."""
 
 SAMPLES = {"UserRole": "MEMBER", "String": '"a"', "Boolean": "true"}
