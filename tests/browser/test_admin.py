@@ -18,6 +18,7 @@ PAGES = [
     "/admin/users?search=nobody-at-all",
     "/admin/authentication",
     "/admin/authentication/snippets",
+    "/admin/users/import",
     "/admin/authentication/recommended",
     "/admin/authentication/leaked",
     "/admin/authentication/debugger",
@@ -267,7 +268,7 @@ def test_every_page_is_accessible_and_fits(page: Page, served: Server, colours: 
     examine()
     page.goto("/admin/setup?token=x")
     examine()
-    assert len(examined) == 23
+    assert len(examined) == 25
 
 
 def test_keyboard_and_copying(page: Page, served: Server) -> None:
