@@ -18,7 +18,7 @@ from tests.programs import Programs
 from tests.site import Site, new_user_id
 
 RULES = ROOT / "service" / "guide" / "samples" / "prometheus-rules.yml"
-DASHBOARD = json.loads((ROOT / "service" / "guide" / "samples" / "grafana-dashboard.json").read_text())
+DASHBOARD = json.loads((ROOT / "service" / "guide" / "grafana-dashboard.json").read_text())
 QUERIES = [
     target["expr"].replace("$instance", ".*").replace("$__rate_interval", "1m")
     for panel in DASHBOARD["panels"]

@@ -1,4 +1,4 @@
-# roles.py: an application that gives roles by the groups of X-Auth-Groups. Only the proxy may reach it.
+# Gives roles by the groups in X-Auth-Groups. Only the proxy may reach it.
 from urllib.parse import unquote
 from wsgiref.simple_server import make_server
 
