@@ -127,6 +127,6 @@ async def by_session_token(token: str | None, client: Client, token_transports: 
     session = await find_session(token) if token else None
     if session is None or session.token_transport not in token_transports:
         return Caller(client)
-    record_session_seen(session)
-    record_user_seen(session.user)
+    await record_session_seen(session)
+    await record_user_seen(session.user)
     return Caller(client, session, token)

@@ -251,9 +251,9 @@ _SEEN = Statement(
 )
 
 
-def record_user_seen(user: User) -> None:
+async def record_user_seen(user: User) -> None:
     """Update `last_seen_at` soon, to the hour, so that a user costs one write an hour at most."""
     hour = floor(now(), HOUR)
     if user.last_seen_at is None or user.last_seen_at < hour:
-        set_mark(_SEEN, user.serial, hour, user.serial)
+        await set_mark(_SEEN, user.serial, hour, user.serial, is_first=user.last_seen_at is None)
         user.last_seen_at = hour

@@ -105,7 +105,7 @@ async def find_api_key(token: str) -> ApiKey | None:
         return None
     minute = floor(moment, MINUTE)
     if key.last_used_at is None or key.last_used_at < minute:
-        set_mark(_USED, key.id, minute, key.id)
+        await set_mark(_USED, key.id, minute, key.id, is_first=key.last_used_at is None)
     return key
 
 

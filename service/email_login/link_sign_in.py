@@ -78,7 +78,7 @@ async def find_invitation(token: str, token_transport: TokenTransport) -> User |
 async def _finish(result: SignInResult, attempt: SignInAttempt, dependencies: EmailLoginDependencies) -> SignInResult:
     """Do what follows the commit. A link lifts the lock of email codes: its holder was invited, or asked the operator."""
     user = result.session.user
-    record_user_seen(user)
+    await record_user_seen(user)
     if user.email is not None:
         await reset_wrong_codes(user.email, dependencies.cipher)
     await dependencies.remember_client(result.session, attempt)

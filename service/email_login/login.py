@@ -148,7 +148,7 @@ async def _sign_in(
             raise SignInRefused(SignInErrorCode.INVALID_EMAIL_CODE)
         user, is_new = await _admit(email, configuration, attempt)
         result = await dependencies.open_session(user, attempt, new_user=is_new)
-    record_user_seen(user)
+    await record_user_seen(user)
     return result
 
 

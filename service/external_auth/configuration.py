@@ -60,12 +60,12 @@ class JwtConfiguration:
         """Return the code, to be checked now under this configuration."""
         return UnverifiedCode(code, self.secrets, self.policy, now().timestamp(), self.codes_valid_from)
 
-    def record_secret_used(self, secret_id: str) -> None:
+    async def record_secret_used(self, secret_id: str) -> None:
         """Record that the secret was used, to the minute, so that a process writes at most once a minute."""
         minute = floor(now(), MINUTE)
-        if self._uses_recorded.get(secret_id) != minute:
+        if (last := self._uses_recorded.get(secret_id)) != minute:
             self._uses_recorded[secret_id] = minute
-            record_secret_used(secret_id, minute)
+            await record_secret_used(secret_id, minute, is_first=last is None)
 
 
 class JwtConfigurationCache:

@@ -162,8 +162,8 @@ async def _sign_in_known_user(
     opened = await dependencies.known_users.open_session(candidate)
     if opened is None:
         return None
-    record_user_seen(opened.session.user)
-    configuration.record_secret_used(claims.secret_id)
+    await record_user_seen(opened.session.user)
+    await configuration.record_secret_used(claims.secret_id)
     return SignInResult(opened.token, opened.session)
 
 
@@ -223,8 +223,8 @@ async def _sign_in(verified: _VerifiedExchange) -> SignInResult:
         result = await short_transaction(partial(_change_and_open, verified, known))
     if known:
         await record_ignored_profile(known, verified.actor)
-    record_user_seen(result.session.user)
-    verified.configuration.record_secret_used(verified.claims.secret_id)
+    await record_user_seen(result.session.user)
+    await verified.configuration.record_secret_used(verified.claims.secret_id)
     return result
 
 

@@ -207,9 +207,9 @@ async def current_secret(cipher: Cipher) -> NewSecret | None:
     return None if row is None else NewSecret(cipher.decrypt(row.encrypted_secret), row)
 
 
-def record_secret_used(secret_id: str, minute: datetime) -> None:
+async def record_secret_used(secret_id: str, minute: datetime, *, is_first: bool) -> None:
     """Set the secret's `last_used_at` to this minute soon, unless it is later already."""
-    set_mark(_USED, secret_id, minute, secret_id)
+    await set_mark(_USED, secret_id, minute, secret_id, is_first=is_first)
 
 
 async def mark_changed() -> None:

@@ -240,7 +240,7 @@ def can_continue(session: LiveSession, user: User, token_transport: TokenTranspo
     )
 
 
-def record_session_seen(session: LiveSession) -> None:
+async def record_session_seen(session: LiveSession) -> None:
     """Update `last_seen_at` and the idle end soon, at most once in 5 minutes, so that most requests write nothing.
 
     So an idle end comes up to 5 minutes early. It keeps the distance that it had when the session opened.
@@ -248,7 +248,7 @@ def record_session_seen(session: LiveSession) -> None:
     moment = now()
     if moment - session.last_seen_at >= NOTED_EVERY:
         idle_until = None if session.idle_until is None else moment + (session.idle_until - session.last_seen_at)
-        set_mark(_SEEN, session.id, moment, session.id, idle_until)
+        await set_mark(_SEEN, session.id, moment, session.id, idle_until)
 
 
 async def record_proof(session: LiveSession) -> LiveSession:
