@@ -144,8 +144,7 @@ class MailWorker:
             _log.warning("mail_retry_scheduled", kind=kind, reason=_reason(error), tries=mail.tries)
         MAILS.labels(kind, result).inc()
         await (postpone(mail, now() + _pause(mail.tries)) if result is _Result.RETRIED else remove(mail))
-        if result is not _Result.UNWANTED:
-            await count_one(Counted.MAIL, result)
+        await count_one(Counted.MAIL, result)  # one that is not sent too: the same statements for every address
 
     def _read(self, mail: ClaimedMail) -> QueuedMail:
         try:

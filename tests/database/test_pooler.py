@@ -43,10 +43,10 @@ def environ_for(url: str, directory: Path) -> dict[str, str]:
 @pytest.mark.parametrize("query", ["pgbouncer=true", "statement_cache_size=0"])
 def test_everything_works_through_a_pooler_in_transaction_mode(pooler: Pooler, tmp_path: Path, query: str) -> None:
     environ = environ_for(pooler.url(query), tmp_path)
-    for command in (["migrate"], ["migrate"], ["jwt", "status"]):
+    for command in (["migrate"], ["migrate"], ["jwt", "enable"], ["jwt", "status"]):
         ran = run_command(environ, tmp_path, *command)
         assert ran.returncode == 0, ran.stderr
-    secret = run_command(environ, tmp_path, "jwt", "enable").stdout.strip()
+    secret = run_command(environ, tmp_path, "jwt", "rotate").stdout.strip()
     server = Server(tmp_path / "served", environ, ["--workers", "2"])
     try:
         server.wait_until_ready()
@@ -74,8 +74,9 @@ def test_everything_works_through_a_pooler_in_transaction_mode(pooler: Pooler, t
 
 def test_url_without_the_parameter_is_told_of_the_pooler_and_not_to_migrate(pooler: Pooler, tmp_path: Path) -> None:
     """The database is migrated directly, as an operator may do."""
-    ran = run_command(environ_for(pooler.target, tmp_path), tmp_path, "migrate")
-    assert ran.returncode == 0, ran.stderr
+    for command in (["migrate"], ["jwt", "enable"]):
+        ran = run_command(environ_for(pooler.target, tmp_path), tmp_path, *command)
+        assert ran.returncode == 0, ran.stderr
     environ = environ_for(pooler.url(), tmp_path)
     for command in (["migrate"], ["jwt", "status"], ["jwt", "status"], ["users", "list"], ["serve", "--port", "1"]):
         ran = run_command(environ, tmp_path, *command)

@@ -11,6 +11,7 @@ from email.message import EmailMessage
 import pytest
 
 from service.accounts import administration
+from service.branding.configuration import Branding
 from service.email_login import login, mail_worker
 from service.email_login.login import should_send
 from service.email_login.mail import compose
@@ -136,9 +137,9 @@ async def test_mail_is_composed_for_every_address_before_its_user_is_looked_up(
 ) -> None:
     order: list[str] = []
 
-    def composing(queued_mail: QueuedMail, settings: Settings) -> EmailMessage:
+    def composing(queued_mail: QueuedMail, settings: Settings, branding: Branding) -> EmailMessage:
         order.append("written")
-        return compose(queued_mail, settings)
+        return compose(queued_mail, settings, branding)
 
     def looking(queued_mail: QueuedMail) -> Awaitable[bool]:
         order.append("looked")

@@ -1,9 +1,13 @@
 """The test mail of an admin, with a real mail server."""
 
+import pytest
+
 from service.email_login.mail_check import send_test_mail
 from service.settings import load_settings
 from tests.mail_server import MailServer
 from tests.processes import free_port
+
+pytestmark = pytest.mark.usefixtures("instance")  # the mail has the branding of the instance
 
 
 async def test_mail_that_the_server_accepts_is_no_problem() -> None:
