@@ -118,9 +118,12 @@ class Workers(Multiprocess):
         for index, worker in enumerate(self.processes):
             if self.should_exit.is_set() or worker.is_well() or time.monotonic() < self._next_attempt:
                 continue
+            was_killed = (
+                worker.process.exitcode is not None and worker.process.exitcode < 0
+            )  # not for a fault of its own
             worker.kill()
             worker.process.join()
-            if not self._has_served:
+            if not self._has_served and not was_killed:
                 self.has_failed = True
                 self.should_exit.set()
                 return

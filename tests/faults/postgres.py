@@ -4,6 +4,8 @@ import os
 import shutil
 import signal
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -81,25 +83,34 @@ class OwnPostgres:
         postgres_program("pg_ctl", self.directory, "promote", "--silent", "--wait")
 
     def kill(self) -> None:
-        """Kill every process of it at once, as a power cut would."""
-        for process in self._processes():
-            os.kill(process, signal.SIGKILL)
+        """Kill every process of it at once, as a power cut would, and wait until they are gone."""
+        killed = self._send(signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while any(Path(f"/proc/{process}").exists() for process in killed):  # until they are reaped
+            assert time.monotonic() < deadline, "a killed process is still there"
+            time.sleep(0.05)
 
     def freeze(self) -> None:
         """Let no process of it run. Its connections stay open."""
-        for process in self._processes():
-            os.kill(process, signal.SIGSTOP)
+        self._send(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let its processes run again."""
-        for process in self._processes():
-            os.kill(process, signal.SIGCONT)
+        self._send(signal.SIGCONT)
 
     def close(self) -> None:
         """End it, whatever the test has done to it, and remove its directory."""
         self.thaw()
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _send(self, what: signal.Signals) -> list[int]:
+        """Send a signal to each process, and return these."""
+        processes = self._processes()
+        for process in processes:
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(process, what)
+        return processes
 
     def _processes(self) -> list[int]:
         """Return the server's process and its children."""
