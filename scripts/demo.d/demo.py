@@ -49,6 +49,7 @@ def main() -> None:
             secret = _run(environ, "jwt", "enable")
             _run(environ, "jwt", "sign-in-url", f"{shop}/login")
             _run(environ, "jwt", "sign-out-url", f"{shop}/logout")
+            _run(environ, "jwt", "policy", "groupsMember=groups")  # the codes of the shop carry groups
             _run(environ, "branding", *BRANDING)
             api_key = _run(environ, "api-key", "create", "the shop", "--scope", "admin")
             with _serving(environ, port) as process, Shop(port + 1, doorcode, secret, api_key, environ):

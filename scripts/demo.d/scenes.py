@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from signing import sign_code
 
 CUSTOMERS = {
-    "ana": {"id": "shop-1", "email": "ana@example.com", "name": "Ana", "plan": "gold"},
-    "ben": {"id": "shop-2", "email": "ben@example.com", "name": "Ben", "plan": "silver"},
+    "ana": {"id": "shop-1", "email": "ana@example.com", "name": "Ana", "plan": "gold", "groups": ["members"]},
+    "ben": {"id": "shop-2", "email": "ben@example.com", "name": "Ben", "plan": "silver", "groups": ["members"]},
 }
 NEWCOMER = {"id": "shop-3", "email": "new@example.com", "name": "A new customer"}
 GRACE_PERIOD = 3600  # seconds
