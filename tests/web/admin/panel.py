@@ -138,10 +138,10 @@ def links(response: httpx2.Response, rel: str) -> list[dict[str, str]]:
 
 
 def sign_in_by_code(site: Site, user_id: str, *, issued_at: float | None = None, **user: object) -> None:
-    """Makes a user as a link does, which was made now: after the cut-offs of other tests."""
+    """Makes a user as a link does, which is made a second later: after the cut-offs of other tests, which are to the second."""
     current = site.call(lambda instance: current_secret(instance.cipher))
     assert current
-    code = jwt.encode({"user": {"id": user_id, **user}, "iat": issued_at or time.time()}, current.text, "HS256")
+    code = jwt.encode({"user": {"id": user_id, **user}, "iat": issued_at or time.time() + 1}, current.text, "HS256")
     with site.client() as client:
         assert "doorcode" in set_cookies(client.get("/", params={"externalAuthCode": code}))
 
