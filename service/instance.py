@@ -138,8 +138,8 @@ async def _check_database(settings: Settings) -> None:
     newer = await newer_migrations()
     if MOVED in newer:
         raise SettingsError(
-            "DOORCODE_DATABASE_URL: this database was moved to PostgreSQL; set the URL of that one. To go back, with the loss of "
-            f"what was written there since, delete the row {MOVED!r} from the table tortoise_migrations"
+            "DOORCODE_DATABASE_URL: this database was moved to PostgreSQL; set the URL of the PostgreSQL database. To go back, "
+            f"with the loss of what was written there since, delete the row {MOVED!r} from the table tortoise_migrations"
         )
     if MOVE_UNDER_WAY in newer:
         raise SettingsError("DOORCODE_DATABASE_URL: data is being moved to this database; run doorcode move to its end")

@@ -161,8 +161,8 @@ _CAUSES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str]
             asyncio.TimeoutError,
             DBConnectionError,
             asyncpg.PostgresConnectionError,
-            asyncpg.CannotConnectNowError,
-            asyncpg.AdminShutdownError,
+            asyncpg.OperatorInterventionError,  # class 57: it starts, stops, or has crashed
+            asyncpg.IdleInTransactionSessionTimeoutError,
             asyncpg.InsufficientResourcesError,
             asyncpg.InterfaceError,
             asyncpg.InternalClientError,

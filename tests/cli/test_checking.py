@@ -56,7 +56,10 @@ def test_access_that_has_just_ended_is_no_fault(doorcode: Command, on_instance: 
         ("UPDATE signing_keys SET encrypted_private_key = 'x' WHERE state = 'NEXT'", "signing_keys: no encryption key fits encrypted_private_key of "),
         ("DELETE FROM signing_keys WHERE state = 'NEXT'", "signing_keys: there must be one key in the state NEXT, and there are 0"),
         ("UPDATE user_groups SET member_count = 7", "user_groups: 'sales' has a count of 7 members, and there are 1"),
-        ("UPDATE users SET claimed_email = 'ada@example.org' WHERE email = 'ada@example.com'", "users: 1 have a claimed email beside a verified one"),
+        (
+            "UPDATE users SET claimed_email = 'ada@example.org' WHERE email = 'ada@example.com'",
+            "users: 1 have a claimed email beside a verified one",
+        ),
         ("DELETE FROM users WHERE id = 'crm-42'", "group_members: 1 rows belong to users that do not exist"),
         ("DELETE FROM email_login", "email_login: there must be one row, and there are 0"),
         ("INSERT INTO jwt_secrets (id, encrypted_secret, hint, created_at) VALUES ('jws_x', '', '', '2026-01-01 00:00:00+00:00')", "jwt_secrets: at most one can be current, and 2 are"),

@@ -13,7 +13,7 @@ from tortoise.connection import get_connection
 from service import error_reports
 from service.app import create_app
 from service.database import fetch, migrate, transaction, write
-from service.database.connection import ALIAS
+from service.database.connection import ALIAS, cause_of_outage
 from service.database.limited_reads import PoolBusyError
 from service.database.postgres_pool import POOL_SIZE
 from service.database.statements import Statement
@@ -212,3 +212,11 @@ async def in_transaction() -> None:
 
 async def read() -> None:
     await fetch(Statement("SELECT 1"))
+
+
+def test_every_intervention_of_the_server_is_an_outage() -> None:
+    """A connection is ended by a crash of another process too: each answer says that the database is away."""
+    base = asyncpg.OperatorInterventionError
+    kinds: list[type[Exception]] = [base, *base.__subclasses__()]
+    assert asyncpg.CrashShutdownError in kinds
+    assert [kind for kind in kinds if cause_of_outage(kind("ended")) is None] == []
